@@ -1,0 +1,1 @@
+//! Puts store, network, monitor and runtime together (podman's libpod).

@@ -1,0 +1,1 @@
+//! What this machine can do, probed by outcome, with the hint when it cannot.

@@ -1,0 +1,1 @@
+//! What a container's network is made of.

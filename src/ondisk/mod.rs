@@ -1,0 +1,14 @@
+//! Every format that outlives a process, and the only way to publish one.
+//!
+//! A record is one small JSON file with a schema `version`. It is written to a temporary name in its own directory,
+//! synced, renamed over the old one, and the directory is synced: a reader sees the old or the new record, never half,
+//! also after power loss. A record of a newer version is refused and left as it is; unknown fields are ignored.
+//! Runtime-directory records (`Durability::Volatile`) skip the syncs: they do not outlive a boot.
+
+pub mod atomic;
+pub mod container;
+
+pub use atomic::{Durability, publish, read, read_opt};
+
+/// The schema version that this build writes.
+pub const VERSION: u32 = 1;

@@ -1,0 +1,1 @@
+//! Layers, images, references, volumes, rootfs drivers.

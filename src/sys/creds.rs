@@ -1,0 +1,1 @@
+//! System calls: user and group ids, capabilities.

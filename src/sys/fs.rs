@@ -1,0 +1,1 @@
+//! System calls: openat2 below a root, device nodes, xattrs.

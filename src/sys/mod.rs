@@ -1,0 +1,19 @@
+//! Safe faces over the kernel: the only module of the crate with unsafe code.
+//!
+//! Rules: nothing here imports the rest of the crate; rustix first, libc only where rustix lacks the call (the line says
+//! so); every fd is born CLOEXEC and owned by type; a `SAFETY` note states the obligation and why it holds.
+//! Functions that run after clone return a bare `rustix::io::Result`; the others return `sys::Result`, which prints the
+//! whole call. rustix's own safe functions may be used anywhere in the crate, with `.call(..)` for the message.
+
+pub mod creds;
+mod error;
+pub mod fs;
+pub mod mount;
+pub mod ns;
+pub mod process;
+pub mod seccomp;
+pub mod signal;
+pub mod socket;
+pub mod tty;
+
+pub use error::{CallContext, ErrnoText, Error, Result};

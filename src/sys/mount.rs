@@ -1,0 +1,1 @@
+//! System calls: the fd-based mount calls.

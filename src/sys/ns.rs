@@ -1,0 +1,1 @@
+//! System calls: setns, unshare, namespace fds.

@@ -1,0 +1,1 @@
+//! System calls: clone3, pidfds, prctl, close_range.

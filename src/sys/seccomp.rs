@@ -1,0 +1,1 @@
+//! System calls: installing a finished BPF program, the notify fd.

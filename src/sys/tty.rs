@@ -1,0 +1,1 @@
+//! System calls: pty pairs, window size, raw mode.

@@ -1,0 +1,1 @@
+//! Subordinate ids, id maps, entering the store's namespace.

@@ -1,0 +1,1 @@
+//! The one test binary: every file of this folder is a module here.
