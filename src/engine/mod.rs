@@ -1,1 +1,3 @@
 //! Puts store, network, monitor and runtime together (podman's libpod).
+
+pub mod options;

@@ -1,0 +1,214 @@
+//! What the user asked for, typed: the seam between the command line's flags and `specgen`.
+//!
+//! `cli::flags` parses text into these values; nothing here has touched the host. One literal builds it, so a new field
+//! shows every place that must decide about it.
+
+use crate::ondisk::container::{Cgroups, Log, NetworkMode, PortMapping, Restart};
+use std::collections::BTreeMap;
+
+/// Everything `create` and `run` can be told about a container.
+#[derive(Debug, Clone)]
+pub struct CreateOptions {
+    pub name: Option<String>,
+    /// Remove a container of the same name first.
+    pub replace: bool,
+    pub source: Source,
+    /// Arguments after the image.
+    pub command: Vec<String>,
+    /// `--entrypoint`: given and empty clears the image's.
+    pub entrypoint: Option<Vec<String>>,
+    pub process: ProcessOptions,
+    pub mounts: Vec<MountOption>,
+    /// `--read-only`.
+    pub read_only: bool,
+    /// With `read_only`: writable tmpfs on /dev/shm, /run, /tmp, /var/tmp.
+    pub read_only_tmpfs: bool,
+    /// What becomes of the image's VOLUMEs.
+    pub image_volumes: ImageVolumes,
+    pub security: SecurityOptions,
+    pub namespaces: NamespaceOptions,
+    pub network: NetworkOptions,
+    pub limits: Limits,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    pub auto_remove: bool,
+    pub restart: Restart,
+    pub stop_signal: Option<i32>,
+    pub stop_timeout: u32,
+    pub log: Log,
+    pub cgroups: Cgroups,
+    /// `--runtime`, absolute.
+    pub runtime: Option<String>,
+    /// Bytes of /dev/shm.
+    pub shm_size: u64,
+    /// Device nodes of the host: source, destination, permissions (`rwm`).
+    pub devices: Vec<(String, String, String)>,
+    pub timeout: u32,
+    pub pid_file: Option<String>,
+    /// For `inspect`: the argv of this command.
+    pub create_command: Vec<String>,
+}
+
+/// Where the root file system comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A reference, id prefix, or `oci:`, `oci-archive:`, `docker-archive:`, `docker://` name.
+    Image { name: String, pull: PullPolicy, platform: Option<String> },
+    /// `--rootfs DIR`.
+    Rootfs(String),
+    /// `host:`.
+    Host,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullPolicy {
+    Missing,
+    Always,
+    Never,
+    Newer,
+}
+
+/// The payload's process.
+#[derive(Debug, Clone)]
+pub struct ProcessOptions {
+    pub tty: bool,
+    pub interactive: bool,
+    /// `--env` and `--env-file` in order, last wins; host values already looked up.
+    pub env: Vec<(String, String)>,
+    pub unset_env: Vec<String>,
+    pub unset_env_all: bool,
+    pub workdir: Option<String>,
+    /// `user[:group]` as typed; resolved in the image's passwd and group.
+    pub user: Option<String>,
+    pub groups: Vec<String>,
+    pub hostname: Option<String>,
+    /// `--init`.
+    pub init: bool,
+    /// Octal.
+    pub umask: Option<u32>,
+    /// `RLIMIT_NOFILE`-style name, soft, hard.
+    pub rlimits: Vec<(String, u64, u64)>,
+    pub oom_score_adj: Option<i32>,
+    pub timezone: Option<String>,
+    /// Extra fds from 3 on.
+    pub preserve_fds: u32,
+    pub sysctl: BTreeMap<String, String>,
+}
+
+/// One `-v`, `--mount` or `--tmpfs`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountOption {
+    pub kind: MountKind,
+    /// Absolute path in the container.
+    pub destination: String,
+    /// Mount options as OCI spells them: `ro`, `nosuid`, `rprivate`, `size=…`.
+    pub options: Vec<String>,
+    /// `U`: chown the source to the container's user.
+    pub chown: bool,
+    /// Volumes: copy the image's content at the destination into a new, empty volume.
+    pub copy_up: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MountKind {
+    /// Absolute host path.
+    Bind(String),
+    /// None: an anonymous volume.
+    Volume(Option<String>),
+    Tmpfs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageVolumes {
+    Anonymous,
+    Tmpfs,
+    Ignore,
+}
+
+#[derive(Debug, Clone)]
+pub struct SecurityOptions {
+    pub privileged: bool,
+    /// Upper-case names with `CAP_`, or `ALL`.
+    pub cap_add: Vec<String>,
+    pub cap_drop: Vec<String>,
+    /// None: podman's default, off.
+    pub no_new_privileges: bool,
+    pub seccomp: SeccompOption,
+    /// Paths, or `ALL`.
+    pub unmask: Vec<String>,
+    pub mask: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SeccompOption {
+    Default,
+    Unconfined,
+    /// A profile in the JSON of containers/Docker.
+    File(String),
+}
+
+/// Namespaces other than network.
+#[derive(Debug, Clone)]
+pub struct NamespaceOptions {
+    pub userns: UsernsMode,
+    pub pid: NamespaceMode,
+    pub ipc: NamespaceMode,
+    pub uts: NamespaceMode,
+    pub cgroup: NamespaceMode,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamespaceMode {
+    Private,
+    Host,
+    Container(String),
+    Path(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsernsMode {
+    /// Root in the container is the user.
+    Host,
+    /// The user keeps uid and gid; optionally as other numbers.
+    KeepId { uid: Option<u32>, gid: Option<u32> },
+    /// Like host, and the user's own id is not mapped at all.
+    NoMap,
+}
+
+#[derive(Debug, Clone)]
+pub struct NetworkOptions {
+    /// None: the default for this source and machine.
+    pub mode: Option<NetworkMode>,
+    pub ports: Vec<PortMapping>,
+    /// `-P`.
+    pub publish_all: bool,
+    pub expose: Vec<String>,
+    pub dns: Vec<String>,
+    pub dns_search: Vec<String>,
+    pub dns_options: Vec<String>,
+    /// name, address (`host-gateway` allowed).
+    pub add_hosts: Vec<(String, String)>,
+    pub no_hosts: bool,
+    pub no_hostname: bool,
+}
+
+/// Resource limits; none = not asked for. An unenforceable limit is an error before the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes.
+    pub memory: Option<i64>,
+    pub memory_reservation: Option<i64>,
+    /// Memory plus swap in bytes; -1 = unlimited.
+    pub memory_swap: Option<i64>,
+    /// Microseconds per period; from `--cpus` or `--cpu-quota`.
+    pub cpu_quota: Option<i64>,
+    pub cpu_period: Option<u64>,
+    pub cpu_shares: Option<u64>,
+    pub cpuset_cpus: Option<String>,
+    pub cpuset_mems: Option<String>,
+    /// None: the default 2048, where the pids controller is delegated.
+    pub pids: Option<i64>,
+    pub blkio_weight: Option<u16>,
+    /// `--cgroup-conf key=value`.
+    pub unified: BTreeMap<String, String>,
+}
