@@ -1,1 +1,2 @@
 //! OCI documents as data.
+pub mod image;
