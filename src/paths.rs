@@ -124,7 +124,9 @@ fn open_private(dir: &Path, what: &str) -> Result<OwnedFd> {
     if st.st_uid != me && me != 0 {
         return Err(Error::host(format_args!("cannot use {what} {}", dir.display()))
             .cause(format_args!("it belongs to uid {}, not to uid {me}", st.st_uid))
-            .hint("Choose another place with --root and --runroot, or unset XDG_DATA_HOME and XDG_RUNTIME_DIR."));
+            .hint(
+                "Choose another place with --root and --runroot, or unset XDG_DATA_HOME and XDG_RUNTIME_DIR.",
+            ));
     }
     if st.st_mode & 0o022 != 0 {
         return Err(Error::host(format_args!("cannot use {what} {}", dir.display()))
@@ -149,4 +151,11 @@ fn make_private(dir: &Path) -> Result<()> {
 #[allow(clippy::disallowed_methods, reason = "this is the module that reads the environment")]
 pub fn search_path() -> Vec<PathBuf> {
     std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
+}
+
+/// A variable of the environment, for the facts that probes report and the sockets that a login offers. An empty one
+/// counts as not set.
+#[allow(clippy::disallowed_methods, reason = "this is the module that reads the environment")]
+pub fn env(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
