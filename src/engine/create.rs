@@ -56,7 +56,7 @@ pub fn create(dirs: &Dirs, options: &CreateOptions) -> Result<Created> {
 
     let staged = Staged::new(dirs, &id)?;
     let volumes = prepare_mounts(dirs, options, &source)?;
-    let rootfs = source.make_rootfs(&staged.dir)?;
+    let rootfs = source.make_rootfs(&staged.dir, &maps)?;
     let hostname = hostname(options, &id);
     let container_dir = dirs.container(&id);
     let files = files::write(&files::Request {

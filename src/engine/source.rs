@@ -4,10 +4,12 @@ use super::options::{CreateOptions, PullPolicy, Source};
 use super::specgen::{ImageDefaults, PreparedMount};
 use super::view::View;
 use crate::error::{Context, Error, Result};
-use crate::ondisk::container::Rootfs;
+use crate::external::fuse_overlayfs::TOOL as FUSE_OVERLAYFS;
+use crate::ondisk::container::{Driver, Rootfs};
 use crate::paths::Dirs;
 use crate::store::{Image, Store};
 use crate::sys::CallContext;
+use crate::userns::IdMaps;
 use rustix::fs::{FileType, Mode};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -45,8 +47,17 @@ pub fn prepare(dirs: &Dirs, options: &CreateOptions) -> Result<Prepared> {
 }
 
 impl Prepared {
-    /// Makes what the rootfs needs in the container's directory.
-    pub fn make_rootfs(&self, staged: &OwnedFd) -> Result<MadeRootfs> {
+    /// Makes what the rootfs needs in the container's directory. With a shifted map (keep-id) layers are shown shifted,
+    /// which fuse-overlayfs can do and the kernel's overlay cannot without real root.
+    pub fn make_rootfs(&self, staged: &OwnedFd, maps: &IdMaps) -> Result<MadeRootfs> {
+        let mut record = self.rootfs.clone();
+        if let Rootfs::Layers { driver, id_map, .. } = &mut record
+            && !is_identity(maps)
+        {
+            FUSE_OVERLAYFS.find().what(|| "cannot show the image's files with shifted ids")?;
+            *driver = Driver::FuseOverlayfs;
+            *id_map = Some(maps.clone());
+        }
         let path = match &self.rootfs {
             Rootfs::Layers { .. } => "merged".to_owned(),
             Rootfs::Directory { path } => path.clone(),
@@ -55,8 +66,12 @@ impl Prepared {
                 "rootfs".to_owned()
             }
         };
-        Ok(MadeRootfs { path, record: self.rootfs.clone() })
+        Ok(MadeRootfs { path, record })
     }
+}
+
+fn is_identity(maps: &IdMaps) -> bool {
+    maps.uids.iter().chain(&maps.gids).all(|r| r.inside == r.outside)
 }
 
 fn image(
@@ -92,7 +107,7 @@ fn image(
         image: defaults(&found),
         view,
         mounts: Vec::new(),
-        rootfs: Rootfs::Layers { driver, layers, read_only: options.read_only },
+        rootfs: Rootfs::Layers { driver, layers, read_only: options.read_only, id_map: None },
     })
 }
 
