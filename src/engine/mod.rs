@@ -4,6 +4,8 @@
 //! `create` refuses what can be refused before a file exists, then publishes. `start` hands over to the monitor. Everything
 //! that reads a container's state goes through `lookup`, which recovers it first.
 
+pub mod copy;
+pub mod cp;
 pub mod create;
 mod files;
 mod imagevolumes;
@@ -17,6 +19,7 @@ pub mod signals;
 mod source;
 pub mod specgen;
 pub mod start;
+pub mod top;
 pub mod users;
 pub mod view;
 
