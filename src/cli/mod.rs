@@ -1,1 +1,7 @@
 //! The command line of coracle.
+
+pub mod format;
+pub mod parse;
+pub mod suggest;
+pub mod table;
+pub mod ui;
