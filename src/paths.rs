@@ -124,7 +124,9 @@ fn open_private(dir: &Path, what: &str) -> Result<OwnedFd> {
     if st.st_uid != me && me != 0 {
         return Err(Error::host(format_args!("cannot use {what} {}", dir.display()))
             .cause(format_args!("it belongs to uid {}, not to uid {me}", st.st_uid))
-            .hint("Choose another place with --root and --runroot, or unset XDG_DATA_HOME and XDG_RUNTIME_DIR."));
+            .hint(
+                "Choose another place with --root and --runroot, or unset XDG_DATA_HOME and XDG_RUNTIME_DIR.",
+            ));
     }
     if st.st_mode & 0o022 != 0 {
         return Err(Error::host(format_args!("cannot use {what} {}", dir.display()))

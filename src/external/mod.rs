@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// Where distributions put programs; never the caller's PATH for programs that get privileges (R23).
-const SYSTEM_DIRS: [&str; 6] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/libexec/podman", "/usr/lib/podman"];
+const SYSTEM_DIRS: [&str; 6] =
+    ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/libexec/podman", "/usr/lib/podman"];
 
 /// A program that coracle starts.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +70,8 @@ impl Tool {
 
     /// The error of a run that failed with these words.
     pub fn failed(&self, words: &str) -> Error {
-        Error::new(Kind::External, format_args!("cannot {}", self.needed_to)).cause(format_args!("{}: {words}", self.name))
+        Error::new(Kind::External, format_args!("cannot {}", self.needed_to))
+            .cause(format_args!("{}: {words}", self.name))
     }
 }
 
@@ -99,7 +101,12 @@ mod tests {
 
     #[test]
     fn a_missing_tool_names_its_package() {
-        let tool = Tool { name: "coracle-no-such-tool", needed_to: "test", packages: ["a", "b", "c"], search_path: true };
+        let tool = Tool {
+            name: "coracle-no-such-tool",
+            needed_to: "test",
+            packages: ["a", "b", "c"],
+            search_path: true,
+        };
         let error = tool.find().unwrap_err();
         assert_eq!(error.what(), "cannot test");
         assert!(error.hints()[0].contains("apt install a"), "{error:?}");

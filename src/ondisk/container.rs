@@ -109,12 +109,20 @@ pub struct Network {
 pub enum NetworkMode {
     None,
     Host,
-    Slirp4netns { options: Vec<String> },
-    Pasta { options: Vec<String> },
+    Slirp4netns {
+        options: Vec<String>,
+    },
+    Pasta {
+        options: Vec<String>,
+    },
     /// Joins the network namespace of another container.
-    Container { id: ContainerId },
+    Container {
+        id: ContainerId,
+    },
     /// Joins a namespace by path.
-    Ns { path: String },
+    Ns {
+        path: String,
+    },
 }
 
 /// One `-p`: `host_ip:host_port -> container_port/protocol`.
