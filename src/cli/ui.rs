@@ -7,9 +7,34 @@ use crate::error::{Error, Result};
 use crate::sys::CallContext;
 use std::fmt::{Display, Write as _};
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Exit code when the reader of stdout went away: 128 + SIGPIPE.
 const READER_GONE: u8 = 141;
+
+/// How much is said on stderr (`--log-level`); errors always are.
+static LEVEL: AtomicU8 = AtomicU8::new(WARN);
+const ERROR: u8 = 0;
+const WARN: u8 = 1;
+const INFO: u8 = 2;
+const DEBUG: u8 = 3;
+
+/// Sets the level by podman's names.
+pub fn set_level(name: &str) -> Result<()> {
+    let level = match name.to_ascii_lowercase().as_str() {
+        "panic" | "fatal" | "error" => ERROR,
+        "warn" | "warning" => WARN,
+        "info" => INFO,
+        "debug" | "trace" => DEBUG,
+        _ => {
+            return Err(Error::usage(format_args!(
+                "invalid log level {name:?}: not one of debug, info, warn, error"
+            )));
+        }
+    };
+    LEVEL.store(level, Ordering::Relaxed);
+    Ok(())
+}
 
 /// Writes `text` to stdout as it is.
 pub fn out(text: &str) -> Result<()> {
@@ -34,7 +59,16 @@ pub fn err_bytes(bytes: &[u8]) -> Result<()> {
 
 /// Something was skipped or is not as asked.
 pub fn warn(text: impl Display) {
-    talk(&format!("Warning: {text}\n"));
+    if LEVEL.load(Ordering::Relaxed) >= WARN {
+        talk(&format!("Warning: {text}\n"));
+    }
+}
+
+/// What coracle does, with `--log-level debug`.
+pub fn debug(text: impl FnOnce() -> String) {
+    if LEVEL.load(Ordering::Relaxed) >= DEBUG {
+        talk(&format!("Debug: {}\n", text()));
+    }
 }
 
 /// A line for the person at the terminal (progress, a note).
