@@ -152,3 +152,10 @@ fn make_private(dir: &Path) -> Result<()> {
 pub fn search_path() -> Vec<PathBuf> {
     std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
 }
+
+/// A variable of the environment, for the facts that probes report and the sockets that a login offers. An empty one
+/// counts as not set.
+#[allow(clippy::disallowed_methods, reason = "this is the module that reads the environment")]
+pub fn env(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}

@@ -1,1 +1,5 @@
 //! cgroup v2: files, limits, delegation, systemd scopes.
+
+pub mod dbus;
+pub mod delegate;
+pub mod scope;
