@@ -4,7 +4,8 @@
 //! without a cgroup init and its descendants. Ids are shown as the container sees them.
 
 use crate::error::{Error, Result};
-use crate::ondisk::container::State;
+use crate::ondisk::container::{Container, State, Status};
+use crate::paths::Dirs;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -59,11 +60,15 @@ struct Process {
     args: String,
 }
 
-/// The table, headings first.
-pub fn top(state: &State, descriptors: &[String]) -> Result<Vec<Vec<String>>> {
-    let init = state.pid.ok_or_else(|| Error::in_use("the container is not running"))?;
+/// The table, headings first. Nothing of the image is executed (CVE-2022-1227).
+pub fn top(dirs: &Dirs, c: &Container, descriptors: &[String]) -> Result<Vec<Vec<String>>> {
+    let state = super::lookup::state(dirs, c)?;
+    let init = state.pid.filter(|_| !matches!(state.status, Status::Created | Status::Exited)).ok_or_else(|| {
+        Error::in_use(format_args!("top can only be used on running containers: {} is not running", c.name))
+            .hint(format_args!("Start it with `coracle start {}`.", c.name))
+    })?;
     let wanted = columns(descriptors)?;
-    let processes = processes(init, state);
+    let processes = processes(init, &state);
     let names = Names::of(init);
     let uptime = uptime();
     let ours: BTreeMap<i32, i32> = processes.iter().map(|p| (p.hpid, p.pid)).collect();

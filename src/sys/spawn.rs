@@ -99,3 +99,20 @@ pub fn ignore_terminal_signals() {
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
 }
+
+/// The ids that the kernel checks and records for file access, for the calling thread (setfsuid(2)). Real root gives up its
+/// file privileges with a uid other than 0, and gets them back with 0; other privileges stay.
+pub fn set_fs_ids(uid: u32, gid: u32) -> Result<()> {
+    // SAFETY: both calls take numbers and change only this thread's credentials; they report the previous id, never fail.
+    unsafe {
+        libc::setfsgid(gid);
+        libc::setfsuid(uid);
+    }
+    // SAFETY: as above; -1 is no id, so this only asks.
+    let now = unsafe { libc::setfsuid(libc::uid_t::MAX) };
+    if u32::try_from(now) == Ok(uid) {
+        Ok(())
+    } else {
+        Err(Error::new(format_args!("setfsuid({uid})"), libc::EPERM))
+    }
+}
