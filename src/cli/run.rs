@@ -45,14 +45,8 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         id = Some(created.container.id.clone());
     })?;
     cidfile?;
-    match outcome {
-        Outcome::Started => {
-            if let Some(id) = id {
-                ui::line(id)?;
-            }
-            Ok(0)
-        }
-        Outcome::Exited(code) => Ok(u8::try_from(code & 0xff).unwrap_or(125)),
-        Outcome::Detached => Ok(0),
+    if let (Outcome::Started, Some(id)) = (&outcome, id) {
+        ui::line(id)?;
     }
+    Ok(super::exec::exit_code(&outcome))
 }
