@@ -13,6 +13,8 @@ pub mod lookup;
 pub mod names;
 mod netchoice;
 mod notice;
+pub mod doctor;
+pub mod info;
 pub mod options;
 pub mod programs;
 pub mod signals;
