@@ -18,6 +18,7 @@ pub mod lookup;
 pub mod names;
 mod netchoice;
 mod notice;
+pub mod image;
 pub mod options;
 pub mod programs;
 pub mod ps;
