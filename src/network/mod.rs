@@ -3,3 +3,11 @@
 pub mod hosts;
 pub mod ports;
 pub mod resolv;
+//!
+//! # Theory of operation
+//!
+//! The OCI runtime makes the network namespace (or joins one); this module gives it a way out. A helper belongs to one run
+//! of the payload: the monitor starts it between `create` and `start`, and it ends with the monitor (`--exit-fd`), whoever
+//! kills whom. Nothing of it is on disk.
+
+pub mod slirp4netns;

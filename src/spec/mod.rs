@@ -1,1 +1,4 @@
 //! OCI documents as data.
+
+pub mod image;
+pub mod seccomp_profile;

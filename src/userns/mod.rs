@@ -22,6 +22,7 @@
 
 pub mod idmap;
 mod role;
+pub mod root;
 pub mod subid;
 
 pub use idmap::{IdMaps, IdRange};
