@@ -4,26 +4,36 @@
 //! `create` refuses what can be refused before a file exists, then publishes. `start` hands over to the monitor. Everything
 //! that reads a container's state goes through `lookup`, which recovers it first.
 
-pub mod doctor;
-pub mod info;
 pub mod copy;
 pub mod cp;
 pub mod create;
+pub mod doctor;
+pub mod exec;
 mod files;
 mod imagevolumes;
+pub mod info;
+pub mod inspect;
+pub mod kill;
 pub mod lookup;
 pub mod names;
 mod netchoice;
 mod notice;
 pub mod options;
 pub mod programs;
+pub mod ps;
+pub mod rename;
+pub mod restart;
+pub mod rm;
 pub mod signals;
 mod source;
 pub mod specgen;
 pub mod start;
+pub mod stop;
 pub mod top;
 pub mod users;
 pub mod view;
+pub mod volume;
+pub mod wait;
 
 pub use create::{Created, create};
 pub use lookup::{find, list};
@@ -36,7 +46,8 @@ use std::process::ExitCode;
 pub fn role_main(name: &str, args: Vec<OsString>) -> ExitCode {
     match name {
         "probe-driver" => crate::store::probe_role_main(args),
-        "probe-userns" => crate::host::probe_role_main(args),
+        crate::host::child::ROLE => crate::host::child::role_main(args),
+        "remove" => crate::monitor::remove::role_main(args),
         _ => ExitCode::from(125),
     }
 }

@@ -1,8 +1,4 @@
 //! What a container's network is made of.
-
-pub mod hosts;
-pub mod ports;
-pub mod resolv;
 //!
 //! # Theory of operation
 //!
@@ -10,4 +6,7 @@ pub mod resolv;
 //! of the payload: the monitor starts it between `create` and `start`, and it ends with the monitor (`--exit-fd`), whoever
 //! kills whom. Nothing of it is on disk.
 
+pub mod hosts;
+pub mod ports;
+pub mod resolv;
 pub mod slirp4netns;
