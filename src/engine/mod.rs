@@ -19,6 +19,7 @@ pub mod lookup;
 pub mod names;
 mod netchoice;
 mod notice;
+pub mod image;
 pub mod options;
 pub mod programs;
 pub mod prune;

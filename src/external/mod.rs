@@ -6,6 +6,7 @@
 
 pub mod runtime;
 pub mod slirp4netns;
+pub mod fuse_overlayfs;
 
 use crate::error::{Error, Kind, Result};
 use std::ffi::OsString;

@@ -28,19 +28,16 @@ pub struct ImageConfig {
     pub cmd: Vec<String>,
     #[serde(deserialize_with = "or_default")]
     pub entrypoint: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
-    pub user: String,
-    #[serde(deserialize_with = "or_default")]
-    pub working_dir: String,
+    pub user: Option<String>,
+    pub working_dir: Option<String>,
     #[serde(deserialize_with = "or_default")]
     pub labels: BTreeMap<String, String>,
-    /// `80/tcp`; the values are empty objects.
-    #[serde(deserialize_with = "or_default")]
-    pub exposed_ports: BTreeMap<String, serde_json::Value>,
-    #[serde(deserialize_with = "or_default")]
-    pub volumes: BTreeMap<String, serde_json::Value>,
-    #[serde(deserialize_with = "or_default")]
-    pub stop_signal: String,
+    /// `80/tcp`; in the document a map to empty objects.
+    #[serde(deserialize_with = "keys")]
+    pub exposed_ports: Vec<String>,
+    #[serde(deserialize_with = "keys")]
+    pub volumes: Vec<String>,
+    pub stop_signal: Option<String>,
     pub healthcheck: Option<Healthcheck>,
     #[serde(deserialize_with = "or_default")]
     pub shell: Vec<String>,
@@ -277,6 +274,12 @@ where
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
+/// The keys of a map whose values say nothing.
+fn keys<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<String>, D::Error> {
+    let map = Option::<BTreeMap<String, serde::de::IgnoredAny>>::deserialize(deserializer)?;
+    Ok(map.unwrap_or_default().into_keys().collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,11 +322,12 @@ mod tests {
     #[test]
     fn null_lists_of_go_are_empty() {
         let config = ConfigDocument::parse(
-            br#"{"config":{"Env":null,"Cmd":["a"],"Labels":null},"rootfs":{"type":"layers","diff_ids":[]}}"#,
+            br#"{"config":{"Env":null,"Cmd":["a"],"Labels":null,"Volumes":{"/b":{},"/a":{}},"User":null},"rootfs":{"type":"layers","diff_ids":[]}}"#,
         )
         .unwrap();
         assert_eq!(config.config.cmd, ["a"]);
         assert!(config.config.env.is_empty());
+        assert_eq!(config.config.volumes, ["/a", "/b"]);
         assert!(config.diff_ids(1).is_err());
     }
 }

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A held lock; free when dropped, and when the process ends in any way.
 #[derive(Debug)]
-pub struct Lock(OwnedFd);
+pub struct Lock { _fd: OwnedFd }
 
 /// How a lock is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ fn take(dir: BorrowedFd<'_>, name: &str, operation: FlockOperation) -> crate::sy
         }
     }
     let linked = rustix::fs::fstat(&fd).call(|| format!("fstat({name:?})"))?.st_nlink > 0;
-    Ok(linked.then_some(Lock(fd)))
+    Ok(linked.then_some(Lock { _fd: fd }))
 }
 
 /// Whether nobody holds the lock file `name` of `dir` (a missing one is free).

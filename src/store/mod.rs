@@ -37,8 +37,10 @@ pub mod staging;
 pub mod unpack;
 pub mod volume;
 
+pub use driver::probe_role_main;
 pub use image::Image;
 pub use remove::remove_tree;
+pub use rootfs::layer_diff_path;
 
 use crate::error::{Context, Result};
 use crate::paths::Dirs;

@@ -10,6 +10,7 @@ use crate::error::{Context, Error, Result};
 use crate::id::VolumeName;
 use crate::ondisk::volume::VolumeRecord;
 use crate::ondisk::{self, Durability};
+use crate::paths::Dirs;
 use crate::sys::CallContext;
 use rustix::fs::{Mode, RenameFlags};
 use rustix::io::Errno;
@@ -26,7 +27,8 @@ pub struct VolumeOptions {
 }
 
 /// Makes a volume; none given: a random name of 64 hex digits. An existing name is `Kind::InUse`.
-pub fn create(store: &Store, name: Option<&str>, options: VolumeOptions) -> Result<VolumeRecord> {
+pub fn create(dirs: &Dirs, name: Option<&str>, options: VolumeOptions) -> Result<VolumeRecord> {
+    let store = &Store::open(dirs)?;
     let name = match name {
         Some(name) => VolumeName::parse(name)?,
         None => VolumeName::parse(crate::id::ContainerId::random()?.as_str())?,
@@ -63,8 +65,21 @@ pub fn create(store: &Store, name: Option<&str>, options: VolumeOptions) -> Resu
     Ok(record)
 }
 
+/// Sees that there is a volume of this name.
+pub fn ensure(dirs: &Dirs, name: &VolumeName, anonymous: bool) -> Result<VolumeRecord> {
+    if let Some(record) = get(dirs, name.as_str())? {
+        return Ok(record);
+    }
+    match create(dirs, Some(name.as_str()), VolumeOptions { anonymous, ..VolumeOptions::default() }) {
+        // Made by another command meanwhile.
+        Err(e) if e.kind() == crate::error::Kind::InUse => get(dirs, name.as_str())?.ok_or(e),
+        other => other,
+    }
+}
+
 /// The volume `name`; `None` when there is none.
-pub fn get(store: &Store, name: &str) -> Result<Option<VolumeRecord>> {
+pub fn get(dirs: &Dirs, name: &str) -> Result<Option<VolumeRecord>> {
+    let store = &Store::open(dirs)?;
     let name = VolumeName::parse(name)?;
     match open_dir(store.data(), &format!("volumes/{name}")) {
         Ok(dir) => ondisk::read_opt(&dir, "volume.json").what(|| format!("cannot use volume {name}")),
@@ -74,11 +89,12 @@ pub fn get(store: &Store, name: &str) -> Result<Option<VolumeRecord>> {
 }
 
 /// Every volume by name; damaged ones beside.
-pub fn list(store: &Store) -> Result<(Vec<VolumeRecord>, Vec<Error>)> {
+pub fn list(dirs: &Dirs) -> Result<(Vec<VolumeRecord>, Vec<Error>)> {
+    let store = &Store::open(dirs)?;
     let Some(dir) = store.existing_dir("volumes")? else { return Ok((Vec::new(), Vec::new())) };
     let (mut volumes, mut damaged) = (Vec::new(), Vec::new());
     for name in list_records(&dir)? {
-        match get(store, &name) {
+        match get(dirs, &name) {
             Ok(Some(record)) => volumes.push(record),
             Ok(None) => damaged.push(Error::corrupt(format_args!("volume {name} has no record"))),
             Err(e) => damaged.push(e),
@@ -88,20 +104,22 @@ pub fn list(store: &Store) -> Result<(Vec<VolumeRecord>, Vec<Error>)> {
 }
 
 /// The directory of its data.
-pub fn data_path(store: &Store, name: &VolumeName) -> PathBuf {
-    store.dirs.data.join("volumes").join(name).join("_data")
+pub fn data_path(dirs: &Dirs, name: &VolumeName) -> PathBuf {
+    dirs.data.join("volumes").join(name).join("_data")
 }
 
 /// Says that the first use has filled the volume.
-pub fn set_copied_up(store: &Store, name: &VolumeName) -> Result<()> {
-    let Some(mut record) = get(store, name.as_str())? else { return Err(unknown_volume(name.as_str())) };
+pub fn set_copied_up(dirs: &Dirs, name: &VolumeName) -> Result<()> {
+    let store = &Store::open(dirs)?;
+    let Some(mut record) = get(dirs, name.as_str())? else { return Err(unknown_volume(name.as_str())) };
     record.needs_copy_up = false;
     let dir = open_dir(store.data(), &format!("volumes/{name}"))?;
     ondisk::publish(&dir, "volume.json", &record, Durability::Durable)
 }
 
 /// Containers that use a volume.
-pub fn users(store: &Store, name: &VolumeName) -> Result<Vec<String>> {
+pub fn users(dirs: &Dirs, name: &VolumeName) -> Result<Vec<String>> {
+    let store = &Store::open(dirs)?;
     let containers = store.containers()?;
     Ok(containers
         .into_iter()
@@ -111,10 +129,11 @@ pub fn users(store: &Store, name: &VolumeName) -> Result<Vec<String>> {
 }
 
 /// Removes a volume that no container uses, with its data. Needs the store's namespace.
-pub fn remove(store: &Store, name: &str) -> Result<()> {
+pub fn remove(dirs: &Dirs, name: &str) -> Result<()> {
+    let store = &Store::open(dirs)?;
     let name = VolumeName::parse(name)?;
     let _lock = store.lock("volumes", Share::Exclusive)?;
-    let users = users(store, &name)?;
+    let users = users(dirs, &name)?;
     if !users.is_empty() {
         return Err(Error::in_use(format_args!("cannot remove volume {name}"))
             .cause(format_args!("it is in use by container {}", users.join(", ")))
@@ -133,12 +152,12 @@ pub fn remove(store: &Store, name: &str) -> Result<()> {
 }
 
 /// Removes every volume that no container uses (`all`: named ones too). Goes on after a failure.
-pub fn prune(store: &Store, all: bool) -> Result<(Vec<String>, Vec<Error>)> {
-    let (volumes, mut failed) = list(store)?;
+pub fn prune(dirs: &Dirs, all: bool) -> Result<(Vec<String>, Vec<Error>)> {
+    let (volumes, mut failed) = list(dirs)?;
     let mut removed = Vec::new();
     for volume in volumes.into_iter().filter(|volume| all || volume.anonymous) {
-        if users(store, &volume.name)?.is_empty() {
-            match remove(store, volume.name.as_str()) {
+        if users(dirs, &volume.name)?.is_empty() {
+            match remove(dirs, volume.name.as_str()) {
                 Ok(()) => removed.push(volume.name.to_string()),
                 Err(e) => failed.push(e),
             }
