@@ -200,8 +200,9 @@ fn container_maps(options: &CreateOptions, store: &StoreMap) -> Result<IdMaps> {
                 let only = |inside| vec![userns::IdRange { inside, outside: 0, count: 1 }];
                 return Ok(IdMaps { uids: only(uid), gids: only(gid) });
             }
-            let maps =
-                || Ok(IdMaps { uids: idmap::keep_id(uid, sizes.0)?, gids: idmap::keep_id(gid, sizes.1)? });
+            let maps = || -> Result<IdMaps> {
+                Ok(IdMaps { uids: idmap::keep_id(uid, sizes.0)?, gids: idmap::keep_id(gid, sizes.1)? })
+            };
             maps().what(|| "cannot map the ids of --userns keep-id")
         }
         UsernsMode::NoMap => {

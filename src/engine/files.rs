@@ -12,11 +12,6 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-/// slirp4netns' fixed addresses (slirp4netns(1)): the container, the host, the name server.
-const SLIRP_OWN: &str = "10.0.2.100";
-const SLIRP_GATEWAY: &str = "10.0.2.2";
-const SLIRP_DNS: &str = "10.0.2.3";
-
 /// What the files are made from.
 #[derive(Debug)]
 pub struct Request<'a> {
@@ -50,37 +45,34 @@ pub fn write(request: &Request<'_>) -> Result<ManagedFiles> {
 
 fn hosts_text(request: &Request<'_>) -> Result<String> {
     let shares_host = request.network.mode == NetworkMode::Host;
-    let base =
-        if shares_host { std::fs::read_to_string("/etc/hosts").unwrap_or_default() } else { String::new() };
-    let (own, gateway) = match request.network.mode {
-        NetworkMode::Slirp4netns { .. } => (SLIRP_OWN, Some(SLIRP_GATEWAY)),
-        NetworkMode::Host => ("127.0.0.1", Some("127.0.0.1")),
-        _ => ("127.0.0.1", None),
+    let base = if shares_host { std::fs::read_to_string("/etc/hosts").unwrap_or_default() } else { String::new() };
+    let (address, gateway) = match request.network.mode {
+        NetworkMode::Slirp4netns { .. } => (Some(hosts::SLIRP4NETNS_ADDRESS), Some(hosts::SLIRP4NETNS_GATEWAY)),
+        NetworkMode::Host => (None, Some("127.0.0.1")),
+        _ => (None, None),
     };
-    let names = vec![request.hostname, request.name.as_str()];
-    hosts::render(&hosts::Hosts {
+    hosts::render(&hosts::Request {
         base: &base,
-        own: Some((own, names)),
+        address,
+        names: &[request.hostname, request.name.as_str()],
         gateway,
-        add: &request.options.network.add_hosts,
+        added: &request.options.network.add_hosts,
     })
 }
 
 fn resolv_text(request: &Request<'_>) -> String {
     let network = &request.options.network;
-    let host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let (host, helper, keep_loopback) = match request.network.mode {
-        NetworkMode::Slirp4netns { .. } => (host.as_str(), Some(SLIRP_DNS), false),
-        NetworkMode::Host => (host.as_str(), None, true),
-        // A container that cannot reach anything has nobody to ask (CVE-2024-29018).
-        NetworkMode::None => ("", None, false),
-        _ => (host.as_str(), None, false),
+    // A container that cannot reach anything has nobody to ask (CVE-2024-29018).
+    let host = match request.network.mode {
+        NetworkMode::None => String::new(),
+        _ => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
     };
-    resolv::render(&resolv::Resolv {
-        host,
-        helper,
-        keep_loopback,
-        dns: &network.dns,
+    let slirp = matches!(request.network.mode, NetworkMode::Slirp4netns { .. });
+    resolv::render(&resolv::Request {
+        host: &host,
+        forwarder: slirp.then_some(resolv::SLIRP4NETNS_DNS),
+        host_network: request.network.mode == NetworkMode::Host,
+        servers: &network.dns,
         search: &network.dns_search,
         options: &network.dns_options,
     })

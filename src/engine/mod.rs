@@ -50,7 +50,8 @@ use std::process::ExitCode;
 pub fn role_main(name: &str, args: Vec<OsString>) -> ExitCode {
     match name {
         "probe-driver" => crate::store::probe_role_main(args),
-        "probe-userns" => crate::host::probe_role_main(args),
+        crate::host::child::ROLE => crate::host::child::role_main(args),
+        "remove" => crate::monitor::remove::role_main(args),
         _ => ExitCode::from(125),
     }
 }

@@ -6,6 +6,7 @@
 use super::options::CreateOptions;
 use super::source::Prepared;
 use crate::error::{Error, Result};
+use crate::external::slirp4netns::SLIRP4NETNS;
 use crate::ondisk::container::{Network, NetworkMode, PortMapping};
 use crate::paths::Dirs;
 
@@ -20,7 +21,7 @@ pub fn decide(dirs: &Dirs, options: &CreateOptions, source: &Prepared) -> Result
     };
     match &mode {
         NetworkMode::Slirp4netns { .. } => {
-            crate::network::slirp4netns::TOOL.find()?;
+            SLIRP4NETNS.find()?;
             if let Some(why) = no_tun() {
                 return Err(Error::host("cannot give the container a network by slirp4netns").cause(why).hint(
                     "Open the device as root with `chmod 0666 /dev/net/tun`, or use --network none or --network host.",
@@ -49,7 +50,7 @@ pub fn decide(dirs: &Dirs, options: &CreateOptions, source: &Prepared) -> Result
 }
 
 fn default_mode() -> (NetworkMode, Option<String>) {
-    let why = if crate::network::slirp4netns::TOOL.locate().is_none() {
+    let why = if SLIRP4NETNS.locate().is_none() {
         "slirp4netns is not installed".to_owned()
     } else if let Some(why) = no_tun() {
         why

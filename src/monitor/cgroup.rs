@@ -1,49 +1,33 @@
 //! The container's cgroup as the monitor uses it: `<scope>/supervisor` for itself and its helpers, `<scope>/payload` for
 //! the container. A cgroup with processes cannot hand controllers to children, so nobody stays in `<scope>` itself.
 
-use crate::error::{Context, Result};
+use crate::cgroup::delegate;
+use crate::error::{Error, Result};
 use crate::sys::CallContext;
 use rustix::fs::{AtFlags, Mode, OFlags};
-use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub(super) const PAYLOAD: &str = "payload";
 pub(super) const SUPERVISOR: &str = "supervisor";
 
-/// Where cgroup2 is mounted: alone, or beside version 1.
-fn mount_point() -> &'static Path {
-    let unified = Path::new("/sys/fs/cgroup/unified");
-    if unified.join("cgroup.procs").exists() { unified } else { Path::new("/sys/fs/cgroup") }
-}
-
-/// Absolute path of a cgroup that is named relative to the mount (with or without a leading slash).
-fn absolute(cgroup: &str) -> PathBuf {
-    mount_point().join(cgroup.trim_start_matches('/'))
+/// The directory of a cgroup that is named relative to the mount (with or without a leading slash).
+fn directory(cgroup: &str) -> Result<PathBuf> {
+    let missing = || Error::host("cannot use the container's cgroup").cause(format_args!("{cgroup} is not in a cgroup2 mount"));
+    delegate::tree().and_then(|tree| delegate::dir_of(tree, cgroup)).ok_or_else(missing)
 }
 
 /// Opens the container's cgroup.
 pub(super) fn open(cgroup: &str) -> Result<OwnedFd> {
-    let path = absolute(cgroup);
+    let path = directory(cgroup)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::open(&path, flags, Mode::empty()).call(|| format!("open({path:?})"))?)
 }
 
-/// Moves the calling process into `supervisor` and hands every controller to the children.
-pub(super) fn enter_supervisor(cgroup: BorrowedFd<'_>) -> Result<()> {
-    match rustix::fs::mkdirat(cgroup, SUPERVISOR, Mode::from(0o755)) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(e) => {
-            return Err(e).call(|| "mkdirat(\"supervisor\")").what(|| "cannot use the container's cgroup");
-        }
-    }
-    write(cgroup, "supervisor/cgroup.procs", "0").what(|| "cannot enter the container's cgroup")?;
-    let controllers = read(cgroup, "cgroup.controllers")?;
-    for controller in controllers.split_whitespace() {
-        // One that cannot be handed down is missing in payload/, where the runtime says so if a limit needs it.
-        let _ = write(cgroup, "cgroup.subtree_control", &format!("+{controller}"));
-    }
-    Ok(())
+/// Moves the calling process into `supervisor` and hands every controller to `payload`. One that cannot be handed down is
+/// missing there, where the runtime says so if a limit needs it.
+pub(super) fn enter_supervisor(cgroup: &str) -> Result<()> {
+    delegate::split(&directory(cgroup)?).map(drop)
 }
 
 /// Kills every process of `child` at once (cgroup.kill, Linux 5.14). Nothing to kill is fine.

@@ -5,7 +5,7 @@
 use super::attach::{Client, Role};
 use super::events::Monitor;
 use super::protocol::{self, MAX_PACKET, Request, event, input};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::external::runtime::plain_args;
 use crate::ondisk::container::Status;
 use crate::sys::{self, socket, tty};
@@ -107,8 +107,7 @@ fn pause(monitor: &mut Monitor, verb: &str, status: Status) -> Result<()> {
         ));
     }
     if monitor.cgroup.is_none() {
-        return Err(Error::host(format_args!("cannot {verb} container {}", monitor.container.name))
-            .cause("it has no cgroup of its own, so nothing can freeze it")
+        return Err(Error::host("it has no cgroup of its own, so nothing can freeze it")
             .hint("See why with `coracle doctor`."));
     }
     monitor.runtime.run(&plain_args(verb, monitor.container.id.as_str()))?;
@@ -119,7 +118,6 @@ fn pause(monitor: &mut Monitor, verb: &str, status: Status) -> Result<()> {
 impl Monitor {
     /// Sends a signal to the payload's init. With `stop` its end is what the user wants.
     pub(super) fn signal(&mut self, signal: i32, stop: bool) -> Result<()> {
-        let name = &self.container.name;
         self.state.stop_requested |= stop;
         let Some(payload) = &self.payload else {
             if stop {

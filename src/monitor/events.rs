@@ -176,9 +176,9 @@ impl Monitor {
                 }
             }
             Source::ExecClient(index) => {
-                drop(self.execs.all.get_mut(index).map(super::exec::Exec::client_left))
+                self.execs.all.get_mut(index).into_iter().for_each(super::exec::Exec::client_left)
             }
-            Source::ExecMaster(index) => drop(self.execs.all.get_mut(index).map(super::exec::Exec::drain)),
+            Source::ExecMaster(index) => self.execs.all.get_mut(index).into_iter().for_each(super::exec::Exec::drain),
         }
     }
 

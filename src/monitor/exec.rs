@@ -93,7 +93,6 @@ impl Monitor {
         size: Option<(u16, u16)>,
     ) {
         if let Err(error) = self.try_exec(&client, fds, tty, size) {
-            let error = error.wrap(format_args!("cannot run a command in container {}", self.container.name));
             let json = protocol::encode_error(&error);
             let _ = socket::send(client.as_fd(), &[event::ERROR], &json, &[], SendFlags::DONTWAIT);
         }

@@ -100,7 +100,7 @@ impl Monitor {
         let server = self.rootfs.umount();
         drop(server);
         if self.container.auto_remove {
-            remove::remove_all(&self.dirs, &self.container);
+            let _ = remove::remove_locked(&self.dirs, &self.container, true);
         } else {
             remove::clean_run_dir(&self.run);
         }

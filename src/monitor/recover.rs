@@ -130,8 +130,7 @@ fn delete_from_runtime(dirs: &Dirs, container: &Container) {
 /// `--rm`: the monitor would have removed it. Files of other ids need the store's namespace, hence a process of ours there.
 fn remove_auto(dirs: &Dirs, container: &Container, lock: Lifetime) -> Result<()> {
     if userns::inside_store() {
-        remove::remove_all(dirs, container);
-        return Ok(());
+        return remove::remove_locked(dirs, container, true);
     }
     drop(lock);
     let args = [dirs.data.clone().into(), dirs.run.clone().into(), container.id.as_str().into()];

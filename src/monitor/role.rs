@@ -101,24 +101,18 @@ fn prepare(sync: &OwnedFd, args: &[OsString]) -> Result<Prepared> {
         Err(e) => return Err(e).call(|| format!("mkdirat({:?})", id.as_str())).map_err(Error::from),
     }
     let run = open_dir(&dirs.container_run(&id))?;
-    let name = &container.name;
-    let lock = Lifetime::try_acquire(run.as_fd())?.ok_or_else(|| {
-        Error::in_use(format_args!("cannot start container {name}")).cause("it is running already")
-    })?;
+    let lock = Lifetime::try_acquire(run.as_fd())?.ok_or_else(|| Error::in_use("it is running already"))?;
     let state = read_opt(&bundle, "state.json")?.unwrap_or_else(State::created);
 
     // The kernel's overlay is mounted while the CLI still talks to systemd. A FUSE server must be born in the scope.
     let late = matches!(container.rootfs, Rootfs::Layers { driver: Driver::FuseOverlayfs, .. });
-    let what = || format!("cannot start container {name}");
-    let early = if late { None } else { Some(rootfs::mount(&dirs, &container).what(what)?) };
+    let early = if late { None } else { Some(rootfs::mount(&dirs, &container)?) };
     let launch = receive_launch(sync)?;
-    let cgroup = launch.cgroup.as_deref().map(cgroup::open).transpose().what(what)?;
-    if let Some(cgroup) = &cgroup {
-        cgroup::enter_supervisor(cgroup.as_fd()).what(what)?;
-    }
+    let cgroup = launch.cgroup.as_deref().map(cgroup::open).transpose()?;
+    launch.cgroup.as_deref().map_or(Ok(()), cgroup::enter_supervisor)?;
     let rootfs = match early {
         Some(mounted) => mounted,
-        None => rootfs::mount(&dirs, &container).what(what)?,
+        None => rootfs::mount(&dirs, &container)?,
     };
     Ok(Prepared {
         dirs,
@@ -176,7 +170,6 @@ fn live(sync: OwnedFd, prepared: Prepared) {
         }
     };
     if let Err(error) = monitor.bring_up(Some(&sync), launch.size) {
-        let error = error.wrap(format_args!("cannot start container {}", monitor.container.name));
         monitor.undo_start(&error);
         let _ = protocol::send(sync.as_fd(), event::ERROR, &protocol::encode_error(&error));
         return;
@@ -378,7 +371,7 @@ impl Monitor {
         self.bring_down(i32::from(error.exit_code()));
         self.state = State { error: Some(error.to_string()), ..State::created() };
         if self.container.auto_remove {
-            super::remove::remove_all(&self.dirs, &self.container);
+            let _ = super::remove::remove_locked(&self.dirs, &self.container, true);
         } else {
             let _ = self.publish();
             super::remove::clean_run_dir(&self.run);

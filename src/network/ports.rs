@@ -31,6 +31,17 @@ pub fn check_free(ports: &[PortMapping]) -> Result<()> {
     Ok(())
 }
 
+/// A port that is free now, for `-p 80` without a host port.
+pub fn pick_free(protocol: &str) -> Result<u16> {
+    use crate::sys::CallContext;
+    let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+    let address = match protocol {
+        "udp" => UdpSocket::bind(any).and_then(|socket| socket.local_addr()),
+        _ => TcpListener::bind(any).and_then(|socket| socket.local_addr()),
+    };
+    Ok(address.call(|| "bind(0.0.0.0:0)")?.port())
+}
+
 /// `net.ipv4.ip_unprivileged_port_start`.
 pub fn unprivileged_start() -> u16 {
     std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start")

@@ -5,8 +5,8 @@ use super::relay::{DetachKeys, Signals, poll};
 use super::{Outcome, outcome_from_record, request};
 use crate::error::{Context, Error, Result};
 use crate::external::runtime::open_null;
+use crate::id::ContainerId;
 use crate::monitor::protocol::{self, MAX_PACKET, Request, event};
-use crate::ondisk::container::Container;
 use crate::paths::Dirs;
 use crate::sys::CallContext;
 use crate::sys::tty::{self, RawMode};
@@ -28,8 +28,8 @@ pub struct ExecRequest {
 }
 
 /// Runs a process in a running container.
-pub fn exec(dirs: &Dirs, container: &Container, wanted: &ExecRequest) -> Result<Outcome> {
-    let what = || format!("cannot run a command in container {}", container.name);
+pub fn exec(dirs: &Dirs, id: &ContainerId, wanted: &ExecRequest) -> Result<Outcome> {
+    let what = || format!("cannot run a command in container {}", id.short());
     let process = process_file(wanted).what(what)?;
     let null = open_null()?;
     let size = wanted.tty.then(|| tty::size(rustix::stdio::stdout())).flatten();
@@ -41,20 +41,21 @@ pub fn exec(dirs: &Dirs, container: &Container, wanted: &ExecRequest) -> Result<
             vec![process.as_fd(), if wanted.interactive { stdin } else { null.as_fd() }, stdout, stderr]
         }
     };
-    let connection = request(dirs, &container.id, &Request::Exec { tty: wanted.tty, size }, &fds)?
-        .ok_or_else(|| Error::in_use(what()).cause("it is not running"))?;
+    let connection = request(dirs, id, &Request::Exec { tty: wanted.tty, size }, &fds)?
+        .ok_or_else(super::not_running)
+        .what(what)?;
     drop(process);
 
     let mut master = None;
-    let started = wait_started(&connection, &mut master)?;
+    let started = wait_started(&connection, &mut master).what(what)?;
     match (started, master) {
         (Progress::Exited(code), None) => Ok(Outcome::Exited(code)),
-        (Progress::Gone, _) => outcome_from_record(dirs, container),
+        (Progress::Gone, _) => outcome_from_record(dirs, id),
         _ if wanted.detach => Ok(Outcome::Started),
         (_, Some(master)) => relay_terminal(&connection, &master, wanted),
-        (Progress::Started, None) => match super::exit_code(&connection, None)? {
+        (Progress::Started, None) => match super::exit_code(&connection)? {
             Some(code) => Ok(Outcome::Exited(code)),
-            None => outcome_from_record(dirs, container),
+            None => outcome_from_record(dirs, id),
         },
     }
 }
@@ -144,7 +145,7 @@ fn relay_terminal(connection: &OwnedFd, master: &OwnedFd, wanted: &ExecRequest) 
             }
         }
         if told && exited.is_none() {
-            exited = Some(super::exit_code(connection, None)?.unwrap_or(137));
+            exited = Some(super::exit_code(connection)?.unwrap_or(137));
         }
     }
 }

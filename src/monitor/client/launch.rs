@@ -5,6 +5,7 @@
 
 use super::relay::{self, Signals};
 use super::{LaunchOptions, Outcome, outcome_from_record};
+use crate::cgroup::{delegate, scope};
 use crate::error::{Context, Error, Result};
 use crate::monitor::protocol::{self, Launch, MAX_PACKET, event};
 use crate::ondisk::container::{Cgroups, Container};
@@ -58,22 +59,41 @@ fn wait_started(sync: &OwnedFd, signals: Option<&Signals>) -> Result<bool> {
 }
 
 fn no_answer(dirs: &Dirs, container: &Container) -> Result<Outcome> {
-    let error = Error::internal(format_args!("cannot start container {}", container.name))
-        .cause("its monitor was killed before the payload ran");
-    outcome_from_record(dirs, container).map_err(|_| error)
+    let error = Error::internal("its monitor was killed before the payload ran");
+    outcome_from_record(dirs, &container.id).map_err(|_| error)
 }
 
-/// The container's cgroup: a scope of systemd, else one below a cgroup that is ours already, else none.
-fn make_cgroup(container: &Container, options: &LaunchOptions, _pid: i32) -> Result<Option<String>> {
+/// The container's cgroup: a scope of systemd, else one below a cgroup that was delegated to us, else none.
+fn make_cgroup(container: &Container, options: &LaunchOptions, pid: i32) -> Result<Option<String>> {
     if container.cgroups == Cgroups::Disabled || !options.scope {
         return Ok(None);
     }
-    if container.needs_cgroup {
-        return Err(Error::host(format_args!("cannot limit container {}", container.name))
-            .cause("there is no cgroup that this user may use")
-            .hint("See why with `coracle doctor`."));
+    let id = &container.id;
+    let description = format!("coracle container {}", container.name);
+    let made = scope::create(&format!("coracle-{id}.scope"), pid, &description).and_then(|scope| match scope {
+        Some(scope) => Ok(Some(scope)),
+        None => below_own_cgroup(&format!("coracle-{id}")),
+    });
+    match made {
+        Ok(Some(cgroup)) => Ok(Some(cgroup)),
+        Err(error) if container.needs_cgroup => Err(error),
+        Ok(None) if container.needs_cgroup => Err(Error::host("the container's limits cannot be enforced")
+            .cause("this user has no systemd manager and no delegated cgroup")
+            .hint("See what is missing with `coracle doctor`.")),
+        // Only limits need one: without it the guard still finds every process.
+        Ok(None) | Err(_) => Ok(None),
     }
-    Ok(None)
+}
+
+/// A child of our own cgroup, where that was delegated to us (a Slurm step, a container).
+fn below_own_cgroup(name: &str) -> Result<Option<String>> {
+    let Some(own) = delegate::writable() else { return Ok(None) };
+    let Some(path) = delegate::path_of(rustix::process::getpid().as_raw_nonzero().get()) else { return Ok(None) };
+    let dir = own.join(name);
+    match rustix::fs::mkdir(&dir, Mode::from(0o755)) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(Some(format!("{}/{name}", path.trim_end_matches('/')))),
+        Err(e) => Err(e).call(|| format!("mkdir({dir:?})")).map_err(Error::from),
+    }
 }
 
 /// Puts `<cgroup>/payload` into config.json: only now it is known. Here and not in the monitor, which stays small.

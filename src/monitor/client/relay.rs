@@ -149,7 +149,7 @@ pub(super) fn relay_started(
         Some(outcome) => Ok(outcome),
         None => {
             drop(relay);
-            outcome_from_record(dirs, container)
+            outcome_from_record(dirs, &container.id)
         }
     }
 }

@@ -37,13 +37,18 @@ fn every_verdict_is_libseccomps() {
     let theirs: Vec<Vec<Vec<SockFilter>>> = lines.map(|line| line.split(' ').map(decode).collect()).collect();
     assert_eq!(theirs.len(), profiles.len());
 
-    let mut compared = 0_u64;
+    let (mut compared, mut broken) = (0_u64, 0);
     for (profile, theirs) in profiles.iter().zip(&theirs) {
         let ours = compile(profile).unwrap();
         let listed = profile.architectures().iter().flatten().filter_map(|arch| Abi::from_oci(*arch));
         let abis = std::iter::once(Abi::X86_64).chain(listed.filter(|abi| *abi != Abi::X86_64));
         let newest = if profile.default_errno_ret() == Some(38) { u32::MAX } else { newest_name(profile) };
         for (abi, theirs) in abis.zip(theirs) {
+            // 2.5 forgets to load the number where another architecture's names sort differently from x86_64's.
+            if theirs[2] != (SockFilter { code: 0x20, jt: 0, jf: 0, k: 0 }) {
+                broken += 1;
+                continue;
+            }
             for call in calls(profile, abi) {
                 if call.nr & !X32_BIT > newest || unknown.iter().any(|name| abi.number(name) == Some(call.nr))
                 {
@@ -59,7 +64,10 @@ fn every_verdict_is_libseccomps() {
             }
         }
     }
-    assert!(compared > 200_000, "only {compared} verdicts compared");
+    assert!(
+        compared > 200_000 && broken < 20,
+        "{compared} verdicts compared, {broken} of its programs broken"
+    );
 }
 
 fn decode(hex: &str) -> Vec<SockFilter> {

@@ -1,8 +1,7 @@
 """Reads {"profiles": [LinuxSeccomp, ...], "names": [...]} on stdin.
 
 Writes one line with the names that this libseccomp does not know, then a line for each profile: the BPF of x86_64 and
-of every architecture listed, in hex, each compiled alone (2.5 forgets to load the number for a second architecture
-whose first syscall has conditions).
+of every architecture listed, in hex, each compiled alone.
 
 Drives libseccomp.so.2 as crun and runc do: no rule whose action is the default, conditions on one argument twice become
 rules of their own, names that an architecture lacks are skipped.
