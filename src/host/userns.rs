@@ -114,6 +114,12 @@ fn forbidden(error: &Error) -> Probe {
         ))
         .fix_as_root(format!("sysctl user.max_user_namespaces={}", limit.saturating_mul(2).max(15_000)));
     }
+    if !userns::in_initial_namespace() {
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        let map = map.split_whitespace().collect::<Vec<_>>().join(" ");
+        return fail(format!("the user namespace around us (uid_map {map:?}) does not allow one inside"))
+            .fix("give the outer container more ids, for example --userns=auto:size=131072");
+    }
     if super::lsm::seccomp_filtered() {
         return fail("a seccomp filter is on this process: an outer container or service forbids it".to_owned())
             .fix("start the outer container with --security-opt seccomp=unconfined, or the service without SystemCallFilter=");
