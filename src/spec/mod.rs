@@ -1,1 +1,3 @@
 //! OCI documents as data.
+
+pub mod runtime;
