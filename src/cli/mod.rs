@@ -167,3 +167,6 @@ fn help(mut command: clap::Command, words: &[String]) -> Result<u8> {
 fn argv(words: &[String]) -> Vec<String> {
     std::iter::once("coracle".to_owned()).chain(words.iter().cloned()).collect()
 }
+//! The command line of coracle.
+
+pub mod oci;
