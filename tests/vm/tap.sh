@@ -27,11 +27,11 @@ like() {        # NAME REGEX GOT
   if [[ $3 =~ $2 ]]; then tap ok "$1"; else tap 'not ok' "$1" <(printf 'want: /%s/\ngot:  %s\n' "$2" "$3"); fi
 }
 
-exits() {       # NAME CODE COMMAND [ARG ...]: the command must end with this code
+exits() {       # NAME CODE[|CODE] COMMAND [ARG ...]: the command must end with this code
   local name=$1 want=$2 got=0 log; shift 2
   log=$(mktemp)
   "$@" >"$log" 2>&1 || got=$?
-  if [[ $got == "$want" ]]; then tap ok "$name"; else echo "exit code $got instead of $want: $*" >>"$log"; tap 'not ok' "$name" "$log"; fi
+  if [[ $got =~ ^($want)$ ]]; then tap ok "$name"; else echo "exit code $got instead of $want: $*" >>"$log"; tap 'not ok' "$name" "$log"; fi
   rm -f "$log"
 }
 
