@@ -91,7 +91,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         detach: args.detach,
         detach_keys: parse::detach::parse(&args.detach_keys)?,
     };
-    let outcome = client::exec(&dirs, &c, &request)?;
+    let outcome = client::exec(&dirs, &c.id, &request)?;
     if matches!(outcome, Outcome::Started) {
         // podman prints the id of the session.
         ui::line(crate::id::ContainerId::random()?)?;

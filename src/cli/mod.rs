@@ -21,9 +21,8 @@ pub mod images;
 pub mod info;
 pub mod inspect;
 pub mod kill;
-pub mod login;
-pub mod logout;
 pub mod logs;
+pub mod oci;
 pub mod parse;
 pub mod pause;
 pub mod port;
@@ -167,6 +166,3 @@ fn help(mut command: clap::Command, words: &[String]) -> Result<u8> {
 fn argv(words: &[String]) -> Vec<String> {
     std::iter::once("coracle".to_owned()).chain(words.iter().cloned()).collect()
 }
-//! The command line of coracle.
-
-pub mod oci;

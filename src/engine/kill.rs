@@ -13,13 +13,13 @@ pub fn kill(dirs: &Dirs, c: &Container, signal: i32) -> Result<()> {
         return Err(wrong_state(c, "kill", state.status, "can only kill running containers"));
     }
     let final_signal = signal == libc::SIGKILL || signal == libc::SIGTERM || signal == c.stop_signal;
-    client::signal(dirs, c, signal, final_signal).what(|| format!("cannot kill container {}", c.name))
+    client::signal(dirs, &c.id, signal, final_signal).what(|| format!("cannot kill container {}", c.name))
 }
 
 /// Freezes all its processes.
 pub fn pause(dirs: &Dirs, c: &Container) -> Result<()> {
     match lookup::state(dirs, c)?.status {
-        Status::Running => client::pause(dirs, c).what(|| format!("cannot pause container {}", c.name)),
+        Status::Running => client::pause(dirs, &c.id).what(|| format!("cannot pause container {}", c.name)),
         status => Err(wrong_state(c, "pause", status, "can only pause running containers")),
     }
 }
@@ -27,7 +27,7 @@ pub fn pause(dirs: &Dirs, c: &Container) -> Result<()> {
 /// Lets a paused container go on.
 pub fn unpause(dirs: &Dirs, c: &Container) -> Result<()> {
     match lookup::state(dirs, c)?.status {
-        Status::Paused => client::resume(dirs, c).what(|| format!("cannot unpause container {}", c.name)),
+        Status::Paused => client::resume(dirs, &c.id).what(|| format!("cannot unpause container {}", c.name)),
         status => Err(wrong_state(c, "unpause", status, "can only unpause paused containers")),
     }
 }

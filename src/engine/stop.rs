@@ -27,7 +27,7 @@ pub fn stop(dirs: &Dirs, c: &Container, timeout: Option<i64>) -> Result<Stopped>
     match lookup::state(dirs, c)?.status {
         Status::Created | Status::Exited => return Ok(Stopped::Already),
         // A frozen process takes no signal.
-        Status::Paused => client::resume(dirs, c).what(what)?,
+        Status::Paused => client::resume(dirs, &c.id).what(what)?,
         Status::Running | Status::Stopping => {}
     }
     let seconds = timeout.unwrap_or_else(|| i64::from(c.stop_timeout));
@@ -55,7 +55,7 @@ fn kill_and_wait(dirs: &Dirs, c: &Container) -> Result<()> {
 
 /// A signal that means the end. That it has ended meanwhile is no failure.
 fn signal(dirs: &Dirs, c: &Container, number: i32) -> Result<()> {
-    match client::signal(dirs, c, number, true) {
+    match client::signal(dirs, &c.id, number, true) {
         Err(_) if !client::is_alive(dirs, &c.id)? => Ok(()),
         other => other,
     }

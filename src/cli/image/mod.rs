@@ -15,17 +15,18 @@ pub fn describe(dirs: &Dirs, store: &Store, image: &Image) -> Result<Value> {
     let record = &image.record;
     let mut shown = Map::new();
     // podman leaves out what is empty.
-    let keys = |map: &std::collections::BTreeMap<String, Value>| map.keys().map(|k| (k.clone(), json!({}))).collect::<Map<_, _>>();
+    let keys = |names: &[String]| Value::Object(names.iter().map(|k| (k.clone(), json!({}))).collect());
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
     for (key, value, empty) in [
-        ("User", json!(config.user), config.user.is_empty()),
+        ("User", json!(text(&config.user)), text(&config.user).is_empty()),
         ("Env", json!(config.env), config.env.is_empty()),
         ("Entrypoint", json!(config.entrypoint), config.entrypoint.is_empty()),
         ("Cmd", json!(config.cmd), config.cmd.is_empty()),
-        ("Volumes", Value::Object(keys(&config.volumes)), config.volumes.is_empty()),
-        ("ExposedPorts", Value::Object(keys(&config.exposed_ports)), config.exposed_ports.is_empty()),
-        ("WorkingDir", json!(config.working_dir), config.working_dir.is_empty()),
+        ("Volumes", keys(&config.volumes), config.volumes.is_empty()),
+        ("ExposedPorts", keys(&config.exposed_ports), config.exposed_ports.is_empty()),
+        ("WorkingDir", json!(text(&config.working_dir)), text(&config.working_dir).is_empty()),
         ("Labels", json!(config.labels), config.labels.is_empty()),
-        ("StopSignal", json!(config.stop_signal), config.stop_signal.is_empty()),
+        ("StopSignal", json!(text(&config.stop_signal)), text(&config.stop_signal).is_empty()),
     ] {
         if !empty {
             shown.insert(key.into(), value);
@@ -58,7 +59,7 @@ pub fn describe(dirs: &Dirs, store: &Store, image: &Image) -> Result<Value> {
         "Labels": labels,
         "Annotations": manifest.get("annotations").cloned().unwrap_or_else(|| json!({})),
         "ManifestType": manifest.get("mediaType").cloned().unwrap_or_else(|| json!("application/vnd.oci.image.manifest.v1+json")),
-        "User": config.user,
+        "User": text(&config.user),
         "History": history(image),
         "NamesHistory": image.names,
     }))
