@@ -120,21 +120,12 @@ impl Monitor {
     pub(super) fn signal(&mut self, signal: i32, stop: bool) -> Result<()> {
         self.state.stop_requested |= stop;
         let Some(payload) = &self.payload else {
-            if stop {
-                return Ok(());
-            }
-            return Err(
-                Error::in_use(format_args!("cannot signal container {name}")).cause("it is not running")
-            );
+            return if stop { Ok(()) } else { Err(Error::in_use("it is not running")) };
         };
-        let sent =
-            sys::signal::valid(signal).and_then(|signal| sys::signal::send(payload.pidfd.as_fd(), signal));
+        let sent = sys::signal::valid(signal).and_then(|signal| sys::signal::send(payload.pidfd.as_fd(), signal));
         match sent {
             Err(e) if e.raw_os_error() == Errno::SRCH.raw_os_error() => Ok(()),
-            Err(e) => Err(Error::from(e)
-                .with_kind(Kind::Denied)
-                .wrap(format_args!("cannot signal container {name}"))),
-            Ok(()) => Ok(()),
+            other => Ok(other?),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::ctr_stdio::CtrStdio;
 use super::exec::Execs;
 use super::lock::Lifetime;
 use super::protocol::{CHUNK, event};
-use super::rootfs::Mounted;
+use crate::store::rootfs::Mounted;
 use crate::error::{Error, Result};
 use crate::external::runtime::{Runtime, exit_code};
 use crate::network::slirp4netns;

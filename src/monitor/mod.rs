@@ -51,6 +51,5 @@ mod protocol;
 pub mod recover;
 pub mod remove;
 mod role;
-mod rootfs;
 
 pub use role::role_main;

@@ -5,7 +5,7 @@ use super::lock::Lifetime;
 use crate::error::{Error, Result};
 use crate::ondisk::container::Container;
 use crate::paths::Dirs;
-use crate::store::{self, Store, remove_tree};
+use crate::store::{self, remove_tree};
 use crate::sys::CallContext;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -64,9 +64,8 @@ fn remove_volumes(dirs: &Dirs, container: &Container) -> Result<()> {
     if anonymous.peek().is_none() {
         return Ok(());
     }
-    let store = Store::open(dirs)?;
     for volume in anonymous {
-        let _ = store::volume::remove(&store, &volume.name);
+        let _ = store::volume::remove(dirs, &volume.name);
     }
     Ok(())
 }

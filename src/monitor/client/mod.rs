@@ -157,8 +157,7 @@ fn outcome_from_record(dirs: &Dirs, id: &ContainerId) -> Result<Outcome> {
         // Removed by the guard (`--rm`): it was killed, or there would have been a word.
         Err(error) if error.kind() == crate::error::Kind::NotFound => Ok(Outcome::Exited(137)),
         Ok(_) => Err(Error::internal(format_args!(
-            "the monitor of container {} ended without a word",
-            container.name
+            "the monitor of container {} ended without a word", id.short()
         ))),
         Err(error) => Err(error),
     }
