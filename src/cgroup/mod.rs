@@ -2,4 +2,6 @@
 
 pub mod dbus;
 pub mod delegate;
+pub mod fs;
+pub mod limits;
 pub mod scope;

@@ -38,6 +38,9 @@ pub struct Args {
     /// Also remove their anonymous volumes
     #[arg(short, long)]
     pub volumes: bool,
+    /// Print nothing for what went well (`run --replace`)
+    #[arg(long, hide = true)]
+    pub quiet: bool,
 }
 
 pub fn run(args: &Args, app: &App) -> Result<u8> {
@@ -51,6 +54,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     for (word, container) in select.resolve(&dirs, |_| true)? {
         let options = engine::rm::RemoveOptions { force: args.force, timeout: args.time, volumes: args.volumes };
         match container.and_then(|c| engine::rm::remove(&dirs, &c, options)) {
+            Ok(()) if args.quiet => {}
             Ok(()) => ui::line(&word)?,
             // --force asks for the end state, and that is there already.
             Err(e) if e.kind() == Kind::NotFound && (args.ignore || args.force) => {}

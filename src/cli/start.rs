@@ -5,7 +5,6 @@ use crate::cli::flags::select::{self, Select};
 use crate::cli::{App, ui};
 use crate::engine;
 use crate::error::{Error, Result};
-use crate::monitor::client::Outcome;
 use crate::ondisk::container::Status;
 
 /// Start containers

@@ -29,7 +29,7 @@ pub fn process(dirs: &Dirs, c: &Container, state: &State, options: &ExecOptions)
         set_user(&mut process, &user);
     }
     if options.privileged {
-        let all = json!(crate::caps::NAMES);
+        let all = json!(crate::caps::NAMES.as_slice());
         process["capabilities"] = json!({"bounding": all, "effective": all, "permitted": all, "inheritable": [], "ambient": []});
     }
     if let Some(dir) = &options.workdir {

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::ondisk::volume::VolumeRecord;
-use crate::store::{Store, volume};
+use crate::paths::Dirs;
+use crate::store::volume;
 use jiff::Timestamp;
 
 /// One `--filter`, parsed.
@@ -23,10 +24,10 @@ pub enum Filter {
 }
 
 /// Whether a volume is chosen by all filters (alternatives within one key, labels all).
-pub fn matches(store: &Store, filters: &[Filter], v: &VolumeRecord) -> Result<bool> {
+pub fn matches(dirs: &Dirs, filters: &[Filter], v: &VolumeRecord) -> Result<bool> {
     for (at, filter) in filters.iter().enumerate() {
         if matches!(filter, Filter::Label(..) | Filter::NotLabel(..)) {
-            if !holds(store, filter, v)? {
+            if !holds(dirs, filter, v)? {
                 return Ok(false);
             }
             continue;
@@ -39,7 +40,7 @@ pub fn matches(store: &Store, filters: &[Filter], v: &VolumeRecord) -> Result<bo
         }
         let mut any = false;
         for one in same() {
-            any = any || holds(store, one, v)?;
+            any = any || holds(dirs, one, v)?;
         }
         if !any {
             return Ok(false);
@@ -48,13 +49,13 @@ pub fn matches(store: &Store, filters: &[Filter], v: &VolumeRecord) -> Result<bo
     Ok(true)
 }
 
-fn holds(store: &Store, filter: &Filter, v: &VolumeRecord) -> Result<bool> {
+fn holds(dirs: &Dirs, filter: &Filter, v: &VolumeRecord) -> Result<bool> {
     let label = |key: &str, value: &Option<String>| {
         v.labels.get(key).is_some_and(|have| value.as_ref().is_none_or(|want| want == have))
     };
     let created = || v.created.parse::<Timestamp>().ok();
     Ok(match filter {
-        Filter::Dangling(wanted) => volume::users(store, &v.name)?.is_empty() == *wanted,
+        Filter::Dangling(wanted) => volume::users(dirs, &v.name)?.is_empty() == *wanted,
         Filter::Driver(driver) => driver == "local",
         Filter::Label(key, value) => label(key, value),
         Filter::NotLabel(key, value) => !label(key, value),
@@ -67,14 +68,14 @@ fn holds(store: &Store, filter: &Filter, v: &VolumeRecord) -> Result<bool> {
 }
 
 /// Removes the chosen volumes that no container uses. Needs the store's namespace. Failures come beside.
-pub fn prune(store: &Store, filters: &[Filter]) -> Result<(Vec<VolumeRecord>, Vec<Error>)> {
-    let (all, mut failed) = volume::list(store)?;
+pub fn prune(dirs: &Dirs, filters: &[Filter]) -> Result<(Vec<VolumeRecord>, Vec<Error>)> {
+    let (all, mut failed) = volume::list(dirs)?;
     let mut removed = Vec::new();
     for v in all {
-        if !volume::users(store, &v.name)?.is_empty() || !matches(store, filters, &v)? {
+        if !volume::users(dirs, &v.name)?.is_empty() || !matches(dirs, filters, &v)? {
             continue;
         }
-        match volume::remove(store, v.name.as_str()) {
+        match volume::remove(dirs, v.name.as_str()) {
             Ok(()) => removed.push(v),
             Err(e) => failed.push(e),
         }

@@ -2,3 +2,4 @@
 
 pub mod image;
 pub mod seccomp_profile;
+pub mod runtime;

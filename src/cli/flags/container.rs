@@ -131,16 +131,7 @@ impl ImageFlags {
             self.arch.as_deref(),
             self.variant.as_deref(),
         )?;
-        Ok(Source::Image { name: image.to_owned(), pull: self.pull_policy()?, platform })
-    }
-
-    fn pull_policy(&self) -> Result<PullPolicy> {
-        match self.pull.as_deref() {
-            None | Some("missing" | "ifnotpresent" | "IfNotPresent" | "false") => Ok(PullPolicy::Missing),
-            Some("always" | "true") => Ok(PullPolicy::Always),
-            Some("never") => Ok(PullPolicy::Never),
-            Some("newer" | "ifnewer") => Ok(PullPolicy::Newer),
-            Some(other) => Err(parse::invalid("pull policy", other, "one of missing, always, newer, never", "--pull=newer")),
-        }
+        let pull = self.pull.as_deref().map_or(Ok(PullPolicy::Missing), parse::platform::pull_policy)?;
+        Ok(Source::Image { name: image.to_owned(), pull, platform })
     }
 }

@@ -1,6 +1,18 @@
-//! `--platform os/arch[/variant]`, or `--os`, `--arch`, `--variant`.
+//! Which image: `--platform os/arch[/variant]`, or `--os`, `--arch`, `--variant`; and when to pull it.
 
+use crate::engine::options::PullPolicy;
 use crate::error::{Error, Result};
+
+/// `--pull` and `--policy`, with Kubernetes' spellings.
+pub fn pull_policy(text: &str) -> Result<PullPolicy> {
+    match text {
+        "missing" | "ifnotpresent" | "IfNotPresent" | "false" => Ok(PullPolicy::Missing),
+        "always" | "true" => Ok(PullPolicy::Always),
+        "never" => Ok(PullPolicy::Never),
+        "newer" | "ifnewer" => Ok(PullPolicy::Newer),
+        other => Err(super::invalid("pull policy", other, "one of missing, always, newer, never", "--pull=newer")),
+    }
+}
 
 /// `os/arch[/variant]`, or none when nothing is asked for.
 pub fn parse(
