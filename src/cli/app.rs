@@ -3,7 +3,7 @@
 use crate::cli::global::Globals;
 use crate::cli::ui;
 use crate::error::Result;
-use crate::paths::Dirs;
+use crate::paths::{self, Dirs};
 use crate::userns;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -24,6 +24,9 @@ impl App {
         let dirs = Dirs::discover(self.globals.root.as_deref(), self.globals.runroot.as_deref())?;
         if let Some(note) = dirs.run_note.as_deref().filter(|_| !dirs.run.exists()) {
             ui::warn(note);
+        }
+        if paths::is_real_root() {
+            userns::root::step_down(&dirs)?;
         }
         Ok(dirs)
     }
