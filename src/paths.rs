@@ -152,3 +152,22 @@ fn make_private(dir: &Path) -> Result<()> {
 pub fn search_path() -> Vec<PathBuf> {
     std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
 }
+
+/// A variable of the environment, for the facts that probes report and the sockets that a login offers. An empty one
+/// counts as not set.
+#[allow(clippy::disallowed_methods, reason = "this is the module that reads the environment")]
+pub fn env(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Where `coracle-oci` keeps its state when `--root` is not given: `/run/coracle-oci` for real root, else
+/// `$XDG_RUNTIME_DIR/coracle-oci`, else a private directory in /tmp. Engines give `--root` or the variable.
+#[allow(clippy::disallowed_methods, reason = "this is the module that reads the environment")]
+pub fn runtime_root() -> PathBuf {
+    let uid = rustix::process::geteuid().as_raw();
+    match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute()) {
+        Some(dir) if uid != 0 || is_mine(&dir, uid) => dir.join("coracle-oci"),
+        _ if uid == 0 => PathBuf::from("/run/coracle-oci"),
+        _ => PathBuf::from(format!("/tmp/coracle-oci-{uid}")),
+    }
+}

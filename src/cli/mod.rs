@@ -1,1 +1,3 @@
 //! The command line of coracle.
+
+pub mod oci;

@@ -7,6 +7,7 @@
 
 pub mod atomic;
 pub mod container;
+pub mod runtime_state;
 
 pub use atomic::{Durability, publish, read, read_opt};
 
