@@ -1,4 +1,4 @@
 //! OCI documents as data.
 
-pub mod seccomp_profile;
 pub mod runtime;
+pub mod seccomp_profile;
