@@ -3,3 +3,4 @@
 pub mod image;
 pub mod seccomp_profile;
 pub mod runtime;
+pub mod seccomp_profile;
