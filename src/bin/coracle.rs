@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         let rest = args.split_off(2);
         return role(&args[1], rest);
     }
-    ExitCode::from(cli::main(args))
+    cli::main(&args)
 }
 
 fn role(name: &OsString, args: Vec<OsString>) -> ExitCode {
@@ -32,7 +32,7 @@ fn in_store(args: Vec<OsString>) -> ExitCode {
         .and_then(|sync| userns::enter_store(std::os::fd::AsFd::as_fd(&sync)))
         .and_then(|()| Ok(coracle::sys::spawn::die_with_parent(libc::SIGKILL)?));
     match entered {
-        Ok(()) => ExitCode::from(cli::main(args)),
-        Err(e) => ExitCode::from(cli::fail(&e)),
+        Ok(()) => cli::main(&args),
+        Err(e) => ExitCode::from(cli::ui::error(&e)),
     }
 }

@@ -3,7 +3,7 @@
 use crate::cli::global::Globals;
 use crate::cli::ui;
 use crate::error::Result;
-use crate::paths::Dirs;
+use crate::paths::{self, Dirs};
 use crate::userns;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ impl App {
         if let Some(note) = dirs.run_note.as_deref().filter(|_| !dirs.run.exists()) {
             ui::warn(note);
         }
-        if userns::root::is_real_root() {
+        if paths::is_real_root() {
             userns::root::step_down(&dirs)?;
         }
         Ok(self.dirs.get_or_init(|| dirs).clone())

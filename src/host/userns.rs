@@ -114,7 +114,7 @@ fn forbidden(error: &Error) -> Probe {
         ))
         .fix_as_root(format!("sysctl user.max_user_namespaces={}", limit.saturating_mul(2).max(15_000)));
     }
-    if !userns::in_initial_namespace() {
+    if !crate::sys::spawn::in_initial_user_namespace() {
         let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
         let map = map.split_whitespace().collect::<Vec<_>>().join(" ");
         return fail(format!("the user namespace around us (uid_map {map:?}) does not allow one inside"))
@@ -147,7 +147,7 @@ fn powerless(error: &Error) -> Probe {
             format!("{} has no setuid bit and no file capability ({words})", path.display()),
         )
         .fix_as_root(repair_mappers(&path))
-    } else if !userns::in_initial_namespace() {
+    } else if !crate::sys::spawn::in_initial_user_namespace() {
         let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
         let map = map.split_whitespace().collect::<Vec<_>>().join(" ");
         Probe::fail("newuidmap", format!("the user namespace around us maps only \"{map}\" ({words})"))

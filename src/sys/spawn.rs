@@ -127,3 +127,12 @@ pub fn set_fs_ids(uid: u32, gid: u32) -> Result<()> {
         Err(Error::new(format_args!("setfsuid({uid})"), libc::EPERM))
     }
 }
+
+/// Inode number of the machine's first user namespace (PROC_USER_INIT_INO in the kernel's proc_ns.h).
+const INITIAL_USERNS_INODE: u64 = 0xEFFF_FFFD;
+
+/// Whether the calling process is in the machine's first user namespace. By the namespace itself: the layout of uid_map
+/// says nothing sure.
+pub fn in_initial_user_namespace() -> bool {
+    rustix::fs::stat("/proc/self/ns/user").is_ok_and(|st| st.st_ino == INITIAL_USERNS_INODE)
+}

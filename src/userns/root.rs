@@ -15,11 +15,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 static FS_UID: AtomicU32 = AtomicU32::new(0);
 static FS_GID: AtomicU32 = AtomicU32::new(0);
 
-/// Whether the caller is root of the machine, not of a user namespace.
-pub fn is_real_root() -> bool {
-    rustix::process::geteuid().is_root() && super::in_initial_namespace()
-}
-
 /// Called once by the command line when it runs as real root: makes the two directories for the range's first id and goes
 /// on with that id's file access.
 pub fn step_down(dirs: &Dirs) -> Result<()> {
