@@ -89,7 +89,8 @@ fn dispatch(args: &[OsString]) -> Result<u8> {
         Node::Group { nodes, .. } => return group(node, nodes, rest, &path),
     };
     let command = (leaf.command)().name(path.clone()).bin_name(path.clone()).display_name(path.clone());
-    let matches = match tree::relax(command.clone()).try_get_matches_from(rest) {
+    let words_of_command = tree::end_flags(&command, rest);
+    let matches = match tree::relax(command.clone()).try_get_matches_from(&words_of_command) {
         Ok(matches) => matches,
         Err(e) if e.kind() == clap::error::ErrorKind::DisplayHelp => return help(command, rest),
         Err(e) => return Err(usage::error(&e, &path, rest)),
