@@ -32,7 +32,8 @@ impl Dirs {
         let base = directories::BaseDirs::new();
         let home = base.as_ref().map(|b| b.home_dir().to_owned()).filter(|h| h.is_absolute());
         let config = base.as_ref().map_or_else(|| PathBuf::from("/etc"), |b| b.config_dir().to_owned());
-        let data = match (root, uid.is_root(), &base) {
+        let real_root = is_real_root();
+        let data = match (root, real_root, &base) {
             (Some(root), _, _) => absolute(root)?,
             (None, true, _) => PathBuf::from("/var/lib/coracle"),
             (None, false, Some(base)) => base.data_dir().join("coracle"),
@@ -44,7 +45,7 @@ impl Dirs {
         };
         let (run, run_note) = match runroot {
             Some(dir) => (absolute(dir)?, None),
-            None if uid.is_root() => (PathBuf::from("/run/coracle"), None),
+            None if real_root => (PathBuf::from("/run/coracle"), None),
             None => runtime_dir(base.as_ref().and_then(|b| b.runtime_dir()), uid.as_raw()),
         };
         Ok(Self { data, run, config, home, run_note })
@@ -69,6 +70,11 @@ impl Dirs {
     pub fn container_run(&self, id: &crate::id::ContainerId) -> PathBuf {
         self.run.join(id)
     }
+}
+
+/// Whether the caller is root of the machine, not of a user namespace.
+pub fn is_real_root() -> bool {
+    rustix::process::geteuid().is_root() && crate::sys::spawn::in_initial_user_namespace()
 }
 
 /// The user's runtime directory if it is really the user's, else a private one in /tmp, with the reason.

@@ -81,7 +81,15 @@ pub struct Container {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Rootfs {
     /// Layers (diff ids, top first) below `upper/`, by this driver.
-    Layers { driver: Driver, layers: Vec<String>, read_only: bool },
+    Layers {
+        driver: Driver,
+        layers: Vec<String>,
+        read_only: bool,
+        /// Ids on disk → ids of the store's namespace, where the container's map is shifted (keep-id): the driver shows
+        /// the image's files as the container must see them.
+        #[serde(default)]
+        id_map: Option<crate::userns::IdMaps>,
+    },
     /// A directory of the user's (`--rootfs`), used as it is.
     Directory { path: String },
     /// The host's own /usr, below a skeleton in `rootfs/`.

@@ -7,6 +7,7 @@
 
 pub mod creds;
 mod error;
+pub mod fork;
 pub mod fs;
 pub mod mount;
 pub mod ns;
@@ -15,6 +16,7 @@ pub mod reap;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;
+pub mod spawn;
 pub mod tty;
 
 pub use error::{CallContext, ErrnoText, Error, Result};
