@@ -5,6 +5,8 @@
 //! the error. Fds are CLOEXEC everywhere in this crate, so a tool gets only what is passed by name.
 
 pub mod fuse_overlayfs;
+pub mod runtime;
+pub mod slirp4netns;
 
 use crate::error::{Error, Kind, Result};
 use std::ffi::OsString;

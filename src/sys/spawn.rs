@@ -12,7 +12,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 const SCRATCH_FD: RawFd = 100;
 
 /// Starts `program` with `argv` and the caller's environment. In the child `fds[i].0` stands at number `fds[i].1`;
-/// every other fd is closed by its CLOEXEC flag. Returns the pid.
+/// every other fd is closed by its CLOEXEC flag. No signal is blocked in it, and SIGPIPE, which Rust programs ignore, acts
+/// again: both would be inherited by the payload. Returns the pid.
 pub fn spawn(program: &CStr, argv: &[CString], fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<i32> {
     let moved: Vec<(OwnedFd, RawFd)> = fds
         .iter()
@@ -22,7 +23,7 @@ pub fn spawn(program: &CStr, argv: &[CString], fds: &[(BorrowedFd<'_>, RawFd)]) 
     let mut pointers: Vec<*mut libc::c_char> = argv.iter().map(|a| a.as_ptr().cast_mut()).collect();
     pointers.push(std::ptr::null_mut());
     let mut pid = 0;
-    // SAFETY: the actions object is initialised before use and destroyed after; `program`, `pointers` (with its final
+    // SAFETY: actions, attributes and the signal set are initialised before use, the first two destroyed after; `program`, `pointers` (with its final
     // null) and `environ` are NUL-terminated and live across the call, and posix_spawn only reads them. The environment
     // is never changed in this crate (std::env::set_var is banned), so reading `environ` does not race.
     let errno = unsafe {
@@ -31,15 +32,25 @@ pub fn spawn(program: &CStr, argv: &[CString], fds: &[(BorrowedFd<'_>, RawFd)]) 
         for (fd, number) in &moved {
             libc::posix_spawn_file_actions_adddup2(&raw mut actions, fd.as_raw_fd(), *number);
         }
+        let mut attributes: libc::posix_spawnattr_t = std::mem::zeroed();
+        libc::posix_spawnattr_init(&raw mut attributes);
+        let mut signals: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut signals);
+        libc::posix_spawnattr_setsigmask(&raw mut attributes, &raw const signals);
+        libc::sigaddset(&raw mut signals, libc::SIGPIPE);
+        libc::posix_spawnattr_setsigdefault(&raw mut attributes, &raw const signals);
+        let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        libc::posix_spawnattr_setflags(&raw mut attributes, flags as libc::c_short);
         let errno = libc::posix_spawn(
             &raw mut pid,
             program.as_ptr(),
             &raw const actions,
-            std::ptr::null(),
+            &raw const attributes,
             pointers.as_ptr(),
             environ.cast_const(),
         );
         libc::posix_spawn_file_actions_destroy(&raw mut actions);
+        libc::posix_spawnattr_destroy(&raw mut attributes);
         errno
     };
     if errno == 0 { Ok(pid) } else { Err(Error::new(format_args!("posix_spawn({program:?})"), errno)) }
@@ -98,4 +109,30 @@ pub fn ignore_terminal_signals() {
         // SAFETY: SIG_IGN installs no handler, so nothing of ours runs in signal context.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
+}
+
+/// The ids that the kernel checks and records for file access, for the calling thread (setfsuid(2)). Real root gives up its
+/// file privileges with a uid other than 0, and gets them back with 0; other privileges stay.
+pub fn set_fs_ids(uid: u32, gid: u32) -> Result<()> {
+    // SAFETY: both calls take numbers and change only this thread's credentials; they report the previous id, never fail.
+    unsafe {
+        libc::setfsgid(gid);
+        libc::setfsuid(uid);
+    }
+    // SAFETY: as above; -1 is no id, so this only asks.
+    let now = unsafe { libc::setfsuid(libc::uid_t::MAX) };
+    if u32::try_from(now) == Ok(uid) {
+        Ok(())
+    } else {
+        Err(Error::new(format_args!("setfsuid({uid})"), libc::EPERM))
+    }
+}
+
+/// Inode number of the machine's first user namespace (PROC_USER_INIT_INO in the kernel's proc_ns.h).
+const INITIAL_USERNS_INODE: u64 = 0xEFFF_FFFD;
+
+/// Whether the calling process is in the machine's first user namespace. By the namespace itself: the layout of uid_map
+/// says nothing sure.
+pub fn in_initial_user_namespace() -> bool {
+    rustix::fs::stat("/proc/self/ns/user").is_ok_and(|st| st.st_ino == INITIAL_USERNS_INODE)
 }

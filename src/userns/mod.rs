@@ -22,6 +22,7 @@
 
 pub mod idmap;
 mod role;
+pub mod root;
 pub mod subid;
 
 pub use idmap::{IdMaps, IdRange};
@@ -29,6 +30,7 @@ pub use role::{RoleChild, SYNC_FD, enter_store, inside_store, map_role, run_in_s
 
 use crate::error::{Error, Result};
 use crate::external::Tool;
+use crate::sys;
 use subid::Which;
 
 /// Writes /proc/PID/uid_map for users (setuid or file capabilities).
@@ -46,9 +48,6 @@ pub const NEWGIDMAP: Tool = Tool {
     packages: ["uidmap", "shadow-utils", "shadow"],
     search_path: false,
 };
-
-/// Inode number of the initial user namespace (PROC_USER_INIT_INO in the kernel's proc_ns.h).
-const INITIAL_USERNS_INODE: u64 = 0xEFFF_FFFD;
 
 /// The map of the store's user namespace, and how it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +79,7 @@ pub fn store_map() -> Result<StoreMap> {
     let uid = rustix::process::geteuid().as_raw();
     let gid = rustix::process::getegid().as_raw();
     if uid == 0 {
-        return if in_initial_namespace() { real_root_map() } else { nested_root_map() };
+        return if sys::spawn::in_initial_user_namespace() { real_root_map() } else { nested_root_map() };
     }
     let name = name_if_needed(uid);
     let uids = subid::ranges(Which::Uid, uid, name.as_deref());
@@ -107,11 +106,6 @@ pub fn store_map() -> Result<StoreMap> {
 /// The user's name. Looked up first because most lines of /etc/subuid go by name.
 fn name_if_needed(uid: u32) -> Option<String> {
     subid::user_name(uid)
-}
-
-/// Whether the calling process is in the machine's first user namespace.
-pub fn in_initial_namespace() -> bool {
-    rustix::fs::stat("/proc/self/ns/user").is_ok_and(|st| st.st_ino == INITIAL_USERNS_INODE)
 }
 
 /// Real root gets a subordinate range like everybody else: root's own, or the one named `containers`.
@@ -163,12 +157,13 @@ fn free_high_range() -> Result<(u32, u32)> {
     Ok((FIRST, COUNT))
 }
 
-/// Inside another user namespace as its root: all the ids that it has, as they are.
+/// Inside another user namespace as its root: all the ids that it has, as they are. One line for each line of the outer map:
+/// the kernel refuses a line that spans two of them.
 fn nested_root_map() -> Result<StoreMap> {
     let read = |file: &str| {
         let text = std::fs::read_to_string(file).unwrap_or_default();
-        idmap::parse_text(&text).map_or(1, |map| idmap::size(&map)).max(1)
+        let same = |r: IdRange| IdRange { outside: r.inside, ..r };
+        idmap::parse_text(&text).unwrap_or_default().into_iter().map(same).collect::<Vec<_>>()
     };
-    let (uids, gids) = (read("/proc/self/uid_map"), read("/proc/self/gid_map"));
-    Ok(StoreMap::Direct(IdMaps { uids: idmap::identity(uids), gids: idmap::identity(gids) }))
+    Ok(StoreMap::Direct(IdMaps { uids: read("/proc/self/uid_map"), gids: read("/proc/self/gid_map") }))
 }

@@ -87,7 +87,7 @@ fn write_maps(pid: i32, map: &StoreMap) -> Result<()> {
             finish_mapper(&NEWUIDMAP, uid)?;
             finish_mapper(&NEWGIDMAP, gid)
         }
-        StoreMap::Direct(maps) => write_directly(pid, maps, false),
+        StoreMap::Direct(maps) => super::root::with_own_file_access(|| write_directly(pid, maps, false)),
         StoreMap::SingleUid { maps, .. } => write_directly(pid, maps, true),
     }
 }

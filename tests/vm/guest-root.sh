@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# As real root on a bare machine a container is as unprivileged as for anybody: host uid 0 is not in it.
+# user: root
+# shellcheck source=tests/vm/tap.sh
+. "$(dirname "$0")/tap.sh"
+check 'root pulls' "$c" pull -q oci:/srv/images/busybox:latest
+image=$("$c" images -q | head -n 1)
+
+is 'root inside' 0 "$("$c" run --rm --network none "$image" id -u)"
+map=$("$c" run --rm --network none "$image" cat /proc/self/uid_map)
+check 'a payload runs' "$c" run -d --name mapped --network none "$image" sleep 600
+init=$("$c" inspect --format '{{.State.Pid}}' mapped)
+check "is not root outside ($map)" test "$(stat -c %u "/proc/$init")" -ge 100000
+is 'the store is under /var/lib' yes "$([[ -d /var/lib/coracle ]] && echo yes)"
+check 'and goes' "$c" rm -f -t 0 mapped
+plan
