@@ -90,7 +90,9 @@ fn member(name: &str, typeflag: u8, text: &str) -> Vec<u8> {
     out
 }
 
-fn archive(members: &[(&str, u8, &str)]) -> Vec<u8> {
+type Member<'a> = (&'a str, u8, &'a str);
+
+fn archive(members: &[Member<'_>]) -> Vec<u8> {
     members.iter().flat_map(|(name, typeflag, text)| member(name, *typeflag, text)).collect()
 }
 
@@ -172,7 +174,7 @@ fn hostile_archives_are_refused_and_touch_nothing_outside() {
     let canary_file = format!("{canary}/f");
     let long = "a/".repeat(2100) + "f";
     let component = "a".repeat(300);
-    let cases: Vec<(&str, Vec<(&str, u8, &str)>)> = vec![
+    let cases: Vec<(&str, Vec<Member<'_>>)> = vec![
         ("dotdot", vec![("../canary/x", b'0', "x")]),
         ("dotdot in the middle", vec![("a/../../canary/x", b'0', "x")]),
         ("dotdot alone", vec![("..", b'5', "")]),

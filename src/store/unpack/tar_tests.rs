@@ -100,7 +100,7 @@ fn links_and_directories_have_no_data_whatever_their_header_says() {
 fn the_end_is_two_zero_blocks_or_the_end_of_the_stream() {
     let one = member("f", b'0', b"x");
     assert_eq!(read(&one).unwrap().len(), 1);
-    let ended = [one.clone(), vec![0; 1024], member("after", b'0', b"y")].concat();
+    let ended = [one, vec![0; 1024], member("after", b'0', b"y")].concat();
     assert_eq!(read(&ended).unwrap().len(), 1);
     assert_eq!(read(b"").unwrap().len(), 0);
 }
