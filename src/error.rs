@@ -98,6 +98,16 @@ impl Error {
         Self::new(Kind::Internal, what)
     }
 
+    /// A process of ours has already said what failed; only its exit code is left to return.
+    pub fn already_said(exit_code: u8) -> Self {
+        Self::new(Kind::External, "").with_exit_code(exit_code)
+    }
+
+    /// Whether there is nothing left to print.
+    pub fn is_already_said(&self) -> bool {
+        self.0.what.is_empty()
+    }
+
     /// Adds a deeper fact. Order: shallow first, deepest last.
     #[must_use]
     pub fn cause(mut self, cause: impl fmt::Display) -> Self {

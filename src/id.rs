@@ -85,7 +85,10 @@ impl Sha256 {
     pub fn parse_prefixed(text: &str) -> Result<Self> {
         match text.strip_prefix("sha256:") {
             Some(hex) => Self::parse(hex),
-            None => Err(Error::usage(format_args!("invalid digest {text:?}")).cause("must match sha256:[0-9a-f]{64}")),
+            None => {
+                Err(Error::usage(format_args!("invalid digest {text:?}"))
+                    .cause("must match sha256:[0-9a-f]{64}"))
+            }
         }
     }
 
@@ -119,7 +122,8 @@ pub fn random_bytes(buf: &mut [u8]) -> Result<()> {
     use crate::sys::CallContext;
     let mut filled = 0;
     while let Some(rest) = buf.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        filled += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()).call(|| "getrandom()")?;
+        filled +=
+            rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()).call(|| "getrandom()")?;
     }
     Ok(())
 }
@@ -127,7 +131,9 @@ pub fn random_bytes(buf: &mut [u8]) -> Result<()> {
 /// Lower-case hex of `bytes`.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        text.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or('0')));
+        text.extend(
+            [byte >> 4, byte & 15].map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or('0')),
+        );
         text
     })
 }

@@ -32,7 +32,8 @@ impl Dirs {
         let base = directories::BaseDirs::new();
         let home = base.as_ref().map(|b| b.home_dir().to_owned()).filter(|h| h.is_absolute());
         let config = base.as_ref().map_or_else(|| PathBuf::from("/etc"), |b| b.config_dir().to_owned());
-        let data = match (root, uid.is_root(), &base) {
+        let real_root = is_real_root();
+        let data = match (root, real_root, &base) {
             (Some(root), _, _) => absolute(root)?,
             (None, true, _) => PathBuf::from("/var/lib/coracle"),
             (None, false, Some(base)) => base.data_dir().join("coracle"),
@@ -44,7 +45,7 @@ impl Dirs {
         };
         let (run, run_note) = match runroot {
             Some(dir) => (absolute(dir)?, None),
-            None if uid.is_root() => (PathBuf::from("/run/coracle"), None),
+            None if real_root => (PathBuf::from("/run/coracle"), None),
             None => runtime_dir(base.as_ref().and_then(|b| b.runtime_dir()), uid.as_raw()),
         };
         Ok(Self { data, run, config, home, run_note })
@@ -69,6 +70,11 @@ impl Dirs {
     pub fn container_run(&self, id: &crate::id::ContainerId) -> PathBuf {
         self.run.join(id)
     }
+}
+
+/// Whether the caller is root of the machine, not of a user namespace.
+pub fn is_real_root() -> bool {
+    rustix::process::geteuid().is_root() && crate::sys::spawn::in_initial_user_namespace()
 }
 
 /// The user's runtime directory if it is really the user's, else a private one in /tmp, with the reason.
@@ -124,7 +130,9 @@ fn open_private(dir: &Path, what: &str) -> Result<OwnedFd> {
     if st.st_uid != me && me != 0 {
         return Err(Error::host(format_args!("cannot use {what} {}", dir.display()))
             .cause(format_args!("it belongs to uid {}, not to uid {me}", st.st_uid))
-            .hint("Choose another place with --root and --runroot, or unset XDG_DATA_HOME and XDG_RUNTIME_DIR."));
+            .hint(
+                "Choose another place with --root and --runroot, or unset XDG_DATA_HOME and XDG_RUNTIME_DIR.",
+            ));
     }
     if st.st_mode & 0o022 != 0 {
         return Err(Error::host(format_args!("cannot use {what} {}", dir.display()))
@@ -149,4 +157,23 @@ fn make_private(dir: &Path) -> Result<()> {
 #[allow(clippy::disallowed_methods, reason = "this is the module that reads the environment")]
 pub fn search_path() -> Vec<PathBuf> {
     std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
+}
+
+/// A variable of the environment, for the facts that probes report and the sockets that a login offers. An empty one
+/// counts as not set.
+#[allow(clippy::disallowed_methods, reason = "this is the module that reads the environment")]
+pub fn env(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Where `coracle-oci` keeps its state when `--root` is not given: `/run/coracle-oci` for real root, else
+/// `$XDG_RUNTIME_DIR/coracle-oci`, else a private directory in /tmp. Engines give `--root` or the variable.
+#[allow(clippy::disallowed_methods, reason = "this is the module that reads the environment")]
+pub fn runtime_root() -> PathBuf {
+    let uid = rustix::process::geteuid().as_raw();
+    match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute()) {
+        Some(dir) if uid != 0 || is_mine(&dir, uid) => dir.join("coracle-oci"),
+        _ if uid == 0 => PathBuf::from("/run/coracle-oci"),
+        _ => PathBuf::from(format!("/tmp/coracle-oci-{uid}")),
+    }
 }

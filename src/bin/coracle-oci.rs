@@ -1,5 +1,7 @@
 //! `coracle-oci`: the OCI runtime. Everything is in the library.
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(coracle::cli::oci::main(std::env::args_os().skip(1).collect()))
 }

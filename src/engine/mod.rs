@@ -1,3 +1,67 @@
-//! Puts store, network, monitor and runtime together (podman's libpod).
+//! Puts store, network, monitor and runtime together (podman's libpod): options → records and config.json, lifecycle,
+//! recovery. The layer that the command line calls; it prints nothing.
+//!
+//! `create` refuses what can be refused before a file exists, then publishes. `start` hands over to the monitor. Everything
+//! that reads a container's state goes through `lookup`, which recovers it first.
 
+pub mod copy;
+pub mod cp;
+pub mod create;
+pub mod doctor;
+pub mod exec;
+mod files;
+pub mod image;
+mod imagevolumes;
+pub mod info;
+pub mod inspect;
+pub mod kill;
+pub mod logs;
+pub mod lookup;
+pub mod names;
+mod netchoice;
+mod notice;
 pub mod options;
+pub mod programs;
+pub mod prune;
+pub mod ps;
+pub mod rename;
+pub mod restart;
+pub mod rm;
+pub mod signals;
+mod source;
+pub mod specgen;
+pub mod start;
+pub mod stop;
+pub mod system_check;
+pub mod top;
+pub mod users;
+pub mod view;
+pub mod volume;
+pub mod wait;
+
+pub use create::{Created, create};
+pub use lookup::{find, list};
+pub use start::{run, start};
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Hidden role processes that are neither the monitor nor its guard.
+pub fn role_main(name: &str, args: Vec<OsString>) -> ExitCode {
+    match name {
+        "probe-driver" => crate::store::probe_role_main(args),
+        crate::host::child::ROLE => crate::host::child::role_main(args),
+        "remove" => crate::monitor::remove::role_main(args),
+        _ => ExitCode::from(125),
+    }
+}
+
+/// Now, RFC 3339 with nanoseconds, UTC.
+pub fn now() -> String {
+    format!("{:.9}", jiff::Timestamp::now())
+}
+
+/// The host's machine id; empty where there is none.
+pub fn machine_id() -> String {
+    std::fs::read_to_string("/etc/machine-id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}

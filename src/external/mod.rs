@@ -4,6 +4,10 @@
 //! each with a pure `args` function (tested without the program) and a thin start. A tool's stderr becomes the cause of
 //! the error. Fds are CLOEXEC everywhere in this crate, so a tool gets only what is passed by name.
 
+pub mod fuse_overlayfs;
+pub mod runtime;
+pub mod slirp4netns;
+
 use crate::error::{Error, Kind, Result};
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// Where distributions put programs; never the caller's PATH for programs that get privileges (R23).
-const SYSTEM_DIRS: [&str; 6] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/libexec/podman", "/usr/lib/podman"];
+const SYSTEM_DIRS: [&str; 6] =
+    ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/libexec/podman", "/usr/lib/podman"];
 
 /// A program that coracle starts.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +74,8 @@ impl Tool {
 
     /// The error of a run that failed with these words.
     pub fn failed(&self, words: &str) -> Error {
-        Error::new(Kind::External, format_args!("cannot {}", self.needed_to)).cause(format_args!("{}: {words}", self.name))
+        Error::new(Kind::External, format_args!("cannot {}", self.needed_to))
+            .cause(format_args!("{}: {words}", self.name))
     }
 }
 
@@ -99,7 +105,12 @@ mod tests {
 
     #[test]
     fn a_missing_tool_names_its_package() {
-        let tool = Tool { name: "coracle-no-such-tool", needed_to: "test", packages: ["a", "b", "c"], search_path: true };
+        let tool = Tool {
+            name: "coracle-no-such-tool",
+            needed_to: "test",
+            packages: ["a", "b", "c"],
+            search_path: true,
+        };
         let error = tool.find().unwrap_err();
         assert_eq!(error.what(), "cannot test");
         assert!(error.hints()[0].contains("apt install a"), "{error:?}");

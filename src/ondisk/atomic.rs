@@ -22,7 +22,8 @@ pub enum Durability {
 
 /// Writes `value` as `name` in `dir`, replacing what is there in one step. Mode 0600.
 pub fn publish<T: Serialize>(dir: impl AsFd, name: &str, value: &T, durability: Durability) -> Result<()> {
-    let json = serde_json::to_vec(value).map_err(|e| Error::internal(format_args!("cannot encode {name}: {e}")))?;
+    let json =
+        serde_json::to_vec(value).map_err(|e| Error::internal(format_args!("cannot encode {name}: {e}")))?;
     publish_bytes(dir.as_fd(), name, &json, durability).what(|| format!("cannot write {name}"))
 }
 
@@ -32,7 +33,8 @@ pub fn publish_bytes(dir: BorrowedFd<'_>, name: &str, bytes: &[u8], durability: 
     crate::id::random_bytes(&mut suffix)?;
     let temporary = format!(".{name}.{}", crate::id::hex(&suffix));
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(dir, &temporary, flags, Mode::from(0o600)).call(|| format!("openat({temporary:?}, O_CREAT)"))?;
+    let fd = rustix::fs::openat(dir, &temporary, flags, Mode::from(0o600))
+        .call(|| format!("openat({temporary:?}, O_CREAT)"))?;
     let written = write_and_rename(dir, File::from(fd), &temporary, name, bytes, durability);
     if written.is_err() {
         let _ = rustix::fs::unlinkat(dir, &temporary, AtFlags::empty());

@@ -81,7 +81,15 @@ pub struct Container {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Rootfs {
     /// Layers (diff ids, top first) below `upper/`, by this driver.
-    Layers { driver: Driver, layers: Vec<String>, read_only: bool },
+    Layers {
+        driver: Driver,
+        layers: Vec<String>,
+        read_only: bool,
+        /// Ids on disk → ids of the store's namespace, where the container's map is shifted (keep-id): the driver shows
+        /// the image's files as the container must see them.
+        #[serde(default)]
+        id_map: Option<crate::userns::IdMaps>,
+    },
     /// A directory of the user's (`--rootfs`), used as it is.
     Directory { path: String },
     /// The host's own /usr, below a skeleton in `rootfs/`.
@@ -109,12 +117,20 @@ pub struct Network {
 pub enum NetworkMode {
     None,
     Host,
-    Slirp4netns { options: Vec<String> },
-    Pasta { options: Vec<String> },
+    Slirp4netns {
+        options: Vec<String>,
+    },
+    Pasta {
+        options: Vec<String>,
+    },
     /// Joins the network namespace of another container.
-    Container { id: ContainerId },
+    Container {
+        id: ContainerId,
+    },
     /// Joins a namespace by path.
-    Ns { path: String },
+    Ns {
+        path: String,
+    },
 }
 
 /// One `-p`: `host_ip:host_port -> container_port/protocol`.

@@ -1,1 +1,5 @@
 //! OCI documents as data.
+
+pub mod image;
+pub mod runtime;
+pub mod seccomp_profile;

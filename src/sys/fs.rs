@@ -1,1 +1,42 @@
-//! System calls: openat2 below a root, device nodes, xattrs.
+//! Paths below a root that somebody else may have filled: resolved once, by fd, with openat2.
+//!
+//! Safe after clone: bare errnos, no allocation.
+
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::{Errno, Result};
+use std::ffi::CStr;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// How symlinks below the root are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Symlinks {
+    /// Followed, as if the root were `/`.
+    InRoot,
+    /// Refused with ELOOP.
+    Refused,
+}
+
+/// Opens `path` below `root`; nothing above `root` is ever reached, magic links are refused.
+pub fn open_below(root: BorrowedFd<'_>, path: &CStr, flags: OFlags, symlinks: Symlinks) -> Result<OwnedFd> {
+    let mut resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    resolve.set(ResolveFlags::NO_SYMLINKS, symlinks == Symlinks::Refused);
+    let path = if path.is_empty() { c"." } else { path };
+    // EAGAIN: a rename somewhere made the kernel unsure about `..`; ask again, but not for ever.
+    for _ in 0..128 {
+        match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            other => return other,
+        }
+    }
+    Err(Errno::AGAIN)
+}
+
+/// Opens `path` below `root` as an O_PATH fd.
+pub fn path_below(root: BorrowedFd<'_>, path: &CStr, symlinks: Symlinks) -> Result<OwnedFd> {
+    open_below(root, path, OFlags::PATH, symlinks)
+}
+
+/// The type of what `fd` refers to, without permission bits.
+pub fn file_type(fd: BorrowedFd<'_>) -> Result<FileType> {
+    Ok(FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode))
+}

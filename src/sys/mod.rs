@@ -7,13 +7,16 @@
 
 pub mod creds;
 mod error;
+pub mod fork;
 pub mod fs;
 pub mod mount;
 pub mod ns;
 pub mod process;
+pub mod reap;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;
+pub mod spawn;
 pub mod tty;
 
 pub use error::{CallContext, ErrnoText, Error, Result};

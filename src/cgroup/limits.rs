@@ -1,0 +1,203 @@
+//! OCI `linux.resources` (in the terms of cgroup v1) → files and values of cgroup v2. Pure, but for the question whether a
+//! file exists.
+//!
+//! Conversions are those of runc and crun, so that engines see the numbers that they know: cpu shares 2..262144 → weight
+//! 1..10000; memory+swap → swap alone; block weight 10..1000 → 1..10000.
+
+use crate::error::{Error, Kind, Result};
+use crate::sys;
+use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources};
+use std::path::Path;
+
+/// One write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    pub file: String,
+    pub value: String,
+    /// The limit in the user's words: `the memory limit`.
+    pub what: &'static str,
+}
+
+/// The writes for `resources`, in order. `has` says whether the cgroup has a file.
+pub fn settings(resources: &LinuxResources, has: impl Fn(&str) -> bool) -> Result<Vec<Setting>> {
+    let mut list = Vec::new();
+    if let Some(memory) = resources.memory() {
+        memory_settings(memory, &mut list)?;
+    }
+    if let Some(cpu) = resources.cpu() {
+        cpu_settings(cpu, &mut list);
+    }
+    if let Some(pids) = resources.pids() {
+        push(&mut list, "pids.max", max_or(pids.limit()), "the pids limit");
+    }
+    if let Some(io) = resources.block_io() {
+        io_settings(io, &has, &mut list);
+    }
+    for limit in resources.hugepage_limits().iter().flatten() {
+        let what = "the hugepage limit";
+        push(&mut list, &format!("hugetlb.{}.max", limit.page_size()), limit.limit().to_string(), what);
+    }
+    for (device, limit) in resources.rdma().iter().flatten() {
+        let part = |name: &str, value: Option<u32>| value.map(|v| format!(" {name}={v}")).unwrap_or_default();
+        let value = format!(
+            "{device}{}{}",
+            part("hca_handle", limit.hca_handles()),
+            part("hca_object", limit.hca_objects())
+        );
+        push(&mut list, "rdma.max", value, "the rdma limit");
+    }
+    let mut unified: Vec<_> = resources.unified().iter().flatten().collect();
+    unified.sort();
+    for (file, value) in unified {
+        if file.contains('/') || !file.contains('.') {
+            return Err(Error::usage(format_args!("invalid cgroup setting {file:?}"))
+                .cause("it is no file name of cgroup v2"));
+        }
+        push(&mut list, file, value.clone(), "the setting of the cgroup");
+    }
+    Ok(list)
+}
+
+fn push(list: &mut Vec<Setting>, file: &str, value: String, what: &'static str) {
+    list.push(Setting { file: file.to_owned(), value, what });
+}
+
+fn max_or(value: i64) -> String {
+    if value <= 0 { "max".to_owned() } else { value.to_string() }
+}
+
+fn memory_settings(memory: &LinuxMemory, list: &mut Vec<Setting>) -> Result<()> {
+    let limit = memory.limit().filter(|l| *l != 0);
+    if let Some(swap) = memory.swap().filter(|s| *s != 0) {
+        let value = match (swap, limit) {
+            (..0, _) => "max".to_owned(),
+            (swap, Some(limit)) if limit > 0 && swap >= limit => (swap - limit).to_string(),
+            (_, Some(limit)) if limit > 0 => {
+                return Err(Error::usage("invalid memory limits").cause("memory+swap is smaller than memory"));
+            }
+            _ => return Err(Error::usage("invalid memory limits").cause("a swap limit needs a memory limit")),
+        };
+        push(list, "memory.swap.max", value, "the swap limit");
+    }
+    if let Some(limit) = limit {
+        push(list, "memory.max", max_or(limit), "the memory limit");
+    }
+    if let Some(reservation) = memory.reservation().filter(|r| *r != 0) {
+        push(list, "memory.low", max_or(reservation), "the memory reservation");
+    }
+    Ok(())
+}
+
+fn cpu_settings(cpu: &LinuxCpu, list: &mut Vec<Setting>) {
+    if let Some(shares) = cpu.shares().filter(|s| *s != 0) {
+        let weight = 1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142;
+        push(list, "cpu.weight", weight.to_string(), "the cpu shares");
+    }
+    if cpu.quota().is_some_and(|q| q != 0) || cpu.period().is_some_and(|p| p != 0) {
+        let quota = cpu.quota().filter(|q| *q > 0).map_or_else(|| "max".to_owned(), |q| q.to_string());
+        let period = cpu.period().filter(|p| *p != 0).unwrap_or(100_000);
+        push(list, "cpu.max", format!("{quota} {period}"), "the cpu limit");
+    }
+    if let Some(burst) = cpu.burst() {
+        push(list, "cpu.max.burst", burst.to_string(), "the cpu burst");
+    }
+    if let Some(idle) = cpu.idle() {
+        push(list, "cpu.idle", idle.to_string(), "the cpu idle setting");
+    }
+    if let Some(cpus) = cpu.cpus().as_ref().filter(|c| !c.is_empty()) {
+        push(list, "cpuset.cpus", cpus.clone(), "the set of cpus");
+    }
+    if let Some(mems) = cpu.mems().as_ref().filter(|m| !m.is_empty()) {
+        push(list, "cpuset.mems", mems.clone(), "the set of memory nodes");
+    }
+}
+
+fn io_settings(io: &LinuxBlockIo, has: &impl Fn(&str) -> bool, list: &mut Vec<Setting>) {
+    if let Some(weight) = io.weight().filter(|w| *w != 0) {
+        // bfq takes 1..1000 as it is; io.cost takes 1..10000.
+        if has("io.bfq.weight") {
+            push(list, "io.bfq.weight", weight.to_string(), "the io weight");
+        } else {
+            let weight = 1 + (u32::from(weight).clamp(10, 1000) - 10) * 9999 / 990;
+            push(list, "io.weight", weight.to_string(), "the io weight");
+        }
+    }
+    let throttles = [
+        ("rbps", io.throttle_read_bps_device()),
+        ("wbps", io.throttle_write_bps_device()),
+        ("riops", io.throttle_read_iops_device()),
+        ("wiops", io.throttle_write_iops_device()),
+    ];
+    for (key, devices) in throttles {
+        for device in devices.iter().flatten() {
+            let value = format!("{}:{} {key}={}", device.major(), device.minor(), device.rate());
+            push(list, "io.max", value, "the io limit");
+        }
+    }
+}
+
+/// A failed write in words: a missing file is a controller that was not delegated.
+pub fn explain(setting: &Setting, cgroup: &Path, failed: &sys::Error) -> Error {
+    let error = Error::new(Kind::Host, format_args!("cannot set {} to {}", setting.what, setting.value));
+    let controller = setting.file.split('.').next().unwrap_or_default();
+    if !matches!(failed.raw_os_error(), libc::ENOENT | libc::EACCES | libc::EPERM) {
+        return error.cause(failed);
+    }
+    error.cause(format_args!("the cgroup controller {controller} is not delegated to {}", cgroup.display())).cause(failed).hint(
+        format_args!(
+            "As root, put `[Service]` and `Delegate=cpu cpuset io memory pids` into /etc/systemd/system/user@.service.d/delegate.conf, run `systemctl daemon-reload`, and log in again; or leave the limit out."
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(json: &str) -> Vec<(String, String)> {
+        let resources: LinuxResources = serde_json::from_str(json).unwrap();
+        settings(&resources, |_| false).unwrap().into_iter().map(|s| (s.file, s.value)).collect()
+    }
+
+    fn pair(file: &str, value: &str) -> (String, String) {
+        (file.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn v1_values_become_v2_files() {
+        let json = r#"{"memory":{"limit":1000,"swap":3000,"reservation":500},"cpu":{"shares":1024,"quota":50000,"period":100000},"pids":{"limit":-1},"blockIO":{"weight":500}}"#;
+        assert_eq!(
+            of(json),
+            [
+                pair("memory.swap.max", "2000"),
+                pair("memory.max", "1000"),
+                pair("memory.low", "500"),
+                pair("cpu.weight", "39"),
+                pair("cpu.max", "50000 100000"),
+                pair("pids.max", "max"),
+                pair("io.weight", "4950"),
+            ]
+        );
+        assert_eq!(of(r#"{"cpu":{"quota":-1}}"#), [pair("cpu.max", "max 100000")]);
+        assert_eq!(
+            of(r#"{"memory":{"limit":-1,"swap":-1}}"#),
+            [pair("memory.swap.max", "max"), pair("memory.max", "max")]
+        );
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let refused = |json: &str| settings(&serde_json::from_str(json).unwrap(), |_| true).is_err();
+        assert!(refused(r#"{"memory":{"limit":2000,"swap":1000}}"#));
+        assert!(refused(r#"{"memory":{"swap":1000}}"#));
+        assert!(refused(r#"{"unified":{"../x.y":"1"}}"#));
+    }
+
+    #[test]
+    fn a_missing_controller_is_named_with_its_fix() {
+        let setting = Setting { file: "memory.max".into(), value: "1".into(), what: "the memory limit" };
+        let error = explain(&setting, Path::new("/sys/fs/cgroup/x"), &sys::Error::new("open", libc::ENOENT));
+        assert!(error.to_string().contains("controller memory is not delegated"), "{error}");
+        assert_eq!(error.hints().len(), 1);
+    }
+}

@@ -1,0 +1,140 @@
+//! Flags of the container as an object: name, labels, life, logs; and of choosing its image.
+
+use crate::cli::parse;
+use crate::engine::options::{PullPolicy, Source};
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Container")]
+pub struct ContainerFlags {
+    /// Name of the container
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Remove a container of the same name first
+    #[arg(long)]
+    pub replace: bool,
+    /// Remove the container and its anonymous volumes when it ends
+    #[arg(long)]
+    pub rm: bool,
+    /// Replace the image's entrypoint: a program, or a JSON array
+    #[arg(long, value_name = "PROGRAM")]
+    pub entrypoint: Option<String>,
+    /// Set a label
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub label: Vec<String>,
+    /// Read labels from a file
+    #[arg(long, value_name = "FILE")]
+    pub label_file: Vec<String>,
+    /// Set an annotation of the OCI runtime
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub annotation: Vec<String>,
+    /// Restart when it ends: no, always, unless-stopped, on-failure[:N]
+    #[arg(long, value_name = "POLICY")]
+    pub restart: Option<String>,
+    /// Signal that `stop` sends first
+    #[arg(long, value_name = "SIGNAL")]
+    pub stop_signal: Option<String>,
+    /// Seconds until `stop` kills
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub stop_timeout: u32,
+    /// Kill the container after this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub timeout: u32,
+    /// Where output goes: k8s-file, none or passthrough
+    #[arg(long, value_name = "DRIVER")]
+    pub log_driver: Option<String>,
+    /// max-size=SIZE, path=FILE
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub log_opt: Vec<String>,
+    /// Cgroups of its own: enabled or disabled
+    #[arg(long, value_name = "MODE")]
+    pub cgroups: Option<String>,
+    /// Write the container's id to this file, which must not exist
+    #[arg(long, value_name = "FILE")]
+    pub cidfile: Option<String>,
+    /// Write the process id of the container to this file
+    #[arg(long, value_name = "FILE")]
+    pub pidfile: Option<String>,
+    /// systemd mode: only false is supported
+    #[arg(long, value_name = "MODE")]
+    pub systemd: Option<String>,
+    /// Health checks are not run in any case
+    #[arg(long, hide = true)]
+    pub no_healthcheck: bool,
+}
+
+impl ContainerFlags {
+    pub fn labels(&self) -> Result<BTreeMap<String, String>> {
+        let mut labels = BTreeMap::new();
+        for path in &self.label_file {
+            labels.extend(parse::label::file(&super::process::read_text(path, "--label-file")?)?);
+        }
+        for text in &self.label {
+            labels.extend([parse::label::pair(text)?]);
+        }
+        Ok(labels)
+    }
+
+    pub fn annotations(&self) -> Result<BTreeMap<String, String>> {
+        self.annotation
+            .iter()
+            .map(|text| parse::label::strict_pair("--annotation", text, "--annotation key=value"))
+            .collect()
+    }
+
+    /// Values that allow only what coracle does.
+    pub fn check(&self) -> Result<()> {
+        if let Some(mode) = self.systemd.as_deref().filter(|mode| !matches!(*mode, "false" | "0")) {
+            return Err(parse::unsupported(format_args!("--systemd {mode}")));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Image")]
+pub struct ImageFlags {
+    /// When to pull: missing, always, newer or never
+    #[arg(long, value_name = "POLICY", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    pub pull: Option<String>,
+    /// Platform of the image: os/arch[/variant]
+    #[arg(long, value_name = "PLATFORM")]
+    pub platform: Option<String>,
+    /// Architecture of the image
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
+    /// Operating system of the image
+    #[arg(long, value_name = "OS")]
+    pub os: Option<String>,
+    /// Architecture variant of the image
+    #[arg(long, value_name = "VARIANT")]
+    pub variant: Option<String>,
+}
+
+impl ImageFlags {
+    /// Where the root file system comes from.
+    pub fn source(&self, image: &str, rootfs: bool, cwd: &Path) -> Result<Source> {
+        if image.is_empty() {
+            return Err(Error::usage("the image name is empty"));
+        }
+        if rootfs {
+            if image.ends_with(":O") || image.contains(":idmap") {
+                return Err(parse::unsupported("a suffix of --rootfs"));
+            }
+            return Ok(Source::Rootfs(parse::volume::absolute(image, cwd)));
+        }
+        if image == "host:" {
+            return Ok(Source::Host);
+        }
+        let platform = parse::platform::parse(
+            self.platform.as_deref(),
+            self.os.as_deref(),
+            self.arch.as_deref(),
+            self.variant.as_deref(),
+        )?;
+        let pull = self.pull.as_deref().map_or(Ok(PullPolicy::Missing), parse::platform::pull_policy)?;
+        Ok(Source::Image { name: image.to_owned(), pull, platform })
+    }
+}

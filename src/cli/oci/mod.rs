@@ -1,0 +1,43 @@
+//! The command line of `coracle-oci`: runc's verbs and flags, one line on failure, nothing on success.
+//!
+//! Its callers are programs (conmon, containerd's shim, buildah, Slurm), so the grammar is theirs: flags before or after the
+//! id, `--x=y`, Go's single-dash long flags. Exit code 1 for our own errors, 255 for those of `exec`, else the payload's.
+//! stderr is silent on success: several callers merge it into stdout.
+
+mod features;
+mod flags;
+mod log;
+mod ps;
+mod template;
+mod verbs;
+
+use crate::error::Error;
+use std::ffi::OsString;
+
+/// Runs one command line (without the program's name). Returns the exit code.
+pub fn main(args: Vec<OsString>) -> u8 {
+    if args.first().is_some_and(|verb| verb == "init") {
+        return crate::runtime::reaper::main(args.into_iter().skip(1).collect());
+    }
+    let parsed = match flags::parse(args) {
+        Ok(parsed) => parsed,
+        Err(e) => return log::Log::default().fail(&e, 1),
+    };
+    let log = log::Log::from_flags(&parsed);
+    match verbs::run(&parsed) {
+        Ok(code) => code,
+        Err(e) => log.fail(&e, if parsed.verb == "exec" { 255 } else { 1 }),
+    }
+}
+
+/// Writes data to stdout. A reader that went away is not our error.
+fn say(text: &str) -> crate::error::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::internal(format_args!("cannot write to stdout: {e}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,297 @@
+//! From a cut-up command line to the operations of `runtime`, and their answers as text.
+
+use super::flags::Parsed;
+use super::{features, ps, say, template};
+use crate::cgroup::fs::Cgroup;
+use crate::error::{Error, Result};
+use crate::id::RuntimeId;
+use crate::runtime::{self, Context, CreateArgs, ExecArgs, ExecCommand, ExecWhat, RunArgs, state::StateView};
+use oci_spec::runtime::LinuxResources;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+const HELP: &str = "\
+coracle-oci: an OCI runtime. A bundle and an id go in.
+
+Usage: coracle-oci [--root DIR] [--log FILE] [--log-format text|json] [--systemd-cgroup] COMMAND
+
+  create ID | run ID      --bundle DIR --pid-file F --console-socket S --preserve-fds N --no-pivot --no-new-keyring
+                          (run: --detach --keep)
+  start ID                run the command of a created container
+  state ID                its state as JSON
+  kill ID [SIGNAL]        --all
+  delete ID               --force
+  exec ID CMD [ARG…]      --process F --detach --tty --cwd D --env K=V --user UID[:GID] --cap C --pid-file F --console-socket S
+  list                    --format table|json --quiet
+  ps ID                   --format table|json
+  pause ID | resume ID
+  update ID               --resources F|- --memory --memory-swap --cpu-quota --cpu-period --cpu-share --pids-limit …
+  features                what this runtime can do, as JSON
+  spec                    write a config.json to start from; --bundle DIR --rootless
+
+See coracle-oci(1).
+";
+
+/// Runs the verb. Returns the exit code.
+pub fn run(parsed: &Parsed) -> Result<u8> {
+    if parsed.has("version") {
+        let (version, commit) =
+            (env!("CARGO_PKG_VERSION"), option_env!("CORACLE_COMMIT").unwrap_or("unknown"));
+        say(&format!("coracle-oci version {version}\ncommit: {commit}\nspec: 1.2.0\n"))?;
+        return Ok(0);
+    }
+    if parsed.has("help") || parsed.verb.is_empty() {
+        say(HELP)?;
+        return Ok(u8::from(!parsed.has("help")));
+    }
+    match parsed.verb.as_str() {
+        "features" => say(&format!(
+            "{}\n",
+            serde_json::to_string_pretty(&features::document()).map_err(Error::internal)?
+        ))?,
+        "spec" => {
+            let bundle = parsed.value("bundle").map_or_else(|| PathBuf::from("."), PathBuf::from);
+            template::write(&bundle, parsed.has("rootless"))?;
+        }
+        "list" => list(parsed)?,
+        _ => return on_container(parsed),
+    }
+    Ok(0)
+}
+
+fn on_container(parsed: &Parsed) -> Result<u8> {
+    let context = context(parsed)?;
+    let id = id(parsed)?;
+    match parsed.verb.as_str() {
+        "create" => runtime::create::create(&context, &create_args(parsed, id)?)?,
+        "run" => {
+            let how = RunArgs { detach: parsed.has("detach"), keep: parsed.has("keep") };
+            return exit_code(runtime::run::run(&context, &create_args(parsed, id)?, &how)?);
+        }
+        "start" => runtime::start::start(&context, &id)?,
+        "state" => {
+            let view = runtime::state::state(&context, &id)?;
+            say(&format!("{}\n", serde_json::to_string_pretty(&view).map_err(Error::internal)?))?;
+        }
+        "kill" => {
+            let signal = parsed.operands.get(1).map_or("TERM", |s| s.to_str().unwrap_or_default());
+            runtime::kill::kill(&context, &id, runtime::kill::parse_signal(signal)?, parsed.has("all"))?;
+        }
+        "delete" => runtime::delete::delete(&context, &id, parsed.has("force"))?,
+        "exec" => return exit_code(runtime::exec::exec(&context, &exec_args(parsed, id)?)?),
+        "ps" => {
+            let pids = processes(&context, &id)?;
+            let json = parsed.text("format")?.is_some_and(|format| format == "json");
+            let rest = parsed.operands.get(1..).unwrap_or_default();
+            say(&if json { ps::json(&pids) } else { ps::table(&pids, rest)? })?;
+        }
+        "pause" => need_cgroup(&context, &id)?.freeze()?,
+        "resume" => need_cgroup(&context, &id)?.thaw()?,
+        "update" => need_cgroup(&context, &id)?.apply(&resources(parsed)?)?,
+        other => return Err(Error::internal(format_args!("the verb {other} has no action"))),
+    }
+    Ok(0)
+}
+
+fn exit_code(code: i32) -> Result<u8> {
+    u8::try_from(code).map_err(|_| Error::internal(format_args!("exit code {code} out of range")))
+}
+
+fn context(parsed: &Parsed) -> Result<Context> {
+    let given = parsed.value("root").map(PathBuf::from);
+    if given.as_ref().is_some_and(|root| root.as_os_str() == "/") {
+        return Err(Error::usage("invalid --root /").hint("Choose a directory of its own."));
+    }
+    let rootless = match parsed.text("rootless")? {
+        None | Some("auto") => None,
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        Some(other) => {
+            return Err(Error::usage(format_args!("invalid value {other:?} for flag --rootless"))
+                .hint("Use true, false or auto."));
+        }
+    };
+    let manager = parsed.text("cgroup-manager")?;
+    if let Some(other) = manager.filter(|m| !["systemd", "cgroupfs", "disabled"].contains(m)) {
+        return Err(Error::usage(format_args!("unknown cgroup manager {other:?}"))
+            .hint("Use systemd, cgroupfs or disabled."));
+    }
+    Ok(Context {
+        root_given: given.is_some(),
+        root: given.unwrap_or_else(crate::paths::runtime_root),
+        systemd_cgroup: parsed.has("systemd-cgroup") || manager == Some("systemd"),
+        cgroups_disabled: manager == Some("disabled"),
+        rootless,
+    })
+}
+
+fn id(parsed: &Parsed) -> Result<RuntimeId> {
+    let text = parsed.operands.first().ok_or_else(|| {
+        Error::usage(format_args!("{} requires a container id", parsed.verb))
+            .hint("See `coracle-oci --help`.")
+    })?;
+    RuntimeId::parse(&text.to_string_lossy())
+}
+
+fn create_args(parsed: &Parsed, id: RuntimeId) -> Result<CreateArgs> {
+    let path = |flag| parsed.value(flag).map(PathBuf::from);
+    Ok(CreateArgs {
+        id,
+        bundle: path("bundle").unwrap_or_else(|| PathBuf::from(".")),
+        config: path("config"),
+        pid_file: path("pid-file"),
+        console_socket: path("console-socket").filter(|p| !p.as_os_str().is_empty()),
+        preserve_fds: parsed.number("preserve-fds")?.unwrap_or(0),
+        no_pivot: parsed.has("no-pivot"),
+        no_new_keyring: parsed.has("no-new-keyring"),
+    })
+}
+
+fn exec_args(parsed: &Parsed, id: RuntimeId) -> Result<ExecArgs> {
+    let path = |flag| parsed.value(flag).map(PathBuf::from);
+    let what = match path("process") {
+        Some(file) => ExecWhat::Process(file),
+        None => ExecWhat::Command(exec_command(parsed)?),
+    };
+    Ok(ExecArgs {
+        id,
+        what,
+        detach: parsed.has("detach"),
+        pid_file: path("pid-file"),
+        console_socket: path("console-socket").filter(|p| !p.as_os_str().is_empty()),
+        preserve_fds: parsed.number("preserve-fds")?.unwrap_or(0),
+        ignore_paused: parsed.has("ignore-paused"),
+        cgroup: parsed.text("cgroup")?.map(str::to_owned),
+    })
+}
+
+fn exec_command(parsed: &Parsed) -> Result<ExecCommand> {
+    let text = |word: &OsString| {
+        word.to_str().map(str::to_owned).ok_or_else(|| Error::usage("an argument is not UTF-8"))
+    };
+    let args = parsed.operands.iter().skip(1).map(text).collect::<Result<Vec<_>>>()?;
+    if args.is_empty() {
+        return Err(Error::usage("exec requires a command")
+            .hint("Give it after the container's id, or a process document with --process."));
+    }
+    let gid = |word: &OsString| {
+        text(word)?.parse::<u32>().map_err(|_| Error::usage(format_args!("invalid group {}", word.display())))
+    };
+    Ok(ExecCommand {
+        args,
+        tty: parsed.has("tty"),
+        cwd: parsed.text("cwd")?.map(str::to_owned),
+        env: parsed.values("env").map(text).collect::<Result<_>>()?,
+        user: parsed.text("user")?.map(parse_user).transpose()?,
+        additional_gids: parsed.values("additional-gids").map(gid).collect::<Result<_>>()?,
+        caps: parsed.values("cap").map(text).collect::<Result<_>>()?,
+        no_new_privs: parsed.has("no-new-privs"),
+    })
+}
+
+/// `UID[:GID]`, digits only: a sign or an overflow never becomes 0 (CVE-2026-30892).
+fn parse_user(text: &str) -> Result<(u32, Option<u32>)> {
+    let number = |part: &str| {
+        let digits = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        part.parse::<u32>().ok().filter(|id| digits && *id < u32::MAX - 1).ok_or_else(|| {
+            Error::usage(format_args!("invalid user {text:?}"))
+                .cause(format_args!("{part:?} is not a number from 0 to 4294967293"))
+        })
+    };
+    match text.split_once(':') {
+        Some((uid, gid)) => Ok((number(uid)?, Some(number(gid)?))),
+        None => Ok((number(text)?, None)),
+    }
+}
+
+fn cgroup(context: &Context, id: &RuntimeId) -> Result<Option<Cgroup>> {
+    match runtime::state::cgroup_of(context, id)? {
+        Some(path) => Cgroup::open(&path),
+        None => Ok(None),
+    }
+}
+
+fn need_cgroup(context: &Context, id: &RuntimeId) -> Result<Cgroup> {
+    cgroup(context, id)?.ok_or_else(|| {
+        Error::host(format_args!("container {id} has no cgroup"))
+            .cause("it was created without one, or has ended")
+            .hint("Pausing and limits need a delegated cgroup v2 directory: see `coracle doctor`.")
+    })
+}
+
+/// From the cgroup; without one, only init is known.
+fn processes(context: &Context, id: &RuntimeId) -> Result<Vec<i32>> {
+    match cgroup(context, id)? {
+        Some(cgroup) => cgroup.processes(),
+        None => {
+            Ok(Some(runtime::state::state(context, id)?.pid).filter(|pid| *pid > 0).into_iter().collect())
+        }
+    }
+}
+
+fn list(parsed: &Parsed) -> Result<()> {
+    let views = runtime::state::list(&context(parsed)?)?;
+    if parsed.has("quiet") {
+        return say(&views.iter().map(|view| format!("{}\n", view.id)).collect::<String>());
+    }
+    match parsed.text("format")? {
+        None | Some("table") => say(&table(&views)),
+        Some("json") => say(&format!("{}\n", serde_json::to_string(&views).map_err(Error::internal)?)),
+        Some(other) => {
+            Err(Error::usage(format_args!("invalid format option {other:?}")).hint("Use table or json."))
+        }
+    }
+}
+
+fn table(views: &[StateView]) -> String {
+    let row = |view: &StateView| {
+        let (pid, status) = (view.pid.to_string(), view.status.clone());
+        [view.id.clone(), pid, status, view.bundle.clone(), view.created.clone(), view.owner.clone()]
+    };
+    let header = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned);
+    let rows: Vec<[String; 6]> = std::iter::once(header).chain(views.iter().map(row)).collect();
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0).max(8)
+    };
+    let widths: Vec<usize> = (0..6).map(width).collect();
+    let line = |row: &[String; 6]| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}    "));
+        format!("{}\n", cells.collect::<String>().trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+/// `--resources FILE|-`, else the single flags.
+fn resources(parsed: &Parsed) -> Result<LinuxResources> {
+    if let Some(file) = parsed.value("resources") {
+        return if file == "-" {
+            crate::spec::runtime::parse(std::io::stdin().lock())
+        } else {
+            crate::spec::runtime::read(file.as_ref())
+        };
+    }
+    let mut document = serde_json::json!({});
+    let numbers = [
+        ("memory", "memory", "limit"),
+        ("memory-reservation", "memory", "reservation"),
+        ("memory-swap", "memory", "swap"),
+        ("cpu-quota", "cpu", "quota"),
+        ("cpu-period", "cpu", "period"),
+        ("cpu-share", "cpu", "shares"),
+        ("cpu-burst", "cpu", "burst"),
+        ("cpu-idle", "cpu", "idle"),
+        ("pids-limit", "pids", "limit"),
+        ("blkio-weight", "blockIO", "weight"),
+    ];
+    for (flag, object, key) in numbers {
+        if let Some(number) = parsed.number::<i64>(flag)? {
+            document[object][key] = number.into();
+        }
+    }
+    for (flag, key) in [("cpuset-cpus", "cpus"), ("cpuset-mems", "mems")] {
+        if let Some(text) = parsed.text(flag)? {
+            document["cpu"][key] = text.into();
+        }
+    }
+    serde_json::from_value(document).map_err(|e| Error::usage("invalid limits").cause(e))
+}

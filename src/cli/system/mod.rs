@@ -1,0 +1,5 @@
+//! `coracle system …`.
+
+pub mod check;
+pub mod df;
+pub mod prune;

@@ -1,0 +1,159 @@
+//! The only printer: stdout is data, stderr is talk. Everything below returns values and errors.
+//!
+//! Errors and warnings read the same with and without a terminal; there is no colour, so a log holds what a person saw.
+//! A reader that went away (`coracle ps | head -1`) ends the command quietly, as SIGPIPE would.
+
+use crate::error::{Error, Result};
+use crate::sys::CallContext;
+use std::fmt::{Display, Write as _};
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Exit code when the reader of stdout went away: 128 + SIGPIPE.
+const READER_GONE: u8 = 141;
+
+/// How much is said on stderr (`--log-level`); errors always are.
+static LEVEL: AtomicU8 = AtomicU8::new(WARN);
+const ERROR: u8 = 0;
+const WARN: u8 = 1;
+const INFO: u8 = 2;
+const DEBUG: u8 = 3;
+
+/// Sets the level by podman's names.
+pub fn set_level(name: &str) -> Result<()> {
+    let level = match name.to_ascii_lowercase().as_str() {
+        "panic" | "fatal" | "error" => ERROR,
+        "warn" | "warning" => WARN,
+        "info" => INFO,
+        "debug" | "trace" => DEBUG,
+        _ => {
+            return Err(Error::usage(format_args!(
+                "invalid log level {name:?}: not one of debug, info, warn, error"
+            )));
+        }
+    };
+    LEVEL.store(level, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Writes `text` to stdout as it is.
+pub fn out(text: &str) -> Result<()> {
+    bytes(text.as_bytes())
+}
+
+/// Writes `text` and a newline to stdout.
+pub fn line(text: impl Display) -> Result<()> {
+    bytes(format!("{text}\n").as_bytes())
+}
+
+/// Writes `bytes` to stdout at once.
+pub fn bytes(bytes: &[u8]) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).call(|| "write(stdout)").map_err(Error::from)
+}
+
+/// Writes `bytes` to stderr at once (a container's stderr in `logs`).
+pub fn err_bytes(bytes: &[u8]) -> Result<()> {
+    std::io::stderr().lock().write_all(bytes).call(|| "write(stderr)").map_err(Error::from)
+}
+
+/// Something was skipped or is not as asked.
+pub fn warn(text: impl Display) {
+    if LEVEL.load(Ordering::Relaxed) >= WARN {
+        talk(&format!("Warning: {text}\n"));
+    }
+}
+
+/// What coracle does, with `--log-level debug`.
+pub fn debug(text: impl FnOnce() -> String) {
+    if LEVEL.load(Ordering::Relaxed) >= DEBUG {
+        talk(&format!("Debug: {}\n", text()));
+    }
+}
+
+/// A line for the person at the terminal (progress, a note).
+pub fn note(text: impl Display) {
+    talk(&format!("{text}\n"));
+}
+
+/// Prints an error once and gives its exit code.
+pub fn error(error: &Error) -> u8 {
+    if error.is_already_said() {
+        return error.exit_code();
+    }
+    if error.errno() == Some(libc::EPIPE) && error.what().starts_with("write(stdout)") {
+        return READER_GONE;
+    }
+    talk(&render(error));
+    error.exit_code()
+}
+
+/// `Error:` / `Caused by:` / `Hint:`.
+pub fn render(error: &Error) -> String {
+    let mut text = format!("Error: {}\n", error.what());
+    match error.causes() {
+        [] => {}
+        [cause] => drop(writeln!(text, "Caused by: {}", indent(cause))),
+        causes => {
+            text.push_str("Caused by:\n");
+            for (number, cause) in causes.iter().enumerate() {
+                let _ = writeln!(text, "  {}: {}", number + 1, indent(cause));
+            }
+        }
+    }
+    for hint in error.hints() {
+        let _ = writeln!(text, "Hint: {}", indent(hint));
+    }
+    if error.kind() == crate::error::Kind::Internal {
+        text.push_str(
+            "This is a fault of coracle itself. Please report it with the output of `coracle info`.\n",
+        );
+    }
+    text
+}
+
+/// Asks a yes/no question on the terminal; anything but yes, or no terminal, is no.
+pub fn confirm(question: &str) -> Result<bool> {
+    talk(&format!("{question} [y/N] "));
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).call(|| "read(stdin)")?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
+}
+
+/// Whether stdin is a terminal.
+pub fn stdin_is_terminal() -> bool {
+    std::io::stdin().is_terminal()
+}
+
+/// Whether stdout is a terminal.
+pub fn stdout_is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// stderr that is closed or full must not change what a command does.
+fn talk(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Later lines of a multi-line text stand below the first.
+fn indent(text: &str) -> String {
+    text.trim_end().replace('\n', "\n  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_cause_stands_alone_and_several_are_numbered() {
+        let one = Error::not_found("no such container web").cause("a").hint("Run `coracle ps -a`.");
+        assert_eq!(render(&one), "Error: no such container web\nCaused by: a\nHint: Run `coracle ps -a`.\n");
+        let two = Error::host("x").cause("a\nb").cause("c");
+        assert_eq!(render(&two), "Error: x\nCaused by:\n  1: a\n  b\n  2: c\n");
+    }
+
+    #[test]
+    fn a_fault_of_our_own_asks_for_a_report() {
+        assert!(render(&Error::internal("x")).contains("Please report"));
+    }
+}

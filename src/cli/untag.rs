@@ -1,0 +1,32 @@
+//! `coracle untag`.
+
+use crate::cli::App;
+use crate::cli::tag::find;
+use crate::error::{Error, Result};
+use crate::store::Store;
+
+/// Take names from an image; without names, all of them
+#[derive(Debug, Clone, clap::Parser)]
+pub struct Args {
+    /// Name or id
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// The names to take away
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+pub fn run(args: &Args, app: &App) -> Result<u8> {
+    let store = Store::open(&app.dirs()?)?;
+    let image = find(&store, &args.image)?;
+    let names = if args.names.is_empty() { image.names.clone() } else { args.names.clone() };
+    for name in &names {
+        if !store.untag(name)? {
+            return Err(Error::not_found(format_args!("{name}: tag not known")).hint(format_args!(
+                "See the names of the image with `coracle inspect --format '{{{{.RepoTags}}}}' {}`.",
+                args.image
+            )));
+        }
+    }
+    Ok(0)
+}

@@ -1,0 +1,238 @@
+//! `coracle cp`: between the host and a container, running or not, and to and from a tar stream. docker's rules.
+//!
+//! Runs inside the store's user namespace. A running container is reached through `/proc/<pid>/root`, a stopped one by
+//! mounting its rootfs in our own mount namespace. Paths in the container are resolved by openat2 in its root.
+
+use super::copy::{archive, tree};
+use crate::error::{Context, Error, Result};
+use crate::ondisk::container::{Container, Rootfs};
+use crate::paths::Dirs;
+use crate::store;
+use crate::sys::CallContext;
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// One end of a copy.
+#[derive(Debug)]
+pub enum Place {
+    /// A path of the host.
+    Host(String),
+    /// A path in a container.
+    Container(Box<Container>, String),
+    /// stdin or stdout, as tar.
+    Stream,
+}
+
+/// How to copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CopyOptions {
+    /// Keep owners.
+    pub archive: bool,
+    /// Let a file replace a directory and the other way round.
+    pub overwrite: bool,
+}
+
+/// A tree in which paths are looked up.
+struct Tree {
+    /// None: the host, where paths mean what they mean to the user.
+    root: Option<OwnedFd>,
+    mounted: Option<store::rootfs::Mounted>,
+}
+
+/// Copies `from` to `to`.
+pub fn copy(dirs: &Dirs, from: &Place, to: &Place, options: CopyOptions) -> Result<()> {
+    let source = Tree::open(dirs, from)?;
+    let target = Tree::open(dirs, to)?;
+    let done = copy_between(&source, from, &target, to, options);
+    source.close();
+    target.close();
+    done
+}
+
+fn copy_between(source: &Tree, from: &Place, target: &Tree, to: &Place, options: CopyOptions) -> Result<()> {
+    match (from.path(), to.path()) {
+        (None, None) => Err(Error::usage("cannot copy from stdin to stdout")),
+        (None, Some(path)) => {
+            let dir = target.open_directory(path).what(|| format!("cannot unpack into {path}"))?;
+            archive::extract(std::io::stdin().lock(), dir.as_fd(), options.archive)
+        }
+        (Some(path), None) => {
+            let end = source.find(path)?.ok_or_else(|| missing(from))?;
+            let mut tar = tar::Builder::new(std::io::stdout().lock());
+            let shown = PathBuf::from(OsStr::from_bytes(end.name.as_bytes()));
+            match contents_only(path) {
+                true => archive::pack_contents(open_named(&end)?.as_fd(), Path::new(""), &mut tar)?,
+                false => archive::pack(end.parent.as_fd(), &end.name, &shown, &mut tar)?,
+            }
+            tar.finish().call(|| "write(stdout)")?;
+            Ok(())
+        }
+        (Some(path), Some(into)) => {
+            let end = source.find(path)?.ok_or_else(|| missing(from))?;
+            copy_paths(&end, path, target, into, options)
+        }
+    }
+}
+
+/// docker's rules for what the target means.
+fn copy_paths(end: &End, path: &str, target: &Tree, into: &str, options: CopyOptions) -> Result<()> {
+    let is_dir = end.kind == FileType::Directory;
+    let there = target.find(into)?;
+    let into_directory = matches!(&there, Some(t) if t.kind == FileType::Directory);
+    if into_directory {
+        let dir = target.open_directory(into)?;
+        if is_dir && contents_only(path) {
+            return tree::copy_contents(open_named(end)?.as_fd(), dir.as_fd(), options.archive);
+        }
+        return tree::copy(end.parent.as_fd(), &end.name, dir.as_fd(), &end.name, options.archive);
+    }
+    if is_dir && there.is_some() && !options.overwrite {
+        return Err(Error::usage(format_args!("cannot copy the directory {path} over the file {into}"))
+            .hint("Use --overwrite."));
+    }
+    if !is_dir && into.ends_with('/') {
+        return Err(Error::not_found(format_args!("the directory {into} does not exist")));
+    }
+    let (parent, name) = match there {
+        Some(t) => (t.parent, t.name),
+        None => target.parent_of(into)?,
+    };
+    tree::copy(end.parent.as_fd(), &end.name, parent.as_fd(), &name, options.archive)
+}
+
+/// `dir/.`: what is in it, not the directory itself.
+fn contents_only(path: &str) -> bool {
+    path.ends_with("/.") || path == "."
+}
+
+fn missing(place: &Place) -> Error {
+    match place {
+        Place::Container(c, path) => Error::not_found(format_args!(
+            "{path:?} could not be found in container {}: no such file or directory",
+            c.name
+        )),
+        Place::Host(path) => Error::not_found(format_args!(
+            "{path:?} could not be found on the host: no such file or directory"
+        )),
+        Place::Stream => Error::internal("a stream has no path"),
+    }
+}
+
+fn open_named(end: &End) -> Result<OwnedFd> {
+    Ok(super::copy::open_dir(end.parent.as_fd(), &end.name)?)
+}
+
+impl Place {
+    fn path(&self) -> Option<&str> {
+        match self {
+            Self::Host(path) | Self::Container(_, path) => Some(path),
+            Self::Stream => None,
+        }
+    }
+}
+
+/// The end of a path: its directory, its name in there, and what it is (symlinks at the end are followed in the tree).
+struct End {
+    parent: OwnedFd,
+    name: CString,
+    kind: FileType,
+}
+
+impl Tree {
+    fn open(dirs: &Dirs, place: &Place) -> Result<Self> {
+        let Place::Container(container, _) = place else { return Ok(Self { root: None, mounted: None }) };
+        let state = super::lookup::state(dirs, container)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        if let Some(pid) = state.pid {
+            let path = format!("/proc/{pid}/root");
+            let root = rustix::fs::open(&path, flags, Mode::empty())
+                .call(|| format!("open({path:?})"))
+                .what(|| format!("cannot look into container {}", container.name))?;
+            return Ok(Self { root: Some(root), mounted: None });
+        }
+        let (path, mounted) = match &container.rootfs {
+            Rootfs::Layers { .. } => {
+                let mounted = store::rootfs::mount(dirs, container)?;
+                (mounted.path.clone(), Some(mounted))
+            }
+            Rootfs::Directory { path } => (PathBuf::from(path), None),
+            Rootfs::Host => (dirs.container(&container.id).join("rootfs"), None),
+        };
+        let root = rustix::fs::open(&path, flags, Mode::empty()).call(|| format!("open({path:?})"))?;
+        Ok(Self { root: Some(root), mounted })
+    }
+
+    /// Unmounts what was mounted. A failure leaves a mount in our own namespace, which ends with us.
+    fn close(self) {
+        drop(self.root);
+        if let Some(mounted) = self.mounted {
+            let _ = mounted.umount();
+        }
+    }
+
+    fn open_at(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        match &self.root {
+            Some(root) => {
+                let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+                rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+            }
+            None => rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty()),
+        }
+    }
+
+    fn open_directory(&self, path: &str) -> Result<OwnedFd> {
+        Ok(self
+            .open_at(Path::new(path), OFlags::RDONLY | OFlags::DIRECTORY)
+            .call(|| format!("openat2({path:?}, O_DIRECTORY)"))?)
+    }
+
+    /// What stands at `path`, if anything does.
+    fn find(&self, path: &str) -> Result<Option<End>> {
+        let trimmed = path.trim_end_matches("/.").trim_end_matches('/');
+        let trimmed = if trimmed.is_empty() { "/" } else { trimmed };
+        if trimmed == "/" || trimmed == "." {
+            let parent = self
+                .open_at(Path::new(trimmed), OFlags::PATH | OFlags::DIRECTORY)
+                .call(|| format!("open({path:?})"))?;
+            return Ok(Some(End { parent, name: c".".to_owned(), kind: FileType::Directory }));
+        }
+        let (parent, name) = match self.parent_of(trimmed) {
+            Ok(found) => found,
+            Err(e) if e.kind() == crate::error::Kind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        match super::copy::stat(parent.as_fd(), &name) {
+            Ok(meta) => Ok(Some(End { parent, name, kind: meta.kind })),
+            Err(e) if e.raw_os_error() == libc::ENOENT => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The directory of `path`, and the last name.
+    fn parent_of(&self, path: &str) -> Result<(OwnedFd, CString)> {
+        let path = Path::new(path);
+        let name = path
+            .file_name()
+            .ok_or_else(|| Error::usage(format_args!("invalid path {:?}", path.display().to_string())))?;
+        let name = CString::new(name.as_bytes()).map_err(|_| Error::usage("a path contains a NUL byte"))?;
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ if self.root.is_some() => Path::new("/"),
+            _ => Path::new("."),
+        };
+        let parent = self
+            .open_at(parent, OFlags::PATH | OFlags::DIRECTORY)
+            .call(|| format!("openat2({:?})", parent.display()))?;
+        let readable = reopen(parent.as_fd())?;
+        Ok((readable, name))
+    }
+}
+
+/// An O_PATH fd as one that can be listed.
+fn reopen(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(fd, ".", flags, Mode::empty()).call(|| "openat(\".\")")?)
+}

@@ -1,0 +1,42 @@
+//! Giving a container another name.
+//!
+//! The new name is claimed, the record is replaced, the old claim goes: after a crash in between the container has both
+//! names, and the next rename or removal takes the rest away.
+
+use super::names;
+use crate::error::{Context, Error, Result};
+use crate::id::ContainerName;
+use crate::ondisk::atomic::publish_bytes;
+use crate::ondisk::{self, Durability, container::Container};
+use crate::paths::Dirs;
+use crate::sys::CallContext;
+use rustix::fs::FlockOperation;
+use std::os::fd::AsFd;
+
+/// Renames `c` to `name`, which nobody may have.
+pub fn rename(dirs: &Dirs, c: &Container, name: &str) -> Result<()> {
+    let name = ContainerName::parse(name)?;
+    if name == c.name {
+        return Err(Error::usage(format_args!("container {} has this name already", c.name)));
+    }
+    let data = dirs.open_data()?;
+    let claims = names::subdir(&data, "names")?;
+    {
+        rustix::fs::flock(&claims, FlockOperation::LockExclusive).call(|| "flock(names)")?;
+        if let Some(owner) = super::lookup::id_of_name(dirs, name.as_str())? {
+            return Err(Error::in_use(format_args!(
+                "container name {:?} is in use by {}",
+                name.as_str(),
+                owner.short()
+            ))
+            .hint(format_args!("Remove it with `coracle rm {name}`, or choose another name.")));
+        }
+        publish_bytes(claims.as_fd(), name.as_str(), c.id.as_str().as_bytes(), Durability::Durable)?;
+        let dir = super::lookup::open_container(dirs, &c.id)?;
+        let renamed = Container { name: name.clone(), ..c.clone() };
+        ondisk::publish(&dir, "container.json", &renamed, Durability::Durable)?;
+        rustix::fs::flock(&claims, FlockOperation::Unlock).call(|| "flock(names, LOCK_UN)")?;
+    }
+    names::release(dirs, &c.id, &c.name)
+        .what(|| format!("container {name} keeps its old name {} too", c.name))
+}

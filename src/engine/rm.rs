@@ -1,0 +1,102 @@
+//! Removing a container: stopped first if it must be, then its name, its files, its anonymous volumes.
+//!
+//! Needs the store's namespace, where the container's files can be removed. The lifetime lock is held meanwhile, so that
+//! nobody starts what is going away; its file goes with the runtime directory.
+
+use super::{lookup, names, stop};
+use crate::error::{Context, Error, Kind, Result};
+use crate::id::ContainerId;
+use crate::monitor::lock::Lifetime;
+use crate::ondisk::container::{Container, Status};
+use crate::paths::Dirs;
+use crate::store::{self, Store, image::Removed, volume};
+use crate::userns;
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+
+/// What may be removed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RemoveOptions {
+    /// Stop it first.
+    pub force: bool,
+    /// Seconds for the stop; none: the container's own patience.
+    pub timeout: Option<i64>,
+    /// Its anonymous volumes too.
+    pub volumes: bool,
+}
+
+/// Removes one container. Running without `force`: exit code 2, as podman has it.
+pub fn remove(dirs: &Dirs, c: &Container, options: RemoveOptions) -> Result<()> {
+    let what = || format!("cannot remove container {}", c.name);
+    let state = lookup::state(dirs, c)?;
+    if matches!(state.status, Status::Running | Status::Paused | Status::Stopping) {
+        if !options.force {
+            return Err(still_running(c, state.status));
+        }
+        stop::stop(dirs, c, options.timeout).what(what)?;
+    }
+    match remove_stopped(dirs, c, options.volumes) {
+        // With --rm its monitor was faster.
+        Err(e) if e.kind() == Kind::NotFound && !dirs.container(&c.id).exists() => Ok(()),
+        other => other.what(what),
+    }
+}
+
+fn still_running(c: &Container, status: Status) -> Error {
+    let word = if status == Status::Paused { "paused" } else { "running" };
+    Error::in_use(format_args!(
+        "cannot remove container {} as it is {word} - running or paused containers cannot be removed without force: container state improper",
+        c.name
+    ))
+    .hint(format_args!("Stop it first with `coracle stop {}`, or use `coracle rm --force {}`.", c.name, c.name))
+    .with_exit_code(2)
+}
+
+fn remove_stopped(dirs: &Dirs, c: &Container, volumes: bool) -> Result<()> {
+    let run_parent = dirs.open_run()?;
+    let run = names::subdir(&run_parent, c.id.as_str())?;
+    let Some(_lock) = Lifetime::try_acquire(run.as_fd())? else {
+        return Err(still_running(c, Status::Running));
+    };
+    names::release(dirs, &c.id, &c.name)?;
+    let data = dirs.open_data()?;
+    let containers = names::subdir(&data, "containers")?;
+    store::remove_tree(containers.as_fd(), c.id.as_str())?;
+    store::remove_tree(run_parent.as_fd(), c.id.as_str())?;
+    for used in c.volumes.iter().filter(|v| v.anonymous && volumes) {
+        match volume::remove(dirs, &used.name) {
+            // Shared with another container (`--volumes-from`), or gone already.
+            Err(e) if matches!(e.kind(), Kind::InUse | Kind::NotFound) => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// For `--replace`: the old container of that name goes, by a process in the store's namespace.
+pub fn remove_replaced(dirs: &Dirs, id: &ContainerId) -> Result<()> {
+    let mut args: Vec<OsString> =
+        vec!["--root".into(), dirs.data.clone().into(), "--runroot".into(), dirs.run.clone().into()];
+    args.extend(["rm", "--quiet", "--force", "--volumes", id.as_str()].map(OsString::from));
+    match userns::run_in_store(dirs, &args)? {
+        0 => Ok(()),
+        code => Err(Error::already_said(code)),
+    }
+}
+
+/// Removes an image, or one of its names; `force` takes all names, `containers` the containers that use it, too.
+pub fn remove_image(
+    dirs: &Dirs,
+    store: &Store,
+    name: &str,
+    force: bool,
+    containers: bool,
+) -> Result<Removed> {
+    if containers && let Some(image) = store.find_image(name)? {
+        for user in store.image_users(&image.id)? {
+            let options = RemoveOptions { force: true, timeout: None, volumes: true };
+            remove(dirs, &lookup::find(dirs, &user)?, options)?;
+        }
+    }
+    store.remove_image(name, force)
+}

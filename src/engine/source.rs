@@ -1,0 +1,293 @@
+//! Where the root file system comes from: an image of the store (pulled when it must be), a directory, or the host's /usr.
+
+use super::options::{CreateOptions, PullPolicy, Source};
+use super::specgen::{ImageDefaults, PreparedMount};
+use super::view::View;
+use crate::error::{Context, Error, Result};
+use crate::external::fuse_overlayfs::TOOL as FUSE_OVERLAYFS;
+use crate::ondisk::container::{Driver, Rootfs};
+use crate::paths::Dirs;
+use crate::store::{Image, Store};
+use crate::sys::CallContext;
+use crate::userns::IdMaps;
+use rustix::fs::{FileType, Mode};
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+/// A source that was found.
+#[derive(Debug)]
+pub struct Prepared {
+    /// As `ps` shows it.
+    pub name: String,
+    pub image_id: Option<String>,
+    pub image: ImageDefaults,
+    /// Its files, before the start.
+    pub view: View,
+    /// Mounts that the source itself needs (`host:`).
+    pub mounts: Vec<PreparedMount>,
+    rootfs: Rootfs,
+}
+
+/// What the container's record and config.json say about the rootfs.
+#[derive(Debug)]
+pub struct MadeRootfs {
+    /// `root.path`: absolute, or relative to the bundle.
+    pub path: String,
+    pub record: Rootfs,
+}
+
+/// Finds the source.
+pub fn prepare(dirs: &Dirs, options: &CreateOptions) -> Result<Prepared> {
+    match &options.source {
+        Source::Host => host(),
+        Source::Rootfs(path) => directory(path),
+        Source::Image { name, pull, platform } => image(dirs, name, *pull, platform.as_deref(), options),
+    }
+}
+
+impl Prepared {
+    /// Makes what the rootfs needs in the container's directory. With a shifted map (keep-id) layers are shown shifted,
+    /// which fuse-overlayfs can do and the kernel's overlay cannot without real root.
+    pub fn make_rootfs(&self, staged: &OwnedFd, maps: &IdMaps) -> Result<MadeRootfs> {
+        let mut record = self.rootfs.clone();
+        if let Rootfs::Layers { driver, id_map, .. } = &mut record
+            && !is_identity(maps)
+        {
+            FUSE_OVERLAYFS.find().what(|| "cannot show the image's files with shifted ids")?;
+            *driver = Driver::FuseOverlayfs;
+            *id_map = Some(maps.clone());
+        }
+        let path = match &self.rootfs {
+            Rootfs::Layers { .. } => "merged".to_owned(),
+            Rootfs::Directory { path } => path.clone(),
+            Rootfs::Host => {
+                make_skeleton(staged).what(|| "cannot make the skeleton of host:")?;
+                "rootfs".to_owned()
+            }
+        };
+        Ok(MadeRootfs { path, record })
+    }
+}
+
+fn is_identity(maps: &IdMaps) -> bool {
+    maps.uids.iter().chain(&maps.gids).all(|r| r.inside == r.outside)
+}
+
+fn image(
+    dirs: &Dirs,
+    name: &str,
+    pull: PullPolicy,
+    platform: Option<&str>,
+    options: &CreateOptions,
+) -> Result<Prepared> {
+    let store = Store::open(dirs)?;
+    let present = if is_transport(name) { None } else { store.find_image(name)? };
+    let found = match (present, pull) {
+        (Some(image), PullPolicy::Missing | PullPolicy::Never) => image,
+        (None, PullPolicy::Never) => {
+            return Err(Error::not_found(format_args!("image {name} is not here"))
+                .cause("--pull=never was given")
+                .hint(format_args!("Get it with `coracle pull {name}`.")));
+        }
+        (_, PullPolicy::Missing | PullPolicy::Always | PullPolicy::Newer) => {
+            pulled(dirs, &store, name, platform)?
+        }
+    };
+    let layers: Vec<String> = found.record.layers.iter().rev().map(ToString::to_string).collect();
+    let roots = layers.iter().map(|diff_id| crate::store::layer_diff_path(dirs, diff_id));
+    let view = View::open(roots).what(|| format!("cannot read the layers of {name}")).hint(|| {
+        format!("Check the store with `coracle system check --repair`, then `coracle pull {name}`.")
+    })?;
+    let (driver, _) = store.driver()?;
+    let shown = found.names.first().cloned().unwrap_or_else(|| name.to_owned());
+    Ok(Prepared {
+        name: shown,
+        image_id: Some(found.id.to_string()),
+        image: defaults(&found),
+        view,
+        mounts: Vec::new(),
+        rootfs: Rootfs::Layers { driver, layers, read_only: options.read_only, id_map: None },
+    })
+}
+
+fn is_transport(name: &str) -> bool {
+    ["oci:", "oci-archive:", "docker-archive:", "docker://"].iter().any(|t| name.starts_with(t))
+}
+
+/// Runs `coracle pull` inside the store's namespace. Its progress goes to stderr; it leaves the name behind.
+fn pulled(dirs: &Dirs, store: &Store, name: &str, platform: Option<&str>) -> Result<Image> {
+    let mut args: Vec<OsString> =
+        vec!["--root".into(), dirs.data.clone().into(), "--runroot".into(), dirs.run.clone().into()];
+    args.extend(["pull".into(), "--policy=always".into(), "--id-file".into()]);
+    let answer = dirs.run.join(format!(".pulled-{}", std::process::id()));
+    args.push(answer.clone().into());
+    args.extend(platform.iter().flat_map(|p| [OsString::from("--platform"), OsString::from(p)]));
+    args.push(name.into());
+    dirs.open_run()?;
+    let code = crate::userns::run_in_store(dirs, &args)?;
+    let id = std::fs::read_to_string(&answer);
+    let _ = std::fs::remove_file(&answer);
+    if code != 0 {
+        return Err(Error::already_said(code));
+    }
+    let id = id.call(|| format!("open({})", answer.display()))?;
+    store
+        .find_image(id.trim())?
+        .ok_or_else(|| Error::internal(format_args!("the image {name} is gone after its pull")))
+}
+
+fn defaults(image: &Image) -> ImageDefaults {
+    let config = &image.config;
+    ImageDefaults {
+        env: config.env.clone(),
+        entrypoint: config.entrypoint.clone(),
+        cmd: config.cmd.clone(),
+        workdir: config.working_dir.clone().filter(|w| !w.is_empty()),
+        user: config.user.clone().filter(|u| !u.is_empty()),
+        volumes: config.volumes.clone(),
+        exposed_ports: config.exposed_ports.clone(),
+        labels: config.labels.clone(),
+        stop_signal: config.stop_signal.clone(),
+    }
+}
+
+fn directory(path: &str) -> Result<Prepared> {
+    let view = View::open([path]).what(|| format!("cannot use the rootfs {path}"))?;
+    Ok(Prepared {
+        name: path.to_owned(),
+        image_id: None,
+        image: ImageDefaults::default(),
+        view,
+        mounts: Vec::new(),
+        rootfs: Rootfs::Directory { path: path.to_owned() },
+    })
+}
+
+/// Parts of the host's tree that `host:` shows, read-only.
+const HOST_TREES: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
+/// Files and directories of /etc that programs of /usr need. What identifies the machine or holds secrets is not among them.
+const HOST_ETC: [&str; 30] = [
+    "alternatives",
+    "bash.bashrc",
+    "bashrc",
+    "bash_completion.d",
+    "ca-certificates",
+    "crypto-policies",
+    "fonts",
+    "group",
+    "gai.conf",
+    "inputrc",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "locale.alias",
+    "locale.conf",
+    "localtime",
+    "magic",
+    "mime.types",
+    "nsswitch.conf",
+    "os-release",
+    "passwd",
+    "pki",
+    "profile",
+    "profile.d",
+    "protocols",
+    "rpc",
+    "services",
+    "shells",
+    "ssl",
+    "terminfo",
+];
+
+/// `host:`: the host's own programs below a root of our own.
+fn host() -> Result<Prepared> {
+    let options = |o: &[&str]| o.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>();
+    let bind = |path: &str| PreparedMount {
+        kind: "bind",
+        source: path.to_owned(),
+        destination: path.to_owned(),
+        // Recursive: mounts below are locked to their parents in a user namespace.
+        options: options(&["rbind", "rprivate", "ro", "nosuid", "nodev"]),
+    };
+    let tmpfs = |path: &str, mode: &str| PreparedMount {
+        kind: "tmpfs",
+        source: "tmpfs".to_owned(),
+        destination: path.to_owned(),
+        options: options(&["nosuid", "nodev", mode]),
+    };
+    let mut mounts: Vec<PreparedMount> = HOST_TREES
+        .iter()
+        .filter(|tree| kind_of(tree) == Some(FileType::Directory))
+        .map(|tree| bind(tree))
+        .collect();
+    for name in HOST_ETC {
+        let path = format!("/etc/{name}");
+        // A link into /usr is made again by the skeleton; only what is really there is bound, by its real place.
+        match kind_of(&path) {
+            Some(FileType::Directory | FileType::RegularFile) if readable(&path) => mounts.push(bind(&path)),
+            _ => {}
+        }
+    }
+    mounts.push(tmpfs("/tmp", "mode=1777"));
+    mounts.push(tmpfs("/run", "mode=755"));
+    Ok(Prepared {
+        name: "host:".to_owned(),
+        image_id: None,
+        image: ImageDefaults::default(),
+        view: View::open(["/"])?,
+        mounts,
+        rootfs: Rootfs::Host,
+    })
+}
+
+fn kind_of(path: &str) -> Option<FileType> {
+    rustix::fs::lstat(path).ok().map(|st| FileType::from_raw_mode(st.st_mode))
+}
+
+fn readable(path: &str) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::READ_OK).is_ok()
+}
+
+/// The empty directories and the links of a root that `host:` mounts on.
+fn make_skeleton(staged: &OwnedFd) -> Result<()> {
+    let root = super::names::subdir(staged, "rootfs")?;
+    rustix::fs::chmodat(staged, "rootfs", Mode::from(0o755), rustix::fs::AtFlags::empty())
+        .call(|| "chmod(rootfs)")?;
+    for dir in ["dev", "etc", "home", "mnt", "opt", "proc", "root", "run", "srv", "sys", "tmp", "var"] {
+        make_dir(root.as_fd(), dir)?;
+    }
+    for dir in ["var/cache", "var/lib", "var/log", "var/tmp"] {
+        make_dir(root.as_fd(), dir)?;
+    }
+    for link in ["var/run"] {
+        rustix::fs::symlinkat("/run", &root, link).call(|| format!("symlink(/run, {link})"))?;
+    }
+    for tree in HOST_TREES {
+        let name = tree.trim_start_matches('/');
+        match kind_of(tree) {
+            Some(FileType::Symlink) => copy_link(tree, root.as_fd(), name)?,
+            Some(FileType::Directory) => make_dir(root.as_fd(), name)?,
+            _ => {}
+        }
+    }
+    for name in HOST_ETC {
+        let path = format!("/etc/{name}");
+        if kind_of(&path) == Some(FileType::Symlink) {
+            copy_link(&path, root.as_fd(), &format!("etc/{name}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn make_dir(root: std::os::fd::BorrowedFd<'_>, name: &str) -> Result<()> {
+    rustix::fs::mkdirat(root, name, Mode::from(0o755)).call(|| format!("mkdirat(rootfs/{name})"))?;
+    Ok(())
+}
+
+fn copy_link(from: &str, root: std::os::fd::BorrowedFd<'_>, name: &str) -> Result<()> {
+    let target = rustix::fs::readlink(Path::new(from), Vec::new()).call(|| format!("readlink({from})"))?;
+    rustix::fs::symlinkat(target, root, name).call(|| format!("symlinkat(rootfs/{name})"))?;
+    Ok(())
+}

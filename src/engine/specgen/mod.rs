@@ -1,0 +1,95 @@
+//! Options and image config → the bundle's config.json (OCI runtime-spec 1.2), as data: nothing here touches the host.
+//!
+//! The document is built as JSON by parts, one file each: `process` (command, environment, user, capabilities), `mounts`,
+//! `linux` (namespaces, maps, limits, masks, seccomp). What must be asked of the host or of the image comes in through
+//! `Facts`. Defaults are podman's; where ours are stricter the line says why.
+
+mod linux;
+mod mounts;
+mod process;
+
+pub use mounts::{ManagedFiles, PreparedMount};
+
+use super::options::CreateOptions;
+use super::users::User;
+use crate::error::Result;
+use crate::userns::IdMaps;
+use serde_json::{Value, json};
+
+/// The version of runtime-spec that we write.
+pub const OCI_VERSION: &str = "1.2.0";
+
+/// What the host and the image say, found out before.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    pub id: &'a crate::id::ContainerId,
+    pub name: &'a crate::id::ContainerName,
+    /// The image's config, empty for `host:` and `--rootfs`.
+    pub image: &'a ImageDefaults,
+    pub user: &'a User,
+    /// Maps of the nested namespace: inside ↔ ids of the store's namespace.
+    pub maps: &'a IdMaps,
+    pub hostname: &'a str,
+    /// `root.path`.
+    pub rootfs: &'a str,
+    /// The container shares the host's or another network namespace (a sysfs of its own cannot be mounted then).
+    pub foreign_network: Option<ForeignNetwork>,
+    /// Volumes and binds, resolved to host paths.
+    pub mounts: &'a [PreparedMount],
+    /// hosts, resolv.conf, hostname: host paths of the files we manage.
+    pub files: &'a ManagedFiles,
+    /// Host path of the program for `--init`.
+    pub init_path: Option<&'a str>,
+    /// The size of the caller's terminal, rows and columns.
+    pub console_size: Option<(u16, u16)>,
+    /// A seccomp profile, finished; none = unconfined.
+    pub seccomp: Option<Value>,
+}
+
+/// Whose network namespace the container uses instead of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ForeignNetwork {
+    Host,
+    /// A path to join.
+    Path(String),
+}
+
+/// What an image says about how it is run.
+#[derive(Debug, Clone, Default)]
+pub struct ImageDefaults {
+    pub env: Vec<String>,
+    pub entrypoint: Vec<String>,
+    pub cmd: Vec<String>,
+    pub workdir: Option<String>,
+    pub user: Option<String>,
+    pub volumes: Vec<String>,
+    pub exposed_ports: Vec<String>,
+    pub labels: std::collections::BTreeMap<String, String>,
+    pub stop_signal: Option<String>,
+}
+
+/// The whole document.
+pub fn config_json(options: &CreateOptions, facts: &Facts<'_>) -> Result<Value> {
+    let capabilities = process::Capabilities::decide(&options.security, facts.user.uid)?;
+    let mut annotations = options.annotations.clone();
+    annotations.insert("io.container.manager".into(), "coracle".into());
+    Ok(json!({
+        "ociVersion": OCI_VERSION,
+        "process": process::process(options, facts, &capabilities)?,
+        "root": { "path": facts.rootfs, "readonly": options.read_only },
+        "hostname": facts.hostname,
+        "mounts": mounts::mounts(options, facts),
+        "annotations": annotations,
+        "linux": linux::linux(options, facts),
+    }))
+}
+
+/// The capabilities of the bounding set, which the default seccomp profile depends on.
+pub fn bounding_capabilities(options: &CreateOptions, uid: u32) -> Result<Vec<String>> {
+    Ok(process::Capabilities::decide(&options.security, uid)?.bounding)
+}
+
+/// The command: entrypoint and arguments as podman joins them.
+pub fn command(options: &CreateOptions, image: &ImageDefaults) -> Result<Vec<String>> {
+    process::command(options, image)
+}

@@ -1,0 +1,129 @@
+//! The `mounts` part: podman's defaults, the files we manage, then the user's in order of their depth.
+
+use super::{Facts, ForeignNetwork, process};
+use crate::engine::options::{CreateOptions, NamespaceMode};
+use serde_json::{Value, json};
+
+/// A volume, bind or tmpfs whose source is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreparedMount {
+    /// `bind` or `tmpfs`.
+    pub kind: &'static str,
+    /// Host path, or `tmpfs`.
+    pub source: String,
+    pub destination: String,
+    pub options: Vec<String>,
+}
+
+/// Host paths of files that coracle writes for the container; none = the image's own stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ManagedFiles {
+    pub hosts: Option<String>,
+    pub resolv_conf: Option<String>,
+    pub hostname: Option<String>,
+    pub containerenv: Option<String>,
+}
+
+/// The list, in the order in which the runtime mounts: the system's, then everything else by depth, because a mount on /a
+/// must come before one on /a/b, whatever the order on the command line.
+pub fn mounts(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
+    let taken = |path: &str| facts.mounts.iter().any(|m| m.destination.trim_end_matches('/') == path);
+    let mut rest = managed(facts.files);
+    rest.extend(facts.init_path.map(process::init_mount));
+    if options.read_only && options.read_only_tmpfs {
+        let free = ["/run", "/tmp", "/var/tmp"].into_iter().filter(|path| !taken(path));
+        rest.extend(free.map(|path| tmpfs(path, &["rw", "nosuid", "nodev", "tmpcopyup"])));
+    }
+    for (source, destination, access) in &options.devices {
+        let mode = if access.contains('w') { "rw" } else { "ro" };
+        rest.push(json!({
+            "destination": destination, "type": "bind", "source": source,
+            "options": ["bind", "nosuid", "noexec", mode],
+        }));
+    }
+    // What the user mounts stands in the place of what we would.
+    rest.retain(|m| !m["destination"].as_str().is_some_and(taken));
+    rest.extend(facts.mounts.iter().map(
+        |m| json!({ "destination": m.destination, "type": m.kind, "source": m.source, "options": m.options }),
+    ));
+    rest.sort_by_key(|m| {
+        m["destination"].as_str().map_or(0, |path| path.trim_end_matches('/').matches('/').count())
+    });
+    let mut list = system(options, facts);
+    list.retain(|m| !m["destination"].as_str().is_some_and(taken));
+    list.extend(rest);
+    list
+}
+
+/// /proc, /dev, /sys and what is below them.
+fn system(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
+    let privileged = options.security.privileged;
+    let sys_mode = if privileged { "rw" } else { "ro" };
+    let sys = match facts.foreign_network {
+        // sysfs shows the network devices of its namespace: it can be mounted only by who owns that namespace.
+        Some(ForeignNetwork::Host | ForeignNetwork::Path(_)) => json!({
+            "destination": "/sys", "type": "bind", "source": "/sys",
+            "options": ["rbind", "nosuid", "noexec", "nodev", sys_mode],
+        }),
+        None => json!({
+            "destination": "/sys", "type": "sysfs", "source": "sysfs",
+            "options": ["nosuid", "noexec", "nodev", sys_mode],
+        }),
+    };
+    let proc = if options.namespaces.pid == NamespaceMode::Host {
+        json!({ "destination": "/proc", "type": "bind", "source": "/proc", "options": ["rbind", "nosuid", "noexec", "nodev"] })
+    } else {
+        json!({ "destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"] })
+    };
+    // gid 5 is tty in every distribution; where it is not mapped the option must go (a single-id namespace).
+    let mut pts = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
+    if crate::userns::idmap::to_outside(&facts.maps.gids, 5).is_some() {
+        pts.push("gid=5");
+    }
+    let shm = format!("size={}", options.shm_size);
+    let mut list = vec![
+        proc,
+        tmpfs("/dev", &["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"]),
+        json!({ "destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": pts }),
+    ];
+    if options.namespaces.ipc == NamespaceMode::Host {
+        for path in ["/dev/mqueue", "/dev/shm"] {
+            list.push(json!({ "destination": path, "type": "bind", "source": path, "options": ["rbind", "nosuid", "noexec", "nodev"] }));
+        }
+    } else {
+        list.push(json!({
+            "destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": ["nosuid", "noexec", "nodev"],
+        }));
+        list.push(json!({
+            "destination": "/dev/shm", "type": "tmpfs", "source": "shm",
+            "options": ["nosuid", "noexec", "nodev", "mode=1777", shm],
+        }));
+    }
+    list.push(sys);
+    list.push(json!({
+        "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
+        "options": ["rprivate", "nosuid", "noexec", "nodev", "relatime", sys_mode],
+    }));
+    list
+}
+
+fn managed(files: &ManagedFiles) -> Vec<Value> {
+    let places = [
+        (&files.hosts, "/etc/hosts"),
+        (&files.resolv_conf, "/etc/resolv.conf"),
+        (&files.hostname, "/etc/hostname"),
+        (&files.containerenv, "/run/.containerenv"),
+    ];
+    let bind = |(source, destination): (&Option<String>, &str)| {
+        let source = source.as_ref()?;
+        Some(json!({
+            "destination": destination, "type": "bind", "source": source,
+            "options": ["bind", "rprivate", "nosuid", "nodev", "noexec"],
+        }))
+    };
+    places.into_iter().filter_map(bind).collect()
+}
+
+fn tmpfs(destination: &str, options: &[&str]) -> Value {
+    json!({ "destination": destination, "type": "tmpfs", "source": "tmpfs", "options": options })
+}

@@ -1,0 +1,212 @@
+//! The `process` part: command, environment, user, capabilities, rlimits.
+
+use super::{Facts, ImageDefaults};
+use crate::engine::options::{CreateOptions, SecurityOptions};
+use crate::error::{Error, Result};
+use serde_json::{Value, json};
+
+/// Where programs are looked for when the image says nothing (podman's default).
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// podman's default set.
+const DEFAULT_CAPABILITIES: [&str; 11] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+];
+
+/// Where `--init` puts our reaper (podman's path).
+const INIT_PATH: &str = "/run/podman-init";
+
+/// The sets of the payload. Inheritable is never filled for root (CVE-2022-27649).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    pub bounding: Vec<String>,
+    /// Effective and permitted.
+    effective: Vec<String>,
+    /// Inheritable and ambient: only for a non-root user, and only what was asked for by name.
+    ambient: Vec<String>,
+}
+
+impl Capabilities {
+    /// From --privileged, --cap-add and --cap-drop: drops first, then adds (podman's order).
+    pub fn decide(security: &SecurityOptions, uid: u32) -> Result<Self> {
+        let all = || crate::caps::NAMES.iter().map(|name| (*name).to_owned());
+        let known = |name: &String| name == "ALL" || crate::caps::NAMES.contains(&name.as_str());
+        for name in security.cap_add.iter().chain(&security.cap_drop).filter(|name| !known(name)) {
+            return Err(Error::usage(format_args!("unknown capability {name:?}"))
+                .hint("The names are listed in capabilities(7), for example CAP_NET_RAW."));
+        }
+        let adds_all = security.cap_add.iter().any(|c| c == "ALL");
+        let drops_all = security.cap_drop.iter().any(|c| c == "ALL");
+        let mut set: Vec<String> = match (security.privileged || adds_all, drops_all) {
+            (true, _) => all().collect(),
+            (false, true) => Vec::new(),
+            (false, false) => DEFAULT_CAPABILITIES.iter().map(|c| (*c).to_owned()).collect(),
+        };
+        set.retain(|c| !security.cap_drop.contains(c));
+        let added = security.cap_add.iter().filter(|c| *c != "ALL");
+        set.extend(added.clone().cloned());
+        set.sort();
+        set.dedup();
+        let (effective, ambient) = if uid == 0 {
+            (set.clone(), Vec::new())
+        } else {
+            let mut asked: Vec<String> = added.cloned().collect();
+            asked.sort();
+            asked.dedup();
+            (asked.clone(), asked)
+        };
+        Ok(Self { bounding: set, effective, ambient })
+    }
+}
+
+/// Entrypoint and arguments as podman joins them: `--entrypoint` drops the image's command.
+pub fn command(options: &CreateOptions, image: &ImageDefaults) -> Result<Vec<String>> {
+    let mut argv = options.entrypoint.clone().unwrap_or_else(|| image.entrypoint.clone());
+    if options.command.is_empty() && options.entrypoint.is_none() {
+        argv.extend(image.cmd.iter().cloned());
+    }
+    argv.extend(options.command.iter().cloned());
+    if argv.is_empty() {
+        return Err(Error::usage("no command to run")
+            .cause("neither the command line nor the image names one")
+            .hint("Give a command after the image, for example `coracle run IMAGE sh`."));
+    }
+    Ok(argv)
+}
+
+/// Image, then fixed values, then the user's; the last one wins.
+fn environment(options: &CreateOptions, facts: &Facts<'_>) -> Vec<String> {
+    let process = &options.process;
+    let mut env: Vec<(String, String)> = Vec::new();
+    let mut set = |name: &str, value: &str| {
+        env.retain(|(n, _)| n != name);
+        env.push((name.to_owned(), value.to_owned()));
+    };
+    set("PATH", DEFAULT_PATH);
+    if process.tty {
+        set("TERM", "xterm");
+    }
+    set("container", "podman"); // what toolbox, distrobox and systemd look for (features of podman's containers)
+    if !process.unset_env_all {
+        for entry in &facts.image.env {
+            // An image's entry without `=` is data that means nothing; it never copies the host's (CVE-2026-57231).
+            if let Some((name, value)) = entry.split_once('=').filter(|(name, _)| !name.is_empty()) {
+                set(name, value);
+            }
+        }
+    }
+    for name in &process.unset_env {
+        env.retain(|(n, _)| n != name);
+    }
+    let mut set = |name: &str, value: &str| {
+        env.retain(|(n, _)| n != name);
+        env.push((name.to_owned(), value.to_owned()));
+    };
+    for (name, value) in &process.env {
+        set(name, value);
+    }
+    for (name, value) in [("HOSTNAME", facts.hostname), ("HOME", facts.user.home.as_str())] {
+        if !env.iter().any(|(n, _)| n == name) {
+            env.push((name.to_owned(), value.to_owned()));
+        }
+    }
+    env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// The `process` object.
+pub fn process(options: &CreateOptions, facts: &Facts<'_>, capabilities: &Capabilities) -> Result<Value> {
+    let asked = &options.process;
+    let mut args = command(options, facts.image)?;
+    if facts.init_path.is_some() {
+        args.splice(0..0, [INIT_PATH.to_owned(), "init".to_owned(), "--".to_owned()]);
+    }
+    let cwd = asked.workdir.clone().or_else(|| facts.image.workdir.clone()).filter(|w| !w.is_empty());
+    let user = facts.user;
+    let mut process = json!({
+        "terminal": asked.tty,
+        "user": {
+            "uid": user.uid,
+            "gid": user.gid,
+            "umask": asked.umask.unwrap_or(0o022),
+            "additionalGids": user.groups,
+        },
+        "args": args,
+        "env": environment(options, facts),
+        "cwd": cwd.unwrap_or_else(|| "/".to_owned()),
+        "capabilities": {
+            "bounding": capabilities.bounding,
+            "effective": capabilities.effective,
+            "permitted": capabilities.effective,
+            "inheritable": capabilities.ambient,
+            "ambient": capabilities.ambient,
+        },
+        "noNewPrivileges": options.security.no_new_privileges,
+    });
+    if !asked.rlimits.is_empty() {
+        let rlimits =
+            asked.rlimits.iter().map(|(name, soft, hard)| json!({"type": name, "soft": soft, "hard": hard}));
+        process["rlimits"] = rlimits.collect();
+    }
+    if let Some(score) = asked.oom_score_adj {
+        process["oomScoreAdj"] = json!(score);
+    }
+    if let (true, Some((height, width))) = (asked.tty, facts.console_size) {
+        process["consoleSize"] = json!({ "height": height, "width": width });
+    }
+    Ok(process)
+}
+
+/// The bind mount of the `--init` program.
+pub fn init_mount(path: &str) -> Value {
+    json!({ "destination": INIT_PATH, "type": "bind", "source": path, "options": ["bind", "ro", "nosuid", "nodev"] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::options::SeccompOption;
+
+    fn security(add: &[&str], drop: &[&str]) -> SecurityOptions {
+        let own = |list: &[&str]| list.iter().map(|c| (*c).to_owned()).collect();
+        SecurityOptions {
+            privileged: false,
+            cap_add: own(add),
+            cap_drop: own(drop),
+            no_new_privileges: false,
+            seccomp: SeccompOption::Default,
+            unmask: Vec::new(),
+            mask: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn capabilities_are_dropped_then_added() {
+        let caps = Capabilities::decide(&security(&["CAP_NET_RAW"], &["ALL"]), 0).unwrap();
+        assert_eq!(caps.bounding, ["CAP_NET_RAW"]);
+        assert_eq!(caps.effective, caps.bounding);
+        assert!(caps.ambient.is_empty(), "inheritable and ambient stay empty for root");
+        let caps = Capabilities::decide(&security(&[], &["CAP_CHOWN"]), 0).unwrap();
+        assert_eq!(caps.bounding.len(), DEFAULT_CAPABILITIES.len() - 1);
+        assert!(Capabilities::decide(&security(&["CAP_FOO"], &[]), 0).is_err());
+    }
+
+    #[test]
+    fn a_user_who_is_not_root_has_only_what_was_added_by_name() {
+        let caps = Capabilities::decide(&security(&["CAP_NET_RAW"], &[]), 1000).unwrap();
+        assert_eq!(caps.effective, ["CAP_NET_RAW"]);
+        assert_eq!(caps.ambient, ["CAP_NET_RAW"]);
+        assert!(caps.bounding.len() > 1);
+        let caps = Capabilities::decide(&security(&["ALL"], &[]), 1000).unwrap();
+        assert!(caps.effective.is_empty());
+    }
+}

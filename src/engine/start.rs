@@ -1,0 +1,26 @@
+//! Starting what was made: the hand-over to the monitor, and `run` as create and start in one.
+
+use super::create::{Created, create};
+use super::options::CreateOptions;
+use crate::error::{Context, Result};
+use crate::monitor::client::{self, LaunchOptions, Outcome};
+use crate::ondisk::container::Container;
+use crate::paths::Dirs;
+
+/// Starts a container that is not running, and relays its terminal when asked to.
+pub fn start(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Result<Outcome> {
+    client::launch(dirs, container, options).what(|| format!("cannot start container {}", container.name))
+}
+
+/// Creates and starts. `told` gets the container and the warnings before it runs, so that an id is printed even when the
+/// start is interrupted. A container that could not start stays (podman), except with --rm.
+pub fn run(
+    dirs: &Dirs,
+    create_options: &CreateOptions,
+    launch_options: &LaunchOptions,
+    told: impl FnOnce(&Created),
+) -> Result<Outcome> {
+    let created = create(dirs, create_options)?;
+    told(&created);
+    start(dirs, &created.container, launch_options)
+}

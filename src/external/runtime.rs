@@ -1,0 +1,262 @@
+//! The OCI runtime as a program: `coracle-oci`, or another one with the same command line (`--runtime crun`).
+//!
+//! Its words come back through `--log` on a memfd (`/proc/self/fd/N` opens it in any runtime), so that they are never mixed
+//! with the payload's stderr, which the runtime inherits to pass on. runc and containerd fixed the contract:
+//! `--log-format json`, the last line of level `error` counts.
+
+use crate::error::{Context, Error, Kind, Result};
+use crate::sys::{self, CallContext};
+use rustix::process::{Pid, WaitOptions, WaitStatus};
+use std::ffi::{CString, OsString};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// Where the runtime finds its log. Above the fds that a payload may get from its caller.
+const LOG_FD: RawFd = 60;
+
+/// Where the runtime finds the first of the fds that an operation passes.
+pub const FIRST_FD: RawFd = 61;
+
+/// Most of the log that is read.
+const MAX_LOG: u64 = 64 << 10;
+
+/// A runtime, ready to be started again and again.
+#[derive(Debug)]
+pub struct Runtime {
+    /// Our own runtime by its open file: an update of coracle does not change it under a running container.
+    program: CString,
+    _file: OwnedFd,
+    name: OsString,
+    /// `--root`: its state, below the container's runtime directory.
+    root: PathBuf,
+    /// Whether it may use cgroups.
+    cgroups: bool,
+}
+
+/// One run of it.
+#[derive(Debug)]
+pub struct Run {
+    pub pid: Pid,
+    log: OwnedFd,
+}
+
+impl Runtime {
+    /// `wanted`: an absolute path; none: `coracle-oci` beside our own program.
+    pub fn open(wanted: Option<&str>, root: PathBuf, cgroups: bool) -> Result<Self> {
+        let path = match wanted {
+            Some(path) => PathBuf::from(path),
+            None => own_runtime()?,
+        };
+        let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+        let file = rustix::fs::open(&path, flags, rustix::fs::Mode::empty())
+            .call(|| format!("open({path:?})"))
+            .what(|| "cannot find the OCI runtime")
+            .hint(|| "Install coracle-oci beside coracle, or name another with --runtime.")?;
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_owned();
+        // A script (`#!`) could not open itself by the number of a fd that is closed on exec.
+        let program = if wanted.is_some() {
+            path.into_os_string().into_vec()
+        } else {
+            format!("/proc/self/fd/{}", file.as_raw_fd()).into_bytes()
+        };
+        let program =
+            CString::new(program).map_err(|_| Error::usage("the path of the runtime has a NUL byte"))?;
+        Ok(Self { program, _file: file, name, root, cgroups })
+    }
+
+    /// Starts it with these arguments, this stdio and `fds` from `FIRST_FD` on.
+    pub fn start(
+        &self,
+        args: &[OsString],
+        stdio: [BorrowedFd<'_>; 3],
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<Run> {
+        let log = rustix::fs::memfd_create("runtime-log", rustix::fs::MemfdFlags::CLOEXEC)
+            .call(|| "memfd_create(\"runtime-log\")")?;
+        let argv = std::iter::once(self.name.clone())
+            .chain(global_args(&self.name.to_string_lossy(), &self.root, self.cgroups))
+            .chain(args.iter().cloned())
+            .map(|arg| {
+                CString::new(arg.into_vec()).map_err(|_| Error::usage("an argument contains a NUL byte"))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let mut placed: Vec<(BorrowedFd<'_>, RawFd)> = stdio.into_iter().zip(0..).collect();
+        placed.push((log.as_fd(), LOG_FD));
+        placed.extend(fds.iter().copied().zip(FIRST_FD..));
+        let pid = sys::spawn::spawn(&self.program, &argv, &placed)
+            .what(|| format!("cannot start the OCI runtime {}", self.name.to_string_lossy()))?;
+        drop(placed);
+        let pid = Pid::from_raw(pid).ok_or_else(|| Error::internal("posix_spawn gave pid 0"))?;
+        Ok(Run { pid, log })
+    }
+
+    /// Runs it to its end, quietly.
+    pub fn run(&self, args: &[OsString]) -> Result<()> {
+        let null = open_null()?;
+        let run = self.start(args, [null.as_fd(), null.as_fd(), null.as_fd()], &[])?;
+        match run.wait()? {
+            0 => Ok(()),
+            code => Err(run.failure(code, b"")),
+        }
+    }
+
+    /// Where its records of container `id` are.
+    pub fn state_dir(&self, id: &str) -> PathBuf {
+        self.root.join(id)
+    }
+}
+
+impl Run {
+    /// Waits for its end; its exit code.
+    pub fn wait(&self) -> Result<i32> {
+        loop {
+            match rustix::process::waitpid(Some(self.pid), WaitOptions::empty()) {
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(Some((_, status))) => return Ok(exit_code(status)),
+                Ok(None) => return Err(Error::internal("waitpid returned nothing")),
+                Err(e) => return Err(e).call(|| "waitpid(runtime)").map_err(Error::from),
+            }
+        }
+    }
+
+    /// The error of a run that ended with `code`; `stderr` is used where the log says nothing.
+    pub fn failure(&self, code: i32, stderr: &[u8]) -> Error {
+        let words = self.log.try_clone().ok().and_then(|log| last_error(File::from(log)));
+        let words = words
+            .unwrap_or_else(|| super::last_words(stderr, &format!("the runtime ended with status {code}")));
+        Error::new(classify(&words), words)
+    }
+}
+
+/// A process's exit code as a shell counts: 128 + signal.
+pub fn exit_code(status: WaitStatus) -> i32 {
+    status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal)).unwrap_or(255)
+}
+
+/// Arguments before the verb. runc has no `--cgroup-manager`; it ignores a missing cgroup by itself when rootless.
+pub fn global_args(name: &str, root: &Path, cgroups: bool) -> Vec<OsString> {
+    let mut args: Vec<OsString> = vec!["--root".into(), root.into(), "--log-format".into(), "json".into()];
+    args.extend(["--log".into(), format!("/proc/self/fd/{LOG_FD}").into()]);
+    if name != "runc" {
+        let manager = if cgroups { "cgroupfs" } else { "disabled" };
+        args.extend(["--cgroup-manager".into(), manager.into()]);
+    }
+    args
+}
+
+/// `create`: leaves init waiting for `start`.
+pub fn create_args(id: &str, bundle: &Path, pid_file: &Path, console: Option<&str>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = vec!["create".into(), "--bundle".into(), bundle.into()];
+    args.extend(["--pid-file".into(), pid_file.into()]);
+    if let Some(console) = console {
+        args.extend(["--console-socket".into(), console.into()]);
+    }
+    args.push(id.into());
+    args
+}
+
+/// `exec`, detached: the process becomes the child of the nearest subreaper, and the runtime ends.
+pub fn exec_args(id: &str, process: &str, pid_file: &Path, console: Option<&str>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = vec!["exec".into(), "--detach".into(), "--process".into(), process.into()];
+    args.extend(["--pid-file".into(), pid_file.into()]);
+    if let Some(console) = console {
+        args.extend(["--console-socket".into(), console.into()]);
+    }
+    args.push(id.into());
+    args
+}
+
+/// `start`, `pause` and others that take only the id.
+pub fn plain_args(verb: &str, id: &str) -> Vec<OsString> {
+    vec![verb.into(), id.into()]
+}
+
+/// `delete --force`: also of a container that is half made.
+pub fn delete_args(id: &str) -> Vec<OsString> {
+    vec!["delete".into(), "--force".into(), id.into()]
+}
+
+/// What a runtime's message means for the exit code, by the words that podman looks for, in its order.
+fn classify(words: &str) -> Kind {
+    let words = words.to_ascii_lowercase();
+    let has = |part: &str| words.contains(part);
+    if has("permission denied") || has("operation not permitted") {
+        return Kind::CannotInvoke;
+    }
+    if has("executable file not found") || has("no such file or directory") || has("open executable") {
+        return Kind::CommandNotFound;
+    }
+    Kind::External
+}
+
+/// The message of the last line of level `error`.
+fn last_error(mut log: File) -> Option<String> {
+    let mut text = String::new();
+    log.seek(SeekFrom::Start(0)).ok()?;
+    log.take(MAX_LOG).read_to_string(&mut text).ok()?;
+    let entry = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok();
+    let is_error = |entry: &serde_json::Value| entry.get("level").and_then(|l| l.as_str()) == Some("error");
+    let entries = text.lines().rev().filter_map(entry);
+    entries.filter(is_error).find_map(|entry| Some(entry.get("msg")?.as_str()?.trim().to_owned()))
+}
+
+fn own_runtime() -> Result<PathBuf> {
+    let own = rustix::fs::readlink("/proc/self/exe", Vec::new()).call(|| "readlink(\"/proc/self/exe\")")?;
+    let own = PathBuf::from(std::ffi::OsStr::from_bytes(own.as_bytes()));
+    Ok(own.with_file_name("coracle-oci"))
+}
+
+/// /dev/null for reading and writing.
+pub fn open_null() -> Result<OwnedFd> {
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
+    Ok(rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty()).call(|| "open(\"/dev/null\")")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn runc_gets_no_cgroup_manager() {
+        let runc = global_args("runc", Path::new("/r"), true);
+        assert_eq!(runc, ["--root", "/r", "--log-format", "json", "--log", "/proc/self/fd/60"]);
+        assert!(
+            global_args("crun", Path::new("/r"), false)
+                .ends_with(&["--cgroup-manager".into(), "disabled".into()])
+        );
+    }
+
+    #[test]
+    fn the_id_comes_last() {
+        let args = create_args("c1", Path::new("/b"), Path::new("/p"), Some("/s"));
+        assert_eq!(args, ["create", "--bundle", "/b", "--pid-file", "/p", "--console-socket", "/s", "c1"]);
+        let args = exec_args("c1", "/f", Path::new("/p"), None);
+        assert_eq!(args, ["exec", "--detach", "--process", "/f", "--pid-file", "/p", "c1"]);
+    }
+
+    #[test]
+    fn messages_get_podmans_exit_codes() {
+        for (words, code) in [
+            ("exec: \"nope\": executable file not found in $PATH: No such file or directory", 127),
+            ("open executable: Permission denied", 126),
+            ("exec: \"/bin\": is a directory: permission denied", 126),
+            ("setrlimit: invalid argument", 125),
+        ] {
+            assert_eq!(Error::new(classify(words), words).exit_code(), code, "{words}");
+        }
+    }
+
+    #[test]
+    fn the_last_error_of_the_log_counts() {
+        let fd = rustix::fs::memfd_create("t", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        let mut file = File::from(fd);
+        writeln!(file, r#"{{"level":"error","msg":"first","time":"t"}}"#).unwrap();
+        writeln!(file, r#"{{"level":"error","msg":"second","time":"t"}}"#).unwrap();
+        writeln!(file, r#"{{"level":"warning","msg":"w","time":"t"}}"#).unwrap();
+        assert_eq!(last_error(file).unwrap(), "second");
+    }
+}

@@ -1,0 +1,199 @@
+//! `exec`, client side. Without a tty our own fds go to the process, and we only wait. With one we hold the pty's master
+//! and relay the terminal ourselves: the monitor is not between.
+
+use super::relay::{DetachKeys, Signals, poll};
+use super::{Outcome, outcome_from_record, request};
+use crate::error::{Context, Error, Result};
+use crate::external::runtime::open_null;
+use crate::id::ContainerId;
+use crate::monitor::protocol::{self, MAX_PACKET, Request, event};
+use crate::paths::Dirs;
+use crate::sys::CallContext;
+use crate::sys::tty::{self, RawMode};
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// What is to run.
+#[derive(Debug, Clone)]
+pub struct ExecRequest {
+    /// An OCI `process` object; its `terminal` is set from `tty`.
+    pub process: serde_json::Value,
+    pub tty: bool,
+    pub interactive: bool,
+    pub detach: bool,
+    pub detach_keys: Vec<u8>,
+}
+
+/// Runs a process in a running container.
+pub fn exec(dirs: &Dirs, id: &ContainerId, wanted: &ExecRequest) -> Result<Outcome> {
+    let what = || format!("cannot run a command in container {}", id.short());
+    let process = process_file(wanted).what(what)?;
+    let null = open_null()?;
+    let size = wanted.tty.then(|| tty::size(rustix::stdio::stdout())).flatten();
+    let (stdin, stdout, stderr) = (rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr());
+    let fds = match (wanted.tty, wanted.detach) {
+        (true, _) => vec![process.as_fd()],
+        (false, true) => vec![process.as_fd(), null.as_fd(), null.as_fd(), null.as_fd()],
+        (false, false) => {
+            vec![process.as_fd(), if wanted.interactive { stdin } else { null.as_fd() }, stdout, stderr]
+        }
+    };
+    let connection = request(dirs, id, &Request::Exec { tty: wanted.tty, size }, &fds)?
+        .ok_or_else(super::not_running)
+        .what(what)?;
+    drop(process);
+
+    let mut master = None;
+    let started = wait_started(&connection, &mut master).what(what)?;
+    match (started, master) {
+        (Progress::Exited(code), None) => Ok(Outcome::Exited(code)),
+        (Progress::Gone, _) => outcome_from_record(dirs, id),
+        _ if wanted.detach => Ok(Outcome::Started),
+        (_, Some(master)) => relay_terminal(&connection, &master, wanted),
+        (Progress::Started, None) => match super::exit_code(&connection)? {
+            Some(code) => Ok(Outcome::Exited(code)),
+            None => outcome_from_record(dirs, id),
+        },
+    }
+}
+
+/// The process object as a file that the runtime can read by its fd: nothing to clean up, no limit of a packet.
+fn process_file(wanted: &ExecRequest) -> Result<OwnedFd> {
+    let mut process = wanted.process.clone();
+    if let Some(process) = process.as_object_mut() {
+        process.insert("terminal".to_owned(), wanted.tty.into());
+    }
+    let json = serde_json::to_vec(&process)
+        .map_err(|e| Error::internal(format_args!("cannot encode process: {e}")))?;
+    let fd = rustix::fs::memfd_create("process.json", rustix::fs::MemfdFlags::CLOEXEC)
+        .call(|| "memfd_create(\"process.json\")")?;
+    let mut file = File::from(fd);
+    file.write_all(&json).call(|| "write(\"process.json\")")?;
+    Ok(file.into())
+}
+
+enum Progress {
+    Started,
+    Exited(i32),
+    Gone,
+}
+
+fn wait_started(connection: &OwnedFd, master: &mut Option<OwnedFd>) -> Result<Progress> {
+    let mut packet = vec![0u8; MAX_PACKET];
+    loop {
+        let mut fds = Vec::new();
+        let received = super::receive(connection, &mut packet, &mut fds)?;
+        match received.split_first() {
+            None => return Ok(Progress::Gone),
+            Some((&event::TERMINAL, _)) => *master = fds.pop(),
+            Some((&event::STARTED, _)) => return Ok(Progress::Started),
+            Some((&event::EXITED, code)) => {
+                return Ok(Progress::Exited(protocol::number(code).unwrap_or(255)));
+            }
+            Some((&event::ERROR, json)) => return Err(protocol::decode_error(json)),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Our terminal ↔ the master, until the process has ended and everything that it wrote is read.
+fn relay_terminal(connection: &OwnedFd, master: &OwnedFd, wanted: &ExecRequest) -> Result<Outcome> {
+    let signals = Signals::take(true, false)?;
+    let (stdin, stdout) = (rustix::stdio::stdin(), rustix::stdio::stdout());
+    let mut raw = match wanted.interactive && rustix::termios::isatty(stdin) {
+        true => Some(RawMode::enter(stdin)?),
+        false => None,
+    };
+    let mut keys = DetachKeys::new(wanted.detach_keys.clone());
+    let mut reads_stdin = wanted.interactive;
+    let mut output_open = true;
+    let mut exited = None;
+    loop {
+        if let (Some(code), false) = (exited, output_open) {
+            return Ok(Outcome::Exited(code));
+        }
+        let mut fds = vec![PollFd::new(&signals, PollFlags::IN), PollFd::new(connection, PollFlags::IN)];
+        fds.extend(output_open.then(|| PollFd::new(master, PollFlags::IN)));
+        fds.extend(reads_stdin.then(|| PollFd::new(&stdin, PollFlags::IN)));
+        poll(&mut fds)?;
+        let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+        let mut next = || ready.next().unwrap_or(false);
+        let (signalled, told) = (next(), next());
+        let printable = output_open && next();
+        let typed = reads_stdin && next();
+
+        if signalled {
+            signals.serve_terminal(&mut raw, || tty::size(stdout).map(|size| tty::set_size(master, size)));
+        }
+        if printable {
+            output_open = copy_output(master)?;
+        } else if exited.is_some() {
+            // Ended, and nothing more comes: what a background process holds open is not waited for.
+            output_open = false;
+        }
+        if typed {
+            match read_keys(&mut keys)? {
+                Typed::Detach => return Ok(Outcome::Detached),
+                Typed::End => {
+                    reads_stdin = false;
+                    write_all(master, &[4])?;
+                }
+                Typed::Keys(typed) => write_all(master, &typed)?,
+            }
+        }
+        if told && exited.is_none() {
+            exited = Some(super::exit_code(connection)?.unwrap_or(137));
+        }
+    }
+}
+
+enum Typed {
+    Keys(Vec<u8>),
+    End,
+    Detach,
+}
+
+fn read_keys(keys: &mut DetachKeys) -> Result<Typed> {
+    let mut buf = [0u8; 4096];
+    match rustix::io::read(rustix::stdio::stdin(), &mut buf) {
+        Ok(0) => Ok(Typed::End),
+        Ok(read) => Ok(match keys.filter(buf.get(..read).unwrap_or_default()) {
+            (_, true) => Typed::Detach,
+            (typed, false) => Typed::Keys(typed),
+        }),
+        Err(Errno::INTR | Errno::AGAIN) => Ok(Typed::Keys(Vec::new())),
+        Err(_) => Ok(Typed::End),
+    }
+}
+
+/// False: the pty has no user any more.
+fn copy_output(master: &OwnedFd) -> Result<bool> {
+    let mut buf = [0u8; 16 << 10];
+    match rustix::io::read(master, &mut buf) {
+        Ok(0) => Ok(false),
+        Ok(read) => {
+            let stdout = rustix::stdio::stdout();
+            write_all(stdout, buf.get(..read).unwrap_or_default())?;
+            Ok(true)
+        }
+        Err(Errno::INTR | Errno::AGAIN) => Ok(true),
+        Err(_) => Ok(false),
+    }
+}
+
+fn write_all(to: impl AsFd, mut data: &[u8]) -> Result<()> {
+    while !data.is_empty() {
+        match rustix::io::write(&to, data) {
+            Ok(written) => data = data.get(written..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => poll(&mut [PollFd::new(&to, PollFlags::OUT)])?,
+            // The process has closed its terminal: its exit code comes.
+            Err(Errno::IO) => return Ok(()),
+            Err(e) => return Err(e).call(|| "write(terminal)").map_err(Error::from),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Starting a container's monitor and waiting until it says that the payload runs.
+//!
+//! Until then our death undoes the start, so an interrupt may simply kill us. From then on signals belong to the payload.
+//! They are blocked before the start and read from a signalfd, so that none falls between the two.
+
+use super::relay::{self, Signals};
+use super::{LaunchOptions, Outcome, outcome_from_record};
+use crate::cgroup::{delegate, scope};
+use crate::error::{Context, Error, Result};
+use crate::monitor::protocol::{self, Launch, MAX_PACKET, event};
+use crate::ondisk::container::{Cgroups, Container};
+use crate::ondisk::{Durability, atomic};
+use crate::paths::Dirs;
+use crate::sys::{CallContext, tty};
+use crate::userns::{self, RoleChild};
+use rustix::fs::{Mode, OFlags};
+use serde_json::Value;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Starts the container. In the foreground it returns when the container has ended, or the user has left it.
+pub fn launch(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Result<Outcome> {
+    dirs.open_data()?;
+    dirs.open_run()?;
+    let signals = options.attach.then(|| Signals::take(container.tty, options.sig_proxy)).transpose()?;
+    let args = [dirs.data.clone().into(), dirs.run.clone().into(), container.id.as_str().into()];
+    let child = userns::spawn_role("monitor", &args, &[])?;
+    userns::map_role(&child, &userns::store_map()?)?;
+    let cgroup = make_cgroup(container, options, child.pid)?;
+    set_cgroups_path(dirs, container, cgroup.as_deref())?;
+
+    let size = container.tty.then(|| tty::size(rustix::stdio::stdout())).flatten();
+    // It may have failed already: then its error is in the socket.
+    let _ = protocol::send_json(child.sync.as_fd(), &Launch { cgroup, attach: options.attach, size }, &[]);
+    let RoleChild { sync, .. } = child;
+    if !wait_started(&sync, signals.as_ref())? {
+        return no_answer(dirs, container);
+    }
+    match signals {
+        Some(signals) => relay::relay_started(sync, dirs, container, options, signals),
+        None => Ok(Outcome::Started),
+    }
+}
+
+/// True: it runs. False: the monitor is gone without a word.
+fn wait_started(sync: &OwnedFd, signals: Option<&Signals>) -> Result<bool> {
+    let mut packet = vec![0u8; MAX_PACKET];
+    loop {
+        if let Some(signals) = signals {
+            signals.die_or_wait(sync)?;
+        }
+        let received = super::receive(sync, &mut packet, &mut Vec::new())?;
+        match received.split_first() {
+            None => return Ok(false),
+            Some((&event::STARTED, _)) => return Ok(true),
+            Some((&event::ERROR, json)) => return Err(protocol::decode_error(json)),
+            Some(_) => {}
+        }
+    }
+}
+
+fn no_answer(dirs: &Dirs, container: &Container) -> Result<Outcome> {
+    let error = Error::internal("its monitor was killed before the payload ran");
+    outcome_from_record(dirs, &container.id).map_err(|_| error)
+}
+
+/// The container's cgroup: a scope of systemd, else one below a cgroup that was delegated to us, else none.
+fn make_cgroup(container: &Container, options: &LaunchOptions, pid: i32) -> Result<Option<String>> {
+    if container.cgroups == Cgroups::Disabled || !options.scope {
+        return Ok(None);
+    }
+    let id = &container.id;
+    let description = format!("coracle container {}", container.name);
+    let made =
+        scope::create(&format!("coracle-{id}.scope"), pid, &description).and_then(|scope| match scope {
+            Some(scope) => Ok(Some(scope)),
+            None => below_own_cgroup(&format!("coracle-{id}")),
+        });
+    match made {
+        Ok(Some(cgroup)) => Ok(Some(cgroup)),
+        Err(error) if container.needs_cgroup => Err(error),
+        Ok(None) if container.needs_cgroup => Err(Error::host("the container's limits cannot be enforced")
+            .cause("this user has no systemd manager and no delegated cgroup")
+            .hint("See what is missing with `coracle doctor`.")),
+        // Only limits need one: without it the guard still finds every process.
+        Ok(None) | Err(_) => Ok(None),
+    }
+}
+
+/// A child of our own cgroup, where that was delegated to us (a Slurm step, a container).
+fn below_own_cgroup(name: &str) -> Result<Option<String>> {
+    let Some(own) = delegate::writable() else { return Ok(None) };
+    let Some(path) = delegate::path_of(rustix::process::getpid().as_raw_nonzero().get()) else {
+        return Ok(None);
+    };
+    let dir = own.join(name);
+    match rustix::fs::mkdir(&dir, Mode::from(0o755)) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(Some(format!("{}/{name}", path.trim_end_matches('/')))),
+        Err(e) => Err(e).call(|| format!("mkdir({dir:?})")).map_err(Error::from),
+    }
+}
+
+/// Puts `<cgroup>/payload` into config.json: only now it is known. Here and not in the monitor, which stays small.
+fn set_cgroups_path(dirs: &Dirs, container: &Container, cgroup: Option<&str>) -> Result<()> {
+    const FILE: &str = "config.json";
+    let bundle = dirs.container(&container.id);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = rustix::fs::open(&bundle, flags, Mode::empty()).call(|| format!("open({bundle:?})"))?;
+    let text = std::fs::read(bundle.join(FILE)).call(|| format!("read({FILE:?})"))?;
+    let damaged = |e: serde_json::Error| Error::corrupt("the file config.json is damaged").cause(e);
+    let named = text.windows(11).any(|window| window == b"cgroupsPath");
+    if cgroup.is_none() && !named {
+        return Ok(());
+    }
+    let mut config: Value = serde_json::from_slice(&text).map_err(damaged)?;
+    let linux = config.get_mut("linux").and_then(Value::as_object_mut);
+    let Some(linux) = linux else { return Ok(()) };
+    let wanted = cgroup.map(|cgroup| Value::from(format!("/{}/payload", cgroup.trim_matches('/'))));
+    if linux.get("cgroupsPath") == wanted.as_ref() {
+        return Ok(());
+    }
+    match wanted {
+        Some(path) => linux.insert("cgroupsPath".to_owned(), path),
+        None => linux.remove("cgroupsPath"),
+    };
+    let text = serde_json::to_vec(&config).map_err(damaged)?;
+    atomic::publish_bytes(dir.as_fd(), FILE, &text, Durability::Volatile).what(|| "cannot write config.json")
+}

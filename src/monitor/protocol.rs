@@ -1,0 +1,176 @@
+//! The words between the monitor and its clients: one message is one SOCK_SEQPACKET packet.
+//!
+//! The first packet of a client is a `Request` as JSON (the starting CLI sends `Launch` on the sync socket instead). After
+//! that every packet is a tag byte and data, in both directions: no parsing where the bytes of a payload flow. Both ends
+//! are of the same build only as long as a container lives, so there is no version: an unknown tag is ignored.
+
+use crate::error::{Error, Kind, Result};
+use crate::sys::{CallContext, socket};
+use rustix::net::SendFlags;
+use serde::{Deserialize, Serialize};
+use std::os::fd::BorrowedFd;
+
+/// Bytes of output that one packet carries.
+pub(super) const CHUNK: usize = 32 << 10;
+
+/// Largest packet.
+pub(super) const MAX_PACKET: usize = 64 << 10;
+
+/// The first packet of the CLI that starts the container.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Launch {
+    /// The container's cgroup, relative to the cgroup2 mount.
+    pub cgroup: Option<String>,
+    /// Stay as a client: output comes over the sync socket.
+    pub attach: bool,
+    /// Rows and columns of the CLI's terminal.
+    pub size: Option<(u16, u16)>,
+}
+
+/// The first packet on the `ctl` socket.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Request {
+    /// Output from now on, input as data packets.
+    Attach {
+        size: Option<(u16, u16)>,
+    },
+    /// The exit code, when it ends.
+    Wait,
+    /// A process in the container. Fds: its process.json, then (without a tty) stdin, stdout, stderr.
+    Exec {
+        tty: bool,
+        size: Option<(u16, u16)>,
+    },
+    /// A signal to the payload's init. `stop`: the user wants it to end, no restart.
+    Signal {
+        signal: i32,
+        stop: bool,
+    },
+    Pause,
+    Resume,
+}
+
+/// Monitor → client.
+pub(super) mod event {
+    /// It runs: pid of init (4 bytes).
+    pub(crate) const STARTED: u8 = b'S';
+    pub(crate) const STDOUT: u8 = b'1';
+    pub(crate) const STDERR: u8 = b'2';
+    /// It ended: exit code (4 bytes).
+    pub(crate) const EXITED: u8 = b'X';
+    /// It failed: an error as JSON.
+    pub(crate) const ERROR: u8 = b'E';
+    /// Done.
+    pub(crate) const OK: u8 = b'O';
+    /// The pty master of an exec, as the fd of this packet.
+    pub(crate) const TERMINAL: u8 = b'T';
+}
+
+/// Client → monitor.
+pub(super) mod input {
+    pub(crate) const STDIN: u8 = b'i';
+    /// No more input.
+    pub(crate) const END: u8 = b'e';
+    /// Rows, columns (2 bytes each).
+    pub(crate) const RESIZE: u8 = b'w';
+    /// A signal for init (4 bytes).
+    pub(crate) const SIGNAL: u8 = b's';
+}
+
+/// An error on its way to another process.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    kind: u8,
+    what: String,
+    causes: Vec<String>,
+    hints: Vec<String>,
+    exit_code: u8,
+}
+
+/// The order is the wire format.
+const KINDS: [Kind; 11] = [
+    Kind::Usage,
+    Kind::NotFound,
+    Kind::InUse,
+    Kind::Host,
+    Kind::Denied,
+    Kind::Network,
+    Kind::Corrupt,
+    Kind::External,
+    Kind::CannotInvoke,
+    Kind::CommandNotFound,
+    Kind::Internal,
+];
+
+pub(super) fn encode_error(error: &Error) -> Vec<u8> {
+    let wire = Wire {
+        kind: KINDS
+            .iter()
+            .position(|kind| *kind == error.kind())
+            .and_then(|at| u8::try_from(at).ok())
+            .unwrap_or(0),
+        what: error.what().to_owned(),
+        causes: error.causes().to_vec(),
+        hints: error.hints().to_vec(),
+        exit_code: error.exit_code(),
+    };
+    serde_json::to_vec(&wire).unwrap_or_default()
+}
+
+pub(super) fn decode_error(bytes: &[u8]) -> Error {
+    let Ok(wire) = serde_json::from_slice::<Wire>(bytes) else {
+        return Error::internal("the monitor sent an error that cannot be read");
+    };
+    let kind = KINDS.get(usize::from(wire.kind)).copied().unwrap_or(Kind::Internal);
+    let error = Error::new(kind, wire.what).with_exit_code(wire.exit_code);
+    let error = wire.causes.into_iter().fold(error, |error, cause| error.cause(cause));
+    wire.hints.into_iter().fold(error, |error, hint| error.hint(hint))
+}
+
+/// Sends a JSON packet and waits for room.
+pub(super) fn send_json<T: Serialize>(to: BorrowedFd<'_>, value: &T, fds: &[BorrowedFd<'_>]) -> Result<()> {
+    let json = serde_json::to_vec(value)
+        .map_err(|e| Error::internal(format_args!("cannot encode a request: {e}")))?;
+    Ok(socket::send(to, &json, &[], fds, SendFlags::empty()).call(|| "sendmsg(monitor)")?)
+}
+
+/// Sends a tagged packet and waits for room.
+pub(super) fn send(to: BorrowedFd<'_>, tag: u8, data: &[u8]) -> rustix::io::Result<()> {
+    socket::send(to, &[tag], data, &[], SendFlags::empty())
+}
+
+/// The number in a packet, or `None` when it is too short.
+pub(super) fn number(data: &[u8]) -> Option<i32> {
+    data.first_chunk().map(|bytes| i32::from_le_bytes(*bytes))
+}
+
+/// Rows and columns in a packet.
+pub(super) fn rows_and_columns(data: &[u8]) -> Option<(u16, u16)> {
+    let (rows, rest) = data.split_first_chunk::<2>()?;
+    Some((u16::from_le_bytes(*rows), u16::from_le_bytes(*rest.first_chunk::<2>()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_survives_the_way_to_the_client() {
+        let error = Error::new(Kind::CommandNotFound, "cannot start container web")
+            .cause("exec: \"nope\": executable file not found in $PATH")
+            .hint("Give a command.");
+        let back = decode_error(&encode_error(&error));
+        assert_eq!(back.kind(), Kind::CommandNotFound);
+        assert_eq!(back.exit_code(), 127);
+        assert_eq!((back.what(), back.causes(), back.hints()), (error.what(), error.causes(), error.hints()));
+        assert_eq!(decode_error(b"{").kind(), Kind::Internal);
+    }
+
+    #[test]
+    fn short_packets_are_no_numbers() {
+        assert_eq!(number(&[1, 0, 0]), None);
+        assert_eq!(number(&7i32.to_le_bytes()), Some(7));
+        assert_eq!(rows_and_columns(&[24, 0, 80, 0]), Some((24, 80)));
+        assert_eq!(rows_and_columns(&[24, 0, 80]), None);
+    }
+}

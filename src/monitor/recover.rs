@@ -1,0 +1,176 @@
+//! Putting a container right whose monitor died without writing its end. Done by the guard, else by the next command.
+//!
+//! The order is fixed: lock, kill, wait until dead, only then the record. Both doers may run at once; the lock lets one in,
+//! and the other finds a terminal record. A container of another host (shared home) is never touched: its lock is there.
+
+use super::lock::Lifetime;
+use super::{cgroup, ctr_log, remove};
+use crate::error::{Context, Error, Result};
+use crate::external::runtime::{Runtime, delete_args};
+use crate::id::ContainerId;
+use crate::ondisk::container::{Container, State, Status};
+use crate::ondisk::{Durability, publish, read, read_opt};
+use crate::paths::Dirs;
+use crate::sys::{self, CallContext};
+use crate::userns;
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, PidfdFlags};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// How long the dead are waited for. Only a process in an uninterruptible sleep takes so long.
+const DEATH: Duration = Duration::from_secs(10);
+
+/// Exit code of a container whose end nobody saw: as if killed.
+const KILLED: i32 = 137;
+
+/// The state of a container, put right first when its monitor is gone.
+pub fn recover(dirs: &Dirs, id: &ContainerId) -> Result<State> {
+    let bundle = open_bundle(dirs, id)?;
+    let state = read_state(&bundle)?;
+    let run = dirs.container_run(id);
+    let leftover = run.join("oci").join(id).exists();
+    if (is_terminal(&state) && !leftover) || super::client::is_alive(dirs, id)? {
+        return Ok(state);
+    }
+    let container: Container = read(&bundle, "container.json")?;
+    if container.machine_id != machine_id() {
+        return Ok(state);
+    }
+    std::fs::create_dir_all(&run).call(|| format!("mkdir({run:?})"))?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let run = rustix::fs::open(&run, flags, Mode::empty()).call(|| format!("open({run:?})"))?;
+    let Some(lock) = Lifetime::acquire(run.as_fd(), DEATH)? else {
+        return Err(Error::in_use(format_args!("cannot recover container {}", container.name))
+            .cause("another process works on it"));
+    };
+    // Another one may have been faster.
+    let state = read_state(&bundle)?;
+    let state =
+        end(dirs, &container, state).what(|| format!("cannot recover container {}", container.name))?;
+    if state.status == Status::Exited && container.auto_remove {
+        remove_auto(dirs, &container, lock)?;
+        return Ok(state);
+    }
+    publish(&bundle, "state.json", &state, Durability::Durable)?;
+    remove::clean_run_dir(&run);
+    drop(lock);
+    Ok(state)
+}
+
+fn is_terminal(state: &State) -> bool {
+    matches!(state.status, Status::Created | Status::Exited)
+}
+
+/// The record, which a container that was never started need not have.
+fn read_state(bundle: &OwnedFd) -> Result<State> {
+    Ok(read_opt(bundle, "state.json")?.unwrap_or_else(State::created))
+}
+
+/// Kills what is left and says what became of it.
+fn end(dirs: &Dirs, container: &Container, mut state: State) -> Result<State> {
+    let this_boot = state.boot_id.is_none() || state.boot_id.as_deref() == Some(boot_id().as_str());
+    if this_boot {
+        let group = state.cgroup.as_deref().and_then(|group| cgroup::open(group).ok());
+        if let Some(group) = &group {
+            cgroup::kill(group.as_fd(), cgroup::PAYLOAD);
+            // The guard runs in `supervisor` itself; its helpers are its children and dead by now.
+            if !userns::inside_store() {
+                cgroup::kill(group.as_fd(), cgroup::SUPERVISOR);
+            }
+        }
+        if let (Some(pid), Some(start)) = (state.pid, state.pid_start) {
+            kill_process(pid, start)?;
+        }
+        delete_from_runtime(dirs, container);
+        if let Some(group) = &group {
+            cgroup::remove(group.as_fd(), cgroup::PAYLOAD);
+        }
+    }
+    if state.status != Status::Created && state.status != Status::Exited {
+        state.status = Status::Exited;
+        state.exit_code = Some(KILLED);
+        state.finished = Some(ctr_log::now());
+        state.error = Some(if this_boot { "monitor killed" } else { "the machine was restarted" }.to_owned());
+    }
+    state.pid = None;
+    state.pid_start = None;
+    state.monitor_pid = None;
+    Ok(state)
+}
+
+/// SIGKILL for init (with it goes its whole pid namespace), and waits for its end.
+fn kill_process(pid: i32, start: u64) -> Result<()> {
+    let Some(pid) = Pid::from_raw(pid) else { return Ok(()) };
+    let Ok(pidfd) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return Ok(()) };
+    // Asked after pidfd_open: the pid cannot change hands any more.
+    if start_time(pid.as_raw_nonzero().get()) != Some(start) {
+        return Ok(());
+    }
+    let _ = sys::signal::send(pidfd.as_fd(), libc::SIGKILL);
+    let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+    match rustix::event::poll(&mut fds, Some(&super::events::timespec(DEATH))) {
+        Ok(0) => Err(Error::host(format_args!("process {} does not die", pid.as_raw_nonzero()))
+            .cause(format_args!("it still exists {} s after SIGKILL", DEATH.as_secs()))),
+        _ => Ok(()),
+    }
+}
+
+/// The runtime's own records, and whatever a half-done `create` left.
+fn delete_from_runtime(dirs: &Dirs, container: &Container) {
+    let root = dirs.container_run(&container.id).join("oci");
+    if root.join(&container.id).exists()
+        && let Ok(runtime) = Runtime::open(container.runtime.as_deref(), root, true)
+    {
+        let _ = runtime.run(&delete_args(container.id.as_str()));
+    }
+}
+
+/// `--rm`: the monitor would have removed it. Files of other ids need the store's namespace, hence a process of ours there.
+fn remove_auto(dirs: &Dirs, container: &Container, lock: Lifetime) -> Result<()> {
+    if userns::inside_store() {
+        return remove::remove_locked(dirs, container, true);
+    }
+    drop(lock);
+    let args = [dirs.data.clone().into(), dirs.run.clone().into(), container.id.as_str().into()];
+    let child = userns::spawn_role("remove", &args, &[])?;
+    userns::map_role(&child, &userns::store_map()?)?;
+    let mut fds = [PollFd::new(&child.pidfd, PollFlags::IN)];
+    rustix::event::poll(&mut fds, None).call(|| "poll(pidfd)")?;
+    Ok(())
+}
+
+fn open_bundle(dirs: &Dirs, id: &ContainerId) -> Result<OwnedFd> {
+    let path = dirs.container(id);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(&path, flags, Mode::empty()).call(|| format!("open({path:?})"))?)
+}
+
+/// Field 22 of /proc/PID/stat: with it a pid means one process for ever (until the next boot).
+pub(super) fn start_time(pid: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may contain spaces and parentheses itself.
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// This boot.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// This host, for stores on a shared home.
+pub fn machine_id() -> String {
+    std::fs::read_to_string("/etc/machine-id").unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn our_own_start_time_is_known() {
+        let me = std::process::id().try_into().unwrap();
+        assert!(super::start_time(me).unwrap() > 0);
+        assert_eq!(super::start_time(i32::MAX), None);
+    }
+}

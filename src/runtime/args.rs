@@ -1,0 +1,77 @@
+//! What a caller asks of the runtime, typed: the seam between its command line (`cli::oci`) and the operations.
+
+use crate::id::RuntimeId;
+use std::path::PathBuf;
+
+/// The global flags.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Where the state of containers is.
+    pub root: PathBuf,
+    /// `--root` was given.
+    pub root_given: bool,
+    /// cgroupsPath is `slice:prefix:name`, made by systemd.
+    pub systemd_cgroup: bool,
+    /// `--cgroup-manager disabled`.
+    pub cgroups_disabled: bool,
+    /// `--rootless`; none = found out.
+    pub rootless: Option<bool>,
+}
+
+/// `create` and `run`.
+#[derive(Debug, Clone)]
+pub struct CreateArgs {
+    pub id: RuntimeId,
+    pub bundle: PathBuf,
+    /// Another file than the bundle's config.json (crun's --config).
+    pub config: Option<PathBuf>,
+    pub pid_file: Option<PathBuf>,
+    pub console_socket: Option<PathBuf>,
+    /// Number of fds from 3 on that the payload gets.
+    pub preserve_fds: u32,
+    pub no_pivot: bool,
+    pub no_new_keyring: bool,
+}
+
+/// What only `run` has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunArgs {
+    pub detach: bool,
+    /// Leave the state of the ended container.
+    pub keep: bool,
+}
+
+/// `exec`.
+#[derive(Debug, Clone)]
+pub struct ExecArgs {
+    pub id: RuntimeId,
+    pub what: ExecWhat,
+    pub detach: bool,
+    pub pid_file: Option<PathBuf>,
+    pub console_socket: Option<PathBuf>,
+    pub preserve_fds: u32,
+    pub ignore_paused: bool,
+    /// `--cgroup`: a path below the container's cgroup.
+    pub cgroup: Option<String>,
+}
+
+/// What `exec` runs: a process document, or the container's own process with changes.
+#[derive(Debug, Clone)]
+pub enum ExecWhat {
+    Process(PathBuf),
+    Command(ExecCommand),
+}
+
+/// `exec ID CMD…` with its flags.
+#[derive(Debug, Clone, Default)]
+pub struct ExecCommand {
+    pub args: Vec<String>,
+    pub tty: bool,
+    pub cwd: Option<String>,
+    pub env: Vec<String>,
+    /// uid and gid.
+    pub user: Option<(u32, Option<u32>)>,
+    pub additional_gids: Vec<u32>,
+    pub caps: Vec<String>,
+    pub no_new_privs: bool,
+}

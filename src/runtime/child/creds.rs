@@ -1,0 +1,130 @@
+//! What the process may do: limits, ids, capabilities, labels, filter. In the one order that works:
+//! bounding set before CAP_SETPCAP is gone, groups before the user, capabilities after the user, the filter last; but a
+//! filter without no_new_privs needs CAP_SYS_ADMIN, so it goes before the capabilities.
+
+use crate::runtime::plan::filter::Filter;
+use crate::runtime::plan::process::ProcessPlan;
+use crate::runtime::step::{Fail, OrFail, Step, fail};
+use crate::sys;
+use crate::sys::creds;
+use rustix::fs::{Gid, Mode, OFlags, Uid};
+use rustix::io::{Errno, Result};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Everything that can be done before `start`.
+pub fn become_user(process: &ProcessPlan, proc: Option<&OwnedFd>) -> std::result::Result<(), Fail> {
+    hand_over_stdio(process).or_fail(Step::Stdio, 0)?;
+    schedule(process)?;
+    for (index, (resource, limit)) in process.rlimits.iter().enumerate() {
+        rustix::process::setrlimit(*resource, *limit).or_fail(Step::Rlimit, index)?;
+    }
+    label(process, proc)?;
+    if let (false, Some(filter)) = (process.no_new_privileges, &process.filter) {
+        install(filter)?;
+    }
+    creds::limit_bounding(process.caps.bounding).or_fail(Step::Bounding, 0)?;
+    rustix::thread::set_keep_capabilities(true).or_fail(Step::Capabilities, 0)?;
+    if !process.keep_groups {
+        match rustix::thread::set_thread_groups(&process.groups) {
+            // Where a user may not drop groups (setgroups is `deny`), there are none to be added either.
+            Err(Errno::PERM) if process.groups.is_empty() => {}
+            other => other.or_fail(Step::Groups, 0)?,
+        }
+    }
+    creds::set_gid(process.gid).or_fail(Step::Gid, 0)?;
+    creds::set_uid(process.uid).or_fail(Step::Uid, 0)?;
+    rustix::thread::set_keep_capabilities(false).or_fail(Step::Capabilities, 0)?;
+    let caps = &process.caps;
+    creds::set_capabilities(caps.effective, caps.permitted, caps.inheritable)
+        .or_fail(Step::Capabilities, 1)?;
+    creds::set_ambient(caps.ambient).or_fail(Step::Ambient, 0)?;
+    rustix::process::umask(Mode::from(process.umask & 0o777));
+    if process.no_new_privileges {
+        rustix::thread::set_no_new_privs(true).or_fail(Step::NoNewPrivileges, 0)?;
+    }
+    Ok(())
+}
+
+/// The filter of a process with no_new_privs: the last thing before execve.
+pub fn install_last(process: &ProcessPlan) -> std::result::Result<(), Fail> {
+    match &process.filter {
+        Some(filter) if process.no_new_privileges => install(filter),
+        _ => Ok(()),
+    }
+}
+
+fn install(filter: &Filter) -> std::result::Result<(), Fail> {
+    sys::seccomp::install(&filter.program, filter.flags).map(drop).or_fail(Step::Filter, 0)
+}
+
+/// A payload that is not root must be able to reopen its own stdio (/dev/stderr): pipes and terminals become its own.
+fn hand_over_stdio(process: &ProcessPlan) -> Result<()> {
+    let standard = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+    for fd in standard {
+        let stat = match rustix::fs::fstat(fd) {
+            Ok(stat) => stat,
+            Err(Errno::BADF) => continue,
+            Err(e) => return Err(e),
+        };
+        let null = rustix::fs::makedev(1, 3);
+        if stat.st_uid == process.uid || stat.st_rdev == null {
+            continue;
+        }
+        let uid = Some(Uid::from_raw(process.uid));
+        match rustix::fs::fchown(fd, uid, None::<Gid>) {
+            // Not ours to give, not mapped, or a file on something read-only: it stays as it is.
+            Ok(()) | Err(Errno::INVAL | Errno::PERM | Errno::ROFS | Errno::OVERFLOW) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+fn schedule(process: &ProcessPlan) -> std::result::Result<(), Fail> {
+    if let Some(cpus) = &process.affinity {
+        rustix::thread::sched_setaffinity(None, cpus).or_fail(Step::Affinity, 0)?;
+    }
+    if let Some(attr) = &process.scheduler {
+        sys::process::set_scheduler(attr).or_fail(Step::Scheduler, 0)?;
+    }
+    if let Some((class, level)) = process.io_priority {
+        sys::process::set_io_priority(class, level).or_fail(Step::IoPriority, 0)?;
+    }
+    if let Some(persona) = process.personality {
+        sys::process::set_personality(persona).or_fail(Step::Personality, 0)?;
+    }
+    Ok(())
+}
+
+/// Labels for the execve to come, written through a directory of the host's proc that was opened before the pivot.
+fn label(process: &ProcessPlan, attr: Option<&OwnedFd>) -> std::result::Result<(), Fail> {
+    if process.apparmor.is_none() && process.selinux.is_none() {
+        return Ok(());
+    }
+    let Some(attr) = attr else { return Err(fail(Step::Label, 0, Errno::NOENT)) };
+    if let Some(profile) = &process.apparmor {
+        let written = match write(attr.as_fd(), c"apparmor/exec", profile.to_bytes()) {
+            Err(Errno::NOENT) => write(attr.as_fd(), c"exec", profile.to_bytes()),
+            other => other,
+        };
+        written.or_fail(Step::Label, 0)?;
+    }
+    if let Some(context) = &process.selinux {
+        write(attr.as_fd(), c"exec", context.to_bytes()).or_fail(Step::Label, 1)?;
+    }
+    Ok(())
+}
+
+fn write(dir: BorrowedFd<'_>, name: &std::ffi::CStr, text: &[u8]) -> Result<()> {
+    let file = rustix::fs::openat(dir, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, text).map(drop)
+}
+
+/// /proc/self/attr, when a label has to be written.
+pub fn open_attr(process: &ProcessPlan, proc: BorrowedFd<'_>) -> std::result::Result<Option<OwnedFd>, Fail> {
+    if process.apparmor.is_none() && process.selinux.is_none() {
+        return Ok(None);
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(proc, c"self/attr", flags, Mode::empty()).map(Some).or_fail(Step::Label, 0)
+}

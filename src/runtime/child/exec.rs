@@ -1,0 +1,51 @@
+//! The last steps: the working directory, the command, execve.
+
+use super::creds;
+use crate::runtime::plan::process::ProcessPlan;
+use crate::runtime::step::{Fail, OrFail, Step, fail};
+use crate::sys::process::{cwd_is_below_root, execve, reset_signals};
+use rustix::fs::{AtFlags, CWD, FileType};
+use rustix::io::{Errno, Result};
+
+/// Goes to the working directory. Afterwards the kernel must be able to say where we are: a directory outside of the
+/// root (through a leaked fd, CVE-2024-21626) has no such path.
+pub fn change_directory(process: &ProcessPlan) -> std::result::Result<(), Fail> {
+    rustix::process::chdir(process.cwd.as_c_str()).or_fail(Step::Cwd, 0)?;
+    if cwd_is_below_root().or_fail(Step::Cwd, 1)? { Ok(()) } else { Err(fail(Step::Cwd, 1, Errno::NOENT)) }
+}
+
+/// Which candidate will be executed, as the user that will execute it. The errno of the failure is the most telling
+/// one: a file that is there and may not be executed says more than one that is not there.
+pub fn find(process: &ProcessPlan) -> std::result::Result<usize, Fail> {
+    let mut worst = Errno::NOENT;
+    for (index, file) in process.candidates.iter().enumerate() {
+        match executable(file) {
+            Ok(()) => return Ok(index),
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(e) => worst = e,
+        }
+    }
+    Err(fail(Step::Lookup, 0, worst))
+}
+
+fn executable(file: &std::ffi::CStr) -> Result<()> {
+    let stat = rustix::fs::stat(file)?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        return Err(Errno::ISDIR);
+    }
+    rustix::fs::accessat(CWD, file, rustix::fs::Access::EXEC_OK, AtFlags::EACCESS)
+}
+
+/// Replaces this process by the command; what comes back is the failure.
+pub fn execute(process: &ProcessPlan, candidate: usize) -> Fail {
+    if let Err(e) = reset_signals() {
+        return fail(Step::Exec, 0, e);
+    }
+    if let Err(failure) = creds::install_last(process) {
+        return failure;
+    }
+    match process.candidates.get(candidate) {
+        Some(file) => fail(Step::Exec, 0, execve(file, &process.argv, &process.env)),
+        None => fail(Step::Exec, 0, Errno::NOENT),
+    }
+}

@@ -1,0 +1,77 @@
+//! Hooks that run in the container's namespaces: createContainer (before the pivot, so that their paths are the host's)
+//! and startContainer (after it). Each reads the state document on stdin, one after the other.
+
+use crate::runtime::plan::HookPlan;
+use crate::runtime::step::{Fail, Step, fail};
+use crate::sys::process::{clone_child, execve, exit_now, reset_signals};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{MemfdFlags, SeekFrom};
+use rustix::io::{Errno, Result};
+use rustix::process::{Signal, WaitId, WaitIdOptions};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Runs them in order; the first that fails ends it.
+pub fn run(hooks: &[HookPlan], state: (&[u8], &[u8]), pid: i32) -> std::result::Result<(), Fail> {
+    for (index, hook) in hooks.iter().enumerate() {
+        one(hook, state, pid).map_err(|e| fail(Step::Hook, index, e))?;
+    }
+    Ok(())
+}
+
+fn one(hook: &HookPlan, state: (&[u8], &[u8]), pid: i32) -> Result<()> {
+    let stdin = document(state, pid)?;
+    let run = || {
+        let _ = reset_signals();
+        if rustix::stdio::dup2_stdin(&stdin).is_ok() && rustix::process::chdir(c"/").is_ok() {
+            let _ = execve(&hook.path, &hook.argv, &hook.env);
+        }
+        exit_now(127)
+    };
+    let child = clone_child(0, None, run)?;
+    if let (Some(seconds), Some(pidfd)) = (hook.timeout, &child.pidfd) {
+        let limit = Timespec { tv_sec: i64::from(seconds), tv_nsec: 0 };
+        let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+        if rustix::event::poll(&mut fds, Some(&limit))? == 0 {
+            let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
+            let _ = wait(child.pid);
+            return Err(Errno::TIMEDOUT);
+        }
+    }
+    if wait(child.pid)? { Ok(()) } else { Err(Errno::CANCELED) }
+}
+
+fn wait(pid: i32) -> Result<bool> {
+    let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno::SRCH)?;
+    loop {
+        match rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED) {
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+            Ok(status) => return Ok(status.and_then(|s| s.exit_status()) == Some(0)),
+        }
+    }
+}
+
+/// The state as a file, the pid printed into its hole.
+fn document((head, tail): (&[u8], &[u8]), pid: i32) -> Result<OwnedFd> {
+    let file = rustix::fs::memfd_create(c"state", MemfdFlags::CLOEXEC)?;
+    let mut digits = [0u8; 10];
+    let mut rest = pid.unsigned_abs();
+    let mut used = 0;
+    for place in digits.iter_mut().rev() {
+        *place = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        used += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    for part in [head, digits.get(10 - used..).unwrap_or_default(), tail] {
+        let mut left = part;
+        while !left.is_empty() {
+            let written = rustix::io::write(file.as_fd(), left)?;
+            left = left.get(written..).unwrap_or_default();
+        }
+    }
+    rustix::fs::seek(&file, SeekFrom::Start(0))?;
+    Ok(file)
+}

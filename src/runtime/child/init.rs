@@ -1,0 +1,98 @@
+//! A container's first process, from the clone to execve: the steps, in order.
+
+use super::{Inherited, creds, exec, expect, give_up, hooks, namespaces, rootfs, tell};
+use crate::runtime::handshake::Message;
+use crate::runtime::plan::Plan;
+use crate::runtime::step::{Fail, OrFail, Step, fail};
+use crate::sys;
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::process::DumpableBehavior;
+
+/// What the marker file holds from now on: `creating` is over, `created` begins.
+pub const READY: &[u8] = b"R";
+
+/// How the child waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// For `Go`: id maps or the cgroup are written after the clone.
+    pub go: bool,
+    /// The caller's own namespaces are joined by a stage already.
+    pub joined: bool,
+}
+
+/// Never returns: execve, or a failure that is reported.
+pub fn run(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> ! {
+    match apply(plan, inherited, waits) {
+        Ok(never) => match never {},
+        Err(failure) => give_up(inherited, failure),
+    }
+}
+
+fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::convert::Infallible, Fail> {
+    let pid = match waits.go {
+        true => match expect(inherited.socket, |m| matches!(m, Message::Go(_)))? {
+            Message::Go(pid) => pid,
+            _ => 0,
+        },
+        false => 0,
+    };
+    // Only now: while the maps are written, the files of /proc/PID must belong to the user who writes them. Nobody but
+    // the runtime is in a new namespace until then.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).or_fail(Step::Dumpable, 0)?;
+    if plan.namespaces.new_user() {
+        sys::creds::set_gid(0).or_fail(Step::MapRoot, 1)?;
+        sys::creds::set_uid(0).or_fail(Step::MapRoot, 0)?;
+    }
+    // Fails only for a process group leader, which a new process is not.
+    let _ = rustix::process::setsid();
+    rustix::process::umask(Mode::empty());
+    if let Some(name) = &plan.process.keyring {
+        match sys::process::join_session_keyring(name) {
+            // No keys in this kernel, or a seccomp filter around us that forbids them: then there is nothing to hide.
+            Ok(()) | Err(Errno::NOSYS | Errno::PERM | Errno::DQUOT) => {}
+            Err(e) => return Err(fail(Step::Keyring, 0, e)),
+        }
+    }
+    if !waits.joined {
+        namespaces::join(plan)?;
+    }
+    namespaces::unshare(plan, inherited.proc)?;
+    if let Some(name) = &plan.hostname {
+        rustix::system::sethostname(name.to_bytes()).or_fail(Step::Hostname, 0)?;
+    }
+    if let Some(name) = &plan.domainname {
+        rustix::system::setdomainname(name.to_bytes()).or_fail(Step::Domainname, 0)?;
+    }
+    let attr = creds::open_attr(&plan.process, inherited.proc)?;
+    rootfs::set_up(plan, inherited, pid)?;
+    creds::become_user(&plan.process, attr.as_ref())?;
+    // As the user: a directory that the user may not enter is an error now, not later.
+    exec::change_directory(&plan.process)?;
+    let command = exec::find(&plan.process)?;
+    if let Some(marker) = inherited.marker {
+        rustix::io::pwrite(marker, READY, 0).or_fail(Step::Start, 0)?;
+    }
+    tell(inherited.socket, Message::Ready)?;
+    if expect(inherited.socket, |m| matches!(m, Message::Commit | Message::Start))? == Message::Commit {
+        wait_for_start(inherited)?;
+    }
+    hooks::run(&plan.start_container_hooks, inherited.hook_state, pid)?;
+    Err(exec::execute(&plan.process, command))
+}
+
+/// From here on the runtime may be gone; the record knows us. The fifo is open for reading and writing, so there is no
+/// end of file: one byte is the word.
+fn wait_for_start(inherited: &Inherited<'_>) -> Result<(), Fail> {
+    let Some(fifo) = inherited.fifo else {
+        return Err(fail(Step::Start, 0, Errno::BADF));
+    };
+    let mut byte = [0u8; 1];
+    loop {
+        match rustix::io::read(fifo, &mut byte) {
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(fail(Step::Start, 0, e)),
+            Ok(_) => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! An exec's process, from the clone to execve: the steps, in order.
+
+use super::terminal;
+use super::{Inherited, creds, exec, expect, give_up};
+use crate::runtime::handshake::{self, Message};
+use crate::runtime::plan::process::ProcessPlan;
+use crate::runtime::step::{Fail, OrFail, Step};
+use crate::sys::process::{clone_child, exit_now, join_session_keyring};
+use rustix::fs::{Mode, OFlags};
+use rustix::thread::ThreadNameSpaceType;
+use std::convert::Infallible;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// What is joined, and by whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Joining<'a> {
+    /// pidfd of the container's first process.
+    pub target: BorrowedFd<'a>,
+    /// CLONE_NEW* flags that are still to be joined.
+    pub kinds: u64,
+    /// This process is a stage: it joins everything, then clones the one that executes.
+    pub staged: bool,
+    /// For the clone of a stage.
+    pub cgroup: Option<BorrowedFd<'a>>,
+}
+
+/// Never returns.
+pub fn run(plan: &ProcessPlan, inherited: &Inherited<'_>, joining: Joining<'_>, go: bool) -> ! {
+    let failure = match begin(plan, inherited, joining, go) {
+        Ok(never) => match never {},
+        Err(failure) => failure,
+    };
+    give_up(inherited, failure)
+}
+
+fn begin(
+    plan: &ProcessPlan,
+    inherited: &Inherited<'_>,
+    joining: Joining<'_>,
+    go: bool,
+) -> Result<Infallible, Fail> {
+    let attr = creds::open_attr(plan, inherited.proc)?;
+    // Moved into the cgroup before the join: afterwards nobody outside could tell us apart from the container.
+    if go && !joining.staged {
+        expect(inherited.socket, |m| matches!(m, Message::Go(_)))?;
+    }
+    if joining.kinds != 0 {
+        let kinds = ThreadNameSpaceType::from_bits_retain(joining.kinds as u32);
+        rustix::thread::move_into_thread_name_spaces(joining.target, kinds).or_fail(Step::Join, 0)?;
+    }
+    if !joining.staged {
+        return proceed(plan, inherited, attr.as_ref());
+    }
+    let child = || {
+        let ready =
+            if go { expect(inherited.socket, |m| matches!(m, Message::Go(_))).map(drop) } else { Ok(()) };
+        match ready.and_then(|()| proceed(plan, inherited, attr.as_ref())) {
+            Ok(never) => match never {},
+            Err(failure) => give_up(inherited, failure),
+        }
+    };
+    let cloned = clone_child(libc::CLONE_PARENT as u64, joining.cgroup, child).or_fail(Step::Stage, 0)?;
+    handshake::send(inherited.socket, Message::Cloned(cloned.pid)).or_fail(Step::Handshake, 0)?;
+    exit_now(0)
+}
+
+fn proceed(
+    plan: &ProcessPlan,
+    inherited: &Inherited<'_>,
+    attr: Option<&std::os::fd::OwnedFd>,
+) -> Result<Infallible, Fail> {
+    let _ = rustix::process::setsid();
+    rustix::process::umask(Mode::empty());
+    if let Some(name) = &plan.keyring {
+        let _ = join_session_keyring(name);
+    }
+    if let Some(size) = plan.terminal {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(c"/", flags, Mode::empty()).or_fail(Step::Terminal, 0)?;
+        terminal::open_in(root.as_fd(), plan, size, inherited, None)?;
+    }
+    creds::become_user(plan, attr)?;
+    exec::change_directory(plan)?;
+    let command = exec::find(plan)?;
+    Err(exec::execute(plan, command))
+}

@@ -1,0 +1,165 @@
+//! The root file system: attached, filled, pivoted into.
+
+use super::paths::{Make, ensure};
+use super::{Inherited, devices, expect, hooks, masks, mounts, tell, terminal};
+use crate::runtime::handshake::Message;
+use crate::runtime::plan::Plan;
+use crate::runtime::plan::mounts::MountPlan;
+use crate::runtime::step::{Fail, OrFail, Step, fail};
+use crate::sys::fs::{Symlinks, open_below, path_below};
+use crate::sys::mount::{self, ATTR_RDONLY, MS_PRIVATE, MountAttr};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RawDir, Uid};
+use rustix::io::{Errno, Result};
+use rustix::mount::UnmountFlags;
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Everything about mounts, up to and with the pivot. `pid` is ours as the runtime sees it.
+pub fn set_up(plan: &Plan, inherited: &Inherited<'_>, pid: i32) -> std::result::Result<(), Fail> {
+    let cut = MountAttr { propagation: plan.rootfs.host_propagation, ..MountAttr::default() };
+    mount::set_attr_at(CWD, c"/", &cut, true).or_fail(Step::HostPropagation, 0)?;
+    let made;
+    let root = match &plan.rootfs.tree {
+        Some(tree) => tree.as_fd(),
+        None => {
+            made = mount::clone_tree(CWD, &plan.rootfs.path, true).or_fail(Step::RootSource, 0)?;
+            made.as_fd()
+        }
+    };
+    // On top of "/": our own lookups still start below it, at the host's root, until the pivot.
+    mount::attach_at(root, c"/").or_fail(Step::RootAttach, 0)?;
+    let private = MountAttr { propagation: MS_PRIVATE, ..MountAttr::default() };
+    mount::set_attr(root, &private, false).or_fail(Step::RootAttach, 0)?;
+
+    let mut proc: Option<OwnedFd> = None;
+    for (index, mount) in plan.mounts.iter().enumerate() {
+        proc = mounts::apply(root, mount, index)?.or(proc);
+    }
+    if let Some(dev) = &plan.dev {
+        devices::fill(root, dev)?;
+    }
+    if plan.process.terminal.is_some() {
+        terminal::open(root, plan, inherited, terminal::Console::Bind)?;
+    }
+    // The specification makes a missing working directory nobody's business; engines expect it to be made.
+    let _ = ensure(root, &plan.rootfs.cwd, Make::Directory, Symlinks::InRoot);
+    if plan.waits_for_hooks {
+        tell(inherited.socket, Message::AtHooks)?;
+        expect(inherited.socket, |m| m == Message::Continue)?;
+        hooks::run(&plan.create_container_hooks, inherited.hook_state, pid)?;
+    }
+    sysctls(plan, proc.as_ref())?;
+    masks::apply(root, plan)?;
+    if plan.rootfs.readonly {
+        let readonly = MountAttr { set: ATTR_RDONLY, ..MountAttr::default() };
+        mount::set_attr(root, &readonly, false).or_fail(Step::RootReadonly, 0)?;
+    }
+    enter(root, plan.rootfs.pivot)?;
+    if let Some((propagation, recursive)) = plan.rootfs.propagation {
+        let attr = MountAttr { propagation, ..MountAttr::default() };
+        mount::set_attr_at(CWD, c"/", &attr, recursive).or_fail(Step::RootPropagation, 0)?;
+    }
+    Ok(())
+}
+
+/// Through the proc file system that was mounted just now, not through a path that somebody could have moved (R3).
+fn sysctls(plan: &Plan, proc: Option<&OwnedFd>) -> std::result::Result<(), Fail> {
+    for (index, sysctl) in plan.sysctls.iter().enumerate() {
+        let Some(proc) = proc else { return Err(fail(Step::Sysctl, index, Errno::NODEV)) };
+        let file = open_below(proc.as_fd(), &sysctl.path, OFlags::WRONLY, Symlinks::Refused);
+        file.and_then(|file| rustix::io::write(&file, sysctl.value.as_bytes()))
+            .or_fail(Step::Sysctl, index)?;
+    }
+    Ok(())
+}
+
+/// Makes `root` the root of the process and drops the host's.
+fn enter(root: BorrowedFd<'_>, pivot: bool) -> std::result::Result<(), Fail> {
+    rustix::process::fchdir(root).or_fail(Step::Pivot, 0)?;
+    if pivot {
+        // The old root lands on top of the new one, and is taken off.
+        rustix::process::pivot_root(c".", c".").or_fail(Step::Pivot, 0)?;
+        rustix::mount::unmount(c".", UnmountFlags::DETACH).or_fail(Step::Detach, 0)?;
+    } else {
+        rustix::process::chroot(c".").or_fail(Step::Pivot, 1)?;
+    }
+    rustix::process::chdir(c"/").or_fail(Step::Pivot, 0)
+}
+
+/// Copies what the target held into the new tmpfs (`tmpcopyup`): directories, files and symlinks, with their owners.
+pub fn copy_up(root: BorrowedFd<'_>, plan: &MountPlan, tree: BorrowedFd<'_>) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let from = match open_below(root, &plan.target.path, flags, Symlinks::InRoot) {
+        Ok(dir) => dir,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    let to = path_below(tree, c"", Symlinks::Refused)?;
+    copy_owner(&from, &to)?;
+    copy_directory(from.as_fd(), to.as_fd(), 0)
+}
+
+/// Deepest directory that is copied.
+const MAX_DEPTH: u32 = 64;
+
+fn copy_directory(from: BorrowedFd<'_>, to: BorrowedFd<'_>, depth: u32) -> Result<()> {
+    if depth > MAX_DEPTH {
+        return Err(Errno::LOOP);
+    }
+    let mut buffer = [MaybeUninit::<u8>::uninit(); 2048];
+    let mut entries = RawDir::new(from, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let stat = rustix::fs::statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let owner = (Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)));
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                rustix::fs::mkdirat(to, name, Mode::from(0o700))?;
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let (below_from, below_to) = (
+                    rustix::fs::openat(from, name, flags, Mode::empty())?,
+                    rustix::fs::openat(to, name, flags, Mode::empty())?,
+                );
+                copy_directory(below_from.as_fd(), below_to.as_fd(), depth + 1)?;
+                copy_owner(&below_from, &below_to)?;
+            }
+            FileType::RegularFile => copy_file(from, to, name, &stat)?,
+            FileType::Symlink => {
+                // One byte more than the longest target: a C string without a copy.
+                let mut target = [0u8; 4097];
+                if let Some((_, room)) = target.split_last_mut() {
+                    rustix::fs::readlinkat_raw(from, name, room)?;
+                }
+                let target = CStr::from_bytes_until_nul(&target).map_err(|_| Errno::NAMETOOLONG)?;
+                rustix::fs::symlinkat(target, to, name)?;
+                rustix::fs::chownat(to, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn copy_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr, stat: &rustix::fs::Stat) -> Result<()> {
+    let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let source = rustix::fs::openat(from, name, read, Mode::empty())?;
+    let write = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let copy = rustix::fs::openat(to, name, write, Mode::from(0o600))?;
+    while rustix::fs::sendfile(&copy, &source, None, 1 << 20)? > 0 {}
+    rustix::fs::fchown(&copy, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+    rustix::fs::fchmod(&copy, Mode::from(stat.st_mode & 0o7777))
+}
+
+/// Owner and mode of a directory. The target may be an O_PATH fd.
+fn copy_owner(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
+    let stat = rustix::fs::fstat(from)?;
+    let dir =
+        rustix::fs::openat(to, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::fs::fchown(&dir, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+    rustix::fs::fchmod(&dir, Mode::from(stat.st_mode & 0o7777))
+}

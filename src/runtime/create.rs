@@ -1,0 +1,259 @@
+//! `create`: from a bundle to a process that waits for `start`. `run` shares all of it but the waiting.
+//!
+//! Order, and what a kill at any point leaves:
+//! the state directory is claimed (an empty one: `delete --force` removes it) → bundle and cgroup are noted → the cgroup
+//! is made (noted: found by delete) → clone (the child ends itself when we do) → the record → `Commit`: only now may the
+//! child live without us.
+
+use super::args::{Context, CreateArgs};
+use super::handshake::{self, Message};
+use super::hooks::{self, HookState};
+use super::plan::{self, Facts, Plan};
+use super::spawn::{self, Child, Files};
+use super::state::{self, StateDir, Status};
+use super::{console, home, limits, maps, sources};
+use crate::cgroup::fs::Cgroup;
+use crate::error::{Context as _, Error, Result};
+use crate::ondisk::runtime_state::{BUNDLE, CGROUP, FIFO, MARKER, RuntimeState};
+use crate::ondisk::{self, Durability};
+use crate::spec::runtime as spec;
+use crate::sys::CallContext;
+use oci_spec::runtime::Spec;
+use rustix::fs::{FileType, FlockOperation, OFlags};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// Whether the child waits for `start` or goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Create,
+    Run { detach: bool },
+}
+
+/// A container whose first process is ready (create), or executing its command (run).
+#[derive(Debug)]
+pub struct Born {
+    pub dir: StateDir,
+    pub record: RuntimeState,
+    pub child: Child,
+    pub plan: Plan,
+    /// Our end of the console pair, of a foreground run with a terminal.
+    pub console: Option<OwnedFd>,
+}
+
+/// `create`.
+pub fn create(context: &Context, args: &CreateArgs) -> Result<()> {
+    bear(context, args, Mode::Create).map(drop)
+}
+
+/// Makes the container; on failure nothing of it stays.
+pub fn bear(context: &Context, args: &CreateArgs, mode: Mode) -> Result<Born> {
+    let bundle = std::path::absolute(&args.bundle).call(|| "getcwd()")?;
+    let config = spec::load(&bundle, args.config.as_deref())?;
+    let dir = StateDir::claim(context, &args.id)?;
+    let mut made = Made::default();
+    match build(context, args, mode, &bundle, &config, &dir, &mut made) {
+        Ok((record, plan)) => {
+            let child = made.child.ok_or_else(|| Error::internal("no child"))?;
+            Ok(Born { dir, record, child, plan, console: made.console })
+        }
+        Err(e) => {
+            if let Some(child) = &made.child {
+                spawn::kill_and_reap(child);
+            }
+            if let Some(cgroup) = &made.cgroup {
+                let _ = cgroup.remove();
+            }
+            let _ = dir.remove();
+            Err(e)
+        }
+    }
+}
+
+/// What is to be undone when a later step fails.
+#[derive(Debug, Default)]
+struct Made {
+    child: Option<Child>,
+    cgroup: Option<Cgroup>,
+    console: Option<OwnedFd>,
+}
+
+fn build(
+    context: &Context,
+    args: &CreateArgs,
+    mode: Mode,
+    bundle: &Path,
+    config: &Spec,
+    dir: &StateDir,
+    made: &mut Made,
+) -> Result<(RuntimeState, Plan)> {
+    let proc = sources::open_proc()?;
+    dir.note(BUNDLE, bundle)?;
+    let cgroup_path = limits::path(context, config, &args.id)?;
+    let terminal = config.process().as_ref().is_some_and(|p| p.terminal().unwrap_or(false));
+    let detached = !matches!(mode, Mode::Run { detach: false });
+    let console = console::connect(terminal, detached, args.console_socket.as_deref())?;
+    let mut plan = plan::plan(config, &facts(args, bundle, config, cgroup_path.as_deref(), proc.as_fd()))?;
+    sources::open(&mut plan)?;
+    let marker = make_marker(dir)?;
+    let fifo = if mode == Mode::Create { Some(make_fifo(dir)?) } else { None };
+    if let Some(path) = &cgroup_path {
+        dir.note(CGROUP, path)?;
+        made.cgroup = limits::create(context, path, config, proc.as_fd())?;
+    }
+    let no_annotations = Default::default();
+    let annotations = config.annotations().as_ref().unwrap_or(&no_annotations);
+    let hook_state = state::hook_document(args.id.as_str(), Status::Creating, bundle, annotations);
+    let (console_theirs, console_ours) = console.into_parts();
+    made.console = console_ours;
+    let files = Files {
+        marker: Some(marker.as_fd()),
+        fifo: fifo.as_ref().map(AsFd::as_fd),
+        console: console_theirs.as_ref().map(AsFd::as_fd),
+        proc: proc.as_fd(),
+        hook_state: (&hook_state.0, &hook_state.1),
+    };
+    let child = made.child.insert(spawn::spawn(&plan, made.cgroup.as_ref(), files)?);
+    let record = record(args, bundle, config, &plan, child.pid, made.cgroup.as_ref())?;
+    ondisk::publish(&dir.fd, crate::ondisk::runtime_state::STATE, &record, Durability::Volatile)?;
+    let word = if mode == Mode::Create { Message::Commit } else { Message::Start };
+    if mode != Mode::Create {
+        write_pid_file(args.pid_file.as_deref(), child.pid)?;
+    }
+    if !plan.waits_for_hooks {
+        send(child, word)?;
+    }
+    loop {
+        match spawn::hear(child, &plan)? {
+            Message::Ready => break,
+            Message::AtHooks => {
+                run_hooks(config, &record, bundle)?;
+                send(child, Message::Continue)?;
+                send(child, word)?;
+            }
+            other => {
+                return Err(Error::internal(format_args!("unexpected message {other:?} from the child")));
+            }
+        }
+    }
+    if mode == Mode::Create {
+        write_pid_file(args.pid_file.as_deref(), child.pid)?;
+    }
+    Ok((record, plan))
+}
+
+fn send(child: &Child, message: Message) -> Result<()> {
+    match handshake::send(&child.socket, message) {
+        // Dead: its last word is still to be heard.
+        Ok(()) | Err(Errno::PIPE) => Ok(()),
+        Err(e) => Err(e).call(|| "send(handshake)")?,
+    }
+}
+
+fn facts<'a>(
+    args: &'a CreateArgs,
+    bundle: &'a Path,
+    config: &Spec,
+    cgroup_path: Option<&'a Path>,
+    proc: std::os::fd::BorrowedFd<'_>,
+) -> Facts<'a> {
+    let root = rustix::process::geteuid().is_root();
+    Facts {
+        id: args.id.as_str(),
+        caller: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
+        bundle,
+        cgroup_dir: cgroup_path,
+        cgroup_tree: crate::cgroup::delegate::tree().map(|tree| Path::new(tree.mount)),
+        can_mknod: root && maps::in_initial_user_namespace(proc),
+        no_pivot: args.no_pivot,
+        new_keyring: !args.no_new_keyring,
+        home: home::of(config, bundle),
+        extra_env: Vec::new(),
+    }
+}
+
+/// Locked for as long as the process that holds it has not executed its command.
+fn make_marker(dir: &StateDir) -> Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let marker = rustix::fs::openat(&dir.fd, MARKER, flags, rustix::fs::Mode::from(0o600))
+        .call(|| format!("openat({MARKER:?})"))?;
+    rustix::fs::flock(&marker, FlockOperation::NonBlockingLockExclusive)
+        .call(|| format!("flock({MARKER:?})"))?;
+    Ok(marker)
+}
+
+/// Open for reading and writing: the reader never sees an end of file.
+fn make_fifo(dir: &StateDir) -> Result<OwnedFd> {
+    rustix::fs::mknodat(&dir.fd, FIFO, FileType::Fifo, rustix::fs::Mode::from(0o600), 0)
+        .call(|| format!("mkfifoat({FIFO:?})"))?;
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(&dir.fd, FIFO, flags, rustix::fs::Mode::empty())
+        .call(|| format!("openat({FIFO:?})"))?)
+}
+
+fn record(
+    args: &CreateArgs,
+    bundle: &Path,
+    config: &Spec,
+    plan: &Plan,
+    pid: i32,
+    cgroup: Option<&Cgroup>,
+) -> Result<RuntimeState> {
+    let hooks = config.hooks().as_ref();
+    let rootfs: PathBuf = plan::rootfs_path(config, bundle)?;
+    Ok(RuntimeState {
+        version: ondisk::VERSION,
+        id: args.id.to_string(),
+        pid,
+        pid_start: state::process_stat(pid).map_or(0, |(_, start)| start),
+        bundle: bundle.to_string_lossy().into_owned(),
+        rootfs: rootfs.to_string_lossy().into_owned(),
+        created: jiff::Timestamp::now().to_string(),
+        owner: rustix::process::getuid().as_raw(),
+        cgroup: cgroup.map(|cgroup| cgroup.path().to_string_lossy().into_owned()),
+        own_pid_namespace: plan.namespaces.create & plan::namespaces::NEWPID != 0,
+        oci_version: config.version().clone(),
+        annotations: config.annotations().clone().unwrap_or_default(),
+        poststart: state::hooks_of(hooks.and_then(|h| h.poststart().as_ref())),
+        poststop: state::hooks_of(hooks.and_then(|h| h.poststop().as_ref())),
+    })
+}
+
+fn run_hooks(config: &Spec, record: &RuntimeState, bundle: &Path) -> Result<()> {
+    let Some(all) = config.hooks().as_ref() else { return Ok(()) };
+    let state = HookState {
+        id: &record.id,
+        status: Status::Creating,
+        pid: record.pid,
+        bundle,
+        annotations: &record.annotations,
+    };
+    #[allow(deprecated, reason = "engines still send prestart hooks")]
+    let prestart = all.prestart();
+    hooks::run("prestart", prestart.as_deref().unwrap_or_default(), state)?;
+    hooks::run("createRuntime", all.create_runtime().as_deref().unwrap_or_default(), state)
+}
+
+/// Digits without a newline, under a temporary name first: a reader never sees a part.
+pub fn write_pid_file(path: Option<&Path>, pid: i32) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let cannot = || format!("cannot write the pid file {}", path.display());
+    let name = path.file_name().ok_or_else(|| Error::usage(cannot()))?;
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = rustix::fs::open(parent, flags, rustix::fs::Mode::empty())
+        .call(|| format!("open({parent:?})"))
+        .what(cannot)?;
+    let temporary = format!(".{}", name.to_string_lossy());
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&dir, &temporary, flags, rustix::fs::Mode::from(0o644))
+        .call(|| format!("openat({temporary:?})"))
+        .what(cannot)?;
+    rustix::io::write(&file, pid.to_string().as_bytes())
+        .call(|| format!("write({temporary:?})"))
+        .what(cannot)?;
+    rustix::fs::renameat(&dir, &temporary, &dir, name)
+        .call(|| format!("renameat({temporary:?})"))
+        .what(cannot)
+}

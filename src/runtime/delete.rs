@@ -1,0 +1,74 @@
+//! `delete`: whatever is left of a container goes, also of one whose create was killed half way.
+
+use super::args::Context;
+use super::hooks::{self, HookState};
+use super::spawn::pidfd_of;
+use super::state::{StateDir, Status, is_alive, no_such_container};
+use crate::cgroup::fs::Cgroup;
+use crate::error::{Error, Result};
+use crate::id::RuntimeId;
+use crate::ondisk::runtime_state::{CGROUP, RuntimeState};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::Signal;
+use std::path::Path;
+
+/// `delete`. With `force`, a container that is not there is gone already.
+pub fn delete(context: &Context, id: &RuntimeId, force: bool) -> Result<()> {
+    let Some(dir) = StateDir::open(context, id)? else {
+        return if force { Ok(()) } else { Err(no_such_container()) };
+    };
+    let record = dir.record().or_else(|e| if force { Ok(None) } else { Err(e) })?;
+    let status = dir.status(record.as_ref());
+    match status {
+        Status::Stopped | Status::Created => {}
+        _ if force => {}
+        other => {
+            return Err(Error::in_use(format_args!(
+                "cannot delete container {id} that is not stopped: {}",
+                other.as_str()
+            )));
+        }
+    }
+    remove(&dir, record.as_ref(), force)
+}
+
+/// Kills what lives, removes cgroup and state, runs the poststop hooks.
+pub fn remove(dir: &StateDir, record: Option<&RuntimeState>, force: bool) -> Result<()> {
+    if let Some(record) = record {
+        kill_init(record)?;
+    }
+    if let Some(cgroup) = dir.noted(CGROUP).map(|path| Cgroup::open(&path)).transpose()?.flatten() {
+        if force || record.is_none_or(|record| !record.own_pid_namespace) {
+            cgroup.kill_all()?;
+        }
+        cgroup.remove()?;
+    }
+    dir.remove()?;
+    if let Some(record) = record {
+        let state = HookState {
+            id: &record.id,
+            status: Status::Stopped,
+            pid: 0,
+            bundle: Path::new(&record.bundle),
+            annotations: &record.annotations,
+        };
+        // Their failure is no reason to keep what is gone already.
+        let _ = hooks::run("poststop", &record.poststop, state);
+    }
+    Ok(())
+}
+
+/// Kills the first process and waits for its end: until then its mounts are busy and its cgroup is not empty.
+fn kill_init(record: &RuntimeState) -> Result<()> {
+    let Ok(pidfd) = pidfd_of(record.pid) else { return Ok(()) };
+    if !is_alive(record) {
+        return Ok(());
+    }
+    let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
+    let limit = Timespec { tv_sec: 10, tv_nsec: 0 };
+    match rustix::event::poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit)) {
+        Ok(0) => Err(Error::host(format_args!("container {} does not end", record.id))
+            .cause(format_args!("process {} is still there 10 s after SIGKILL", record.pid))),
+        _ => Ok(()),
+    }
+}

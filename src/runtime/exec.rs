@@ -1,0 +1,266 @@
+//! `exec`: one more process in a running container.
+//!
+//! The pid namespace must be joined before the clone, by whoever clones: we do it ourselves where we may (it changes only
+//! where our next children go), else a stage does. All other namespaces are joined by the new process, in one setns on
+//! the pidfd of the container's first process. It is born in the container's cgroup. It executes at once: the handshake
+//! only tells whether it could.
+
+use super::args::{Context, ExecArgs, ExecCommand, ExecWhat};
+use super::child::Inherited;
+use super::child::join::{self, Joining};
+use super::foreground::{self, Signals};
+use super::handshake::{self, Message};
+use super::plan::namespaces::{NEWPID, NEWUSER, flag_of};
+use super::plan::process::{self, ProcessPlan, ProcessScope};
+use super::spawn::{self, Child, pidfd_of};
+use super::state::{StateDir, Status, is_alive, no_such_container};
+use super::{console, create, home, sources, words};
+use crate::caps;
+use crate::cgroup::fs::Cgroup;
+use crate::error::{Context as _, Error, Result};
+use crate::ondisk::runtime_state::RuntimeState;
+use crate::spec::runtime as spec;
+use crate::sys::CallContext;
+use crate::sys::process::{cloexec_from, clone_child};
+use oci_spec::runtime::{Capability, LinuxCapabilities, Process, Spec};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::{DupFlags, Errno};
+use rustix::process::{DumpableBehavior, Pid, WaitId, WaitIdOptions};
+use rustix::thread::ThreadNameSpaceType;
+use std::collections::HashSet;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// `exec`. In the foreground: returns the process's exit code.
+pub fn exec(context: &Context, args: &ExecArgs) -> Result<i32> {
+    let _ = cloexec_from(3 + args.preserve_fds);
+    let dir = StateDir::get(context, &args.id)?;
+    let record = dir.record()?.ok_or_else(no_such_container)?;
+    match dir.status(Some(&record)) {
+        Status::Stopped => return Err(Error::in_use("cannot exec in a stopped container")),
+        Status::Paused if !args.ignore_paused => {
+            return Err(Error::in_use("cannot exec in a paused container (use --ignore-paused to override)"));
+        }
+        Status::Creating => {
+            return Err(Error::in_use("cannot exec in a container that is still being created"));
+        }
+        _ => {}
+    }
+    let config = spec::load(Path::new(&record.bundle), None)?;
+    let process = wanted(&args.what, &config)?;
+    let plan = plan(&process, &config, &record)?;
+    let console = console::connect(plan.terminal.is_some(), args.detach, args.console_socket.as_deref())?;
+    let (theirs, ours) = console.into_parts();
+    let signals = if args.detach { None } else { Some(Signals::catch()?) };
+    let child = spawn(&plan, &record, &config, args, theirs.as_ref())?;
+    drop(theirs);
+    if let Err(e) = create::write_pid_file(args.pid_file.as_deref(), child.pid) {
+        spawn::kill_and_reap(&child);
+        return Err(e);
+    }
+    heard(&child, &plan)?;
+    let Some(signals) = signals else { return Ok(0) };
+    let terminal = ours.as_ref().map(console::receive).transpose()?;
+    foreground::follow(&child, &signals, terminal)
+}
+
+fn heard(child: &Child, plan: &ProcessPlan) -> Result<()> {
+    match handshake::receive(&child.socket).call(|| "recv(handshake)")? {
+        None => Ok(()),
+        Some(Message::Fail(fail)) => {
+            spawn::kill_and_reap(child);
+            Err(words::of_process(fail, plan)).what(|| "unable to start container process")
+        }
+        Some(other) => Err(Error::internal(format_args!("unexpected message {other:?} from the child"))),
+    }
+}
+
+fn plan(process: &Process, config: &Spec, record: &RuntimeState) -> Result<ProcessPlan> {
+    let linux = config.linux().as_ref();
+    let scope = ProcessScope {
+        personality: linux.and_then(|l| l.personality().as_ref()),
+        filter: process::filter_of(linux.and_then(|l| l.seccomp().as_ref()))?,
+        keyring_of: None,
+        keep_groups: spec::annotation(config, "run.oci.keep_original_groups") == Some("1"),
+        home: home_of(process, record),
+        extra_env: Vec::new(),
+    };
+    process::plan(process, scope)
+}
+
+/// HOME from the /etc/passwd of the running container, when the environment has none.
+fn home_of(process: &Process, record: &RuntimeState) -> Option<String> {
+    if process.env().iter().flatten().any(|var| var.starts_with("HOME=")) {
+        return None;
+    }
+    let root = PathBuf::from(format!("/proc/{}/root", record.pid));
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(root, flags, Mode::empty()).ok()?;
+    let found = home::read_from(root.as_fd()).and_then(|text| home::home_in(&text, process.user().uid()));
+    Some(found.unwrap_or_else(|| "/".to_owned()))
+}
+
+/// The namespaces to join: those of the configuration, without a user namespace that is ours already.
+fn kinds(config: &Spec, pid: i32, proc: BorrowedFd<'_>) -> u64 {
+    let listed = spec::namespaces(config).iter().fold(0, |all, ns| all | flag_of(ns.typ()).0);
+    let inode = |who: &str| {
+        rustix::fs::statat(proc, format!("{who}/ns/user"), AtFlags::empty()).map(|stat| stat.st_ino)
+    };
+    match (inode("self"), inode(&pid.to_string())) {
+        (Ok(ours), Ok(theirs)) if ours == theirs => listed & !NEWUSER,
+        (Ok(_), Ok(_)) => listed | NEWUSER,
+        _ => listed,
+    }
+}
+
+fn spawn(
+    plan: &ProcessPlan,
+    record: &RuntimeState,
+    config: &Spec,
+    args: &ExecArgs,
+    console: Option<&OwnedFd>,
+) -> Result<Child> {
+    // From here on we may be in the container's pid namespace: nothing of us may be read from there (R8).
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .call(|| "prctl(PR_SET_DUMPABLE)")?;
+    let proc = sources::open_proc()?;
+    let target = pidfd_of(record.pid)?;
+    if !is_alive(record) {
+        return Err(Error::in_use("cannot exec in a stopped container"));
+    }
+    let kinds = kinds(config, record.pid, proc.as_fd());
+    let joined_pid = kinds & NEWPID == 0 || join_pid_namespace(&target);
+    let cgroup = cgroup(record, args)?;
+    let (mut ours, theirs) = handshake::pair().call(|| "socketpair(SOCK_SEQPACKET)")?;
+    let inherited = Inherited {
+        socket: theirs.as_fd(),
+        marker: None,
+        fifo: None,
+        console: console.map(AsFd::as_fd),
+        proc: proc.as_fd(),
+        hook_state: (&[], &[]),
+    };
+    let joining = Joining {
+        target: target.as_fd(),
+        kinds: if joined_pid { kinds & !NEWPID } else { kinds },
+        staged: !joined_pid,
+        cgroup: None,
+    };
+    let mut attempt = |into: Option<BorrowedFd<'_>>, go: bool| {
+        let joining = Joining { cgroup: into, ..joining };
+        clone_child(0, into.filter(|_| joined_pid), || {
+            let _ = rustix::io::dup3(&theirs, &mut ours, DupFlags::CLOEXEC);
+            join::run(plan, &inherited, joining, go)
+        })
+    };
+    let (cloned, later) = match attempt(cgroup.as_ref().map(Cgroup::dir), false) {
+        Err(Errno::NOSYS | Errno::ACCESS | Errno::PERM | Errno::OPNOTSUPP | Errno::BUSY)
+            if cgroup.is_some() =>
+        {
+            (attempt(None, true), true)
+        }
+        other => (other, false),
+    };
+    let cloned = cloned.call(|| "clone3(0)")?;
+    drop(theirs);
+    let child = if joined_pid {
+        let pidfd = cloned.pidfd.map_or_else(|| pidfd_of(cloned.pid), Ok)?;
+        Child { pid: cloned.pid, pidfd, socket: ours }
+    } else {
+        adopt_staged(cloned.pid, ours, plan)?
+    };
+    if later {
+        // Where the kernel would not make it in the cgroup: moved, else left where we are (a read-only tree).
+        let _ = cgroup.as_ref().map(|cgroup| cgroup.add(child.pid));
+        let _ = handshake::send(&child.socket, Message::Go(child.pid));
+    }
+    Ok(child)
+}
+
+fn join_pid_namespace(target: &OwnedFd) -> bool {
+    rustix::thread::move_into_thread_name_spaces(target.as_fd(), ThreadNameSpaceType::PROCESS_ID).is_ok()
+}
+
+fn adopt_staged(stage: i32, socket: OwnedFd, plan: &ProcessPlan) -> Result<Child> {
+    let word = handshake::receive(&socket).call(|| "recv(handshake)")?;
+    if let Some(stage) = Pid::from_raw(stage) {
+        let _ = rustix::process::waitid(WaitId::Pid(stage), WaitIdOptions::EXITED);
+    }
+    match word {
+        Some(Message::Cloned(pid)) => Ok(Child { pid, pidfd: pidfd_of(pid)?, socket }),
+        Some(Message::Fail(fail)) => Err(words::of_process(fail, plan)),
+        _ => Err(Error::internal("cannot join the container's namespaces").cause("the stage process died")),
+    }
+}
+
+/// The container's cgroup, or the one below it that `--cgroup` names. A container that moved its processes deeper (an
+/// init system) leaves its own cgroup closed for processes: then where its first process is.
+fn cgroup(record: &RuntimeState, args: &ExecArgs) -> Result<Option<Cgroup>> {
+    let Some(base) = &record.cgroup else { return Ok(None) };
+    let below = args.cgroup.as_deref().map(|given| given.rsplit_once(':').map_or(given, |(_, path)| path));
+    let path = match below {
+        None => PathBuf::from(base),
+        Some(below) if below.split('/').any(|part| part == "..") => {
+            return Err(
+                Error::usage(format_args!("invalid --cgroup {below:?}")).cause("`..` is not allowed in it")
+            );
+        }
+        Some(below) => Path::new(base).join(below.trim_start_matches('/')),
+    };
+    Cgroup::open(&path)
+}
+
+/// The process to run.
+fn wanted(what: &ExecWhat, config: &Spec) -> Result<Process> {
+    match what {
+        ExecWhat::Process(file) => spec::load_process(file),
+        ExecWhat::Command(command) => {
+            let base = config.process().as_ref().ok_or_else(|| Error::usage("config.json has no process"))?;
+            changed(base.clone(), command)
+        }
+    }
+}
+
+/// The container's own process with the changes of the command line.
+fn changed(mut process: Process, command: &ExecCommand) -> Result<Process> {
+    process.set_args(Some(command.args.clone())).set_terminal(Some(command.tty)).set_console_size(None);
+    if let Some(cwd) = &command.cwd {
+        process.set_cwd(cwd.into());
+    }
+    let env = process.env().iter().flatten().chain(&command.env).cloned().collect();
+    process.set_env(Some(env));
+    let mut user = process.user().clone();
+    if let Some((uid, gid)) = command.user {
+        user.set_uid(uid).set_gid(gid.unwrap_or(0)).set_additional_gids(None);
+    }
+    if !command.additional_gids.is_empty() {
+        user.set_additional_gids(Some(command.additional_gids.clone()));
+    }
+    process.set_user(user);
+    if command.no_new_privs {
+        process.set_no_new_privileges(Some(true));
+    }
+    let added = command.caps.iter().map(|name| capability(name)).collect::<Result<Vec<_>>>()?;
+    if !added.is_empty() {
+        let mut caps = process.capabilities().clone().unwrap_or_else(no_capabilities);
+        let more =
+            |set: &Option<HashSet<Capability>>| Some(set.iter().flatten().chain(&added).copied().collect());
+        let (bounding, effective, permitted) =
+            (more(caps.bounding()), more(caps.effective()), more(caps.permitted()));
+        caps.set_bounding(bounding).set_effective(effective).set_permitted(permitted);
+        process.set_capabilities(Some(caps));
+    }
+    Ok(process)
+}
+
+fn no_capabilities() -> LinuxCapabilities {
+    let mut caps = LinuxCapabilities::default();
+    caps.set_bounding(None).set_effective(None).set_inheritable(None).set_permitted(None).set_ambient(None);
+    caps
+}
+
+fn capability(name: &str) -> Result<Capability> {
+    let unknown = || Error::usage(format_args!("unknown capability {name:?}"));
+    caps::bit_of(name).ok_or_else(unknown)?;
+    serde_json::from_value(name.into()).map_err(|_| unknown())
+}

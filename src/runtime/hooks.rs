@@ -1,0 +1,92 @@
+//! Hooks that the runtime itself runs: prestart, createRuntime, poststart, poststop. In its own namespaces, one after the
+//! other, the state document on stdin, exactly the environment that the configuration gives, cwd `/`.
+
+use super::plan::target::c_string;
+use super::spawn;
+use super::state::{Status, hook_document};
+use crate::error::{Error, Kind, Result};
+use crate::external::{command_at, last_words};
+use crate::sys::CallContext;
+use oci_spec::runtime::Hook;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::MemfdFlags;
+use rustix::process::Signal;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+
+/// What hooks are told.
+#[derive(Debug, Clone, Copy)]
+pub struct HookState<'a> {
+    pub id: &'a str,
+    pub status: Status,
+    pub pid: i32,
+    pub bundle: &'a Path,
+    pub annotations: &'a HashMap<String, String>,
+}
+
+/// Runs the hooks of one point; the first that fails ends it.
+pub fn run(point: &str, hooks: &[Hook], state: HookState<'_>) -> Result<()> {
+    if hooks.is_empty() {
+        return Ok(());
+    }
+    let (head, tail) = hook_document(state.id, state.status, state.bundle, state.annotations);
+    let document = [head, state.pid.to_string().into_bytes(), tail].concat();
+    for (index, hook) in hooks.iter().enumerate() {
+        one(hook, &document).map_err(|words| {
+            Error::new(Kind::External, format_args!("error running {point} hook #{index}"))
+                .cause(format_args!("{}: {words}", hook.path().display()))
+        })?;
+    }
+    Ok(())
+}
+
+fn one(hook: &Hook, document: &[u8]) -> Result<(), String> {
+    let text = |e: &dyn std::fmt::Display| e.to_string();
+    let mut stdin = memory_file().map_err(|e| text(&e))?;
+    stdin.write_all(document).and_then(|()| stdin.rewind()).map_err(|e| text(&e))?;
+    let mut words = memory_file().map_err(|e| text(&e))?;
+    let said = words.try_clone().map_err(|e| text(&e))?;
+    let mut command = command_at(hook.path());
+    // args[0] is the name the program sees, as with execve.
+    let args = hook.args().as_deref().unwrap_or_default();
+    if let Some(name) = args.first() {
+        command.arg0(name);
+    }
+    command.args(args.iter().skip(1)).env_clear();
+    for var in hook.env().iter().flatten() {
+        if let Some((name, value)) = var.split_once('=').filter(|(name, _)| !name.is_empty()) {
+            command.env(name, value);
+        }
+        c_string(var).map_err(|e| text(&e))?;
+    }
+    command.current_dir("/").stdin(Stdio::from(stdin)).stdout(Stdio::null()).stderr(Stdio::from(said));
+    let mut child = command.spawn().map_err(|e| text(&e))?;
+    if let Some(seconds) = hook.timeout().filter(|seconds| *seconds > 0) {
+        let pidfd = spawn::pidfd_of(child.id() as i32).map_err(|e| text(&e))?;
+        let limit = Timespec { tv_sec: seconds, tv_nsec: 0 };
+        let ready = rustix::event::poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit));
+        if matches!(ready, Ok(0)) {
+            let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
+            let _ = child.wait();
+            return Err(format!("it did not end within {seconds} s"));
+        }
+    }
+    let status = child.wait().map_err(|e| text(&e))?;
+    if status.success() { Ok(()) } else { Err(failure(status, &mut words)) }
+}
+
+fn failure(status: ExitStatus, words: &mut File) -> String {
+    let mut said = Vec::new();
+    let _ = words.rewind();
+    let _ = words.take(64 << 10).read_to_end(&mut said);
+    let said = last_words(&said, "");
+    if said.is_empty() { status.to_string() } else { format!("{status}: {said}") }
+}
+
+fn memory_file() -> Result<File> {
+    Ok(File::from(rustix::fs::memfd_create(c"hook", MemfdFlags::CLOEXEC).call(|| "memfd_create()")?))
+}

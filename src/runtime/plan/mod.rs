@@ -1,0 +1,231 @@
+//! config.json and facts of the host → everything that the child will do, as data.
+//!
+//! A `Plan` is pure and unit-tested: strings are C strings, paths are split, the filter is compiled. Only the fds in it
+//! (bind sources, joined namespaces, the rootfs) are opened later, by `runtime::sources`, before the clone.
+
+pub mod devices;
+pub mod filter;
+pub mod mount_options;
+pub mod mounts;
+pub mod namespaces;
+pub mod process;
+pub mod sysctl;
+pub mod target;
+
+use crate::error::{Error, Result};
+use crate::spec::runtime as spec;
+use crate::sys::mount::{MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE};
+use crate::sys::process::ExecStrings;
+use devices::{DevicePlan, LinkPlan};
+use mounts::{MountPlan, Scope};
+use namespaces::{NEWCGROUP, NEWUSER, NEWUTS, Namespaces};
+use oci_spec::runtime::{Hook, Spec};
+use process::{ProcessPlan, ProcessScope};
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use sysctl::Sysctl;
+use target::{Target, c_string};
+
+/// What the child applies.
+#[derive(Debug)]
+pub struct Plan {
+    pub namespaces: Namespaces,
+    /// Opened namespaces, in the order of `namespaces.join`.
+    pub joined: Vec<(u64, OwnedFd)>,
+    pub rootfs: Rootfs,
+    pub mounts: Vec<MountPlan>,
+    /// None when `/dev` is the host's.
+    pub dev: Option<Dev>,
+    pub masked: Vec<Target>,
+    pub readonly: Vec<Target>,
+    pub sysctls: Vec<Sysctl>,
+    pub hostname: Option<CString>,
+    pub domainname: Option<CString>,
+    pub create_container_hooks: Vec<HookPlan>,
+    pub start_container_hooks: Vec<HookPlan>,
+    /// Whether the child stops for the hooks that the runtime runs.
+    pub waits_for_hooks: bool,
+    pub process: ProcessPlan,
+}
+
+/// The root file system.
+#[derive(Debug)]
+pub struct Rootfs {
+    /// On the host, absolute.
+    pub path: CString,
+    /// A detached copy, when the parent could make one.
+    pub tree: Option<OwnedFd>,
+    pub readonly: bool,
+    /// Propagation that it gets in the end.
+    pub propagation: Option<(u64, bool)>,
+    /// How the child's copies of the host's mounts are cut off: slave lets new host mounts in, private does not.
+    pub host_propagation: u64,
+    /// `--no-pivot`: move and chroot, for a host root that cannot be pivoted.
+    pub pivot: bool,
+    /// The working directory, made when it is missing.
+    pub cwd: Target,
+    /// Where the container's terminal is bound.
+    pub console: Option<Target>,
+}
+
+/// The container's own `/dev`.
+#[derive(Debug)]
+pub struct Dev {
+    pub target: Target,
+    pub nodes: Vec<DevicePlan>,
+    pub links: Vec<LinkPlan>,
+    /// Whether nodes can be made; else the host's are bound.
+    pub mknod: bool,
+}
+
+/// A hook that runs in the child.
+#[derive(Debug)]
+pub struct HookPlan {
+    pub path: CString,
+    pub argv: ExecStrings,
+    pub env: ExecStrings,
+    pub timeout: Option<u32>,
+}
+
+/// What the caller and the host add.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    pub id: &'a str,
+    /// uid and gid of the caller.
+    pub caller: (u32, u32),
+    pub bundle: &'a Path,
+    /// The container's cgroup, and the host's cgroup2 mount.
+    pub cgroup_dir: Option<&'a Path>,
+    pub cgroup_tree: Option<&'a Path>,
+    /// Whether device nodes can be made here: real root, outside any user namespace.
+    pub can_mknod: bool,
+    pub no_pivot: bool,
+    pub new_keyring: bool,
+    pub home: Option<String>,
+    pub extra_env: Vec<String>,
+}
+
+/// Plans a container.
+pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
+    let linux = config.linux().as_ref().ok_or_else(|| Error::usage("config.json has no linux section"))?;
+    let process = config.process().as_ref().ok_or_else(|| Error::usage("config.json has no process"))?;
+    let namespaces = namespaces::plan(linux, facts.caller)?;
+    let scope = Scope {
+        bundle: facts.bundle,
+        cgroup_dir: facts.cgroup_dir,
+        cgroup_tree: facts.cgroup_tree,
+        own_cgroupns: namespaces.has(NEWCGROUP),
+    };
+    let mounts = config.mounts().as_deref().unwrap_or_default();
+    let process_scope = ProcessScope {
+        personality: linux.personality().as_ref(),
+        filter: process::filter_of(linux.seccomp().as_ref())?,
+        keyring_of: facts.new_keyring.then_some(facts.id),
+        keep_groups: spec::annotation(config, "run.oci.keep_original_groups") == Some("1"),
+        home: facts.home.clone(),
+        extra_env: facts.extra_env.clone(),
+    };
+    let process = process::plan(process, process_scope)?;
+    let dev = devices::is_ours(mounts)
+        .then(|| dev(linux.devices().as_deref().unwrap_or_default(), facts, &namespaces));
+    let hooks = config.hooks().as_ref();
+    let own_uts = namespaces.has(NEWUTS);
+    let named = |name: Option<&str>, what: &str| match name.filter(|name| !name.is_empty()) {
+        Some(_) if !own_uts => {
+            Err(Error::usage(format_args!("unable to set {what} without a private UTS namespace")))
+        }
+        name => name.map(c_string).transpose(),
+    };
+    Ok(Plan {
+        joined: Vec::new(),
+        rootfs: rootfs(config, facts)?,
+        mounts: mounts.iter().enumerate().map(|(i, m)| mounts::plan(i, m, scope)).collect::<Result<_>>()?,
+        dev: dev.transpose()?,
+        masked: targets(linux.masked_paths().as_deref())?,
+        readonly: targets(linux.readonly_paths().as_deref())?,
+        sysctls: sysctl::plan(linux.sysctl().as_ref(), &namespaces)?,
+        hostname: named(config.hostname().as_deref(), "hostname")?,
+        domainname: named(config.domainname().as_deref(), "domainname")?,
+        create_container_hooks: hook_plans(hooks.and_then(|h| h.create_container().as_deref()))?,
+        start_container_hooks: hook_plans(hooks.and_then(|h| h.start_container().as_deref()))?,
+        waits_for_hooks: hooks.is_some_and(|h| {
+            let any = |list: &Option<Vec<Hook>>| list.as_ref().is_some_and(|list| !list.is_empty());
+            #[allow(deprecated, reason = "engines still send prestart hooks")]
+            let prestart = any(h.prestart());
+            prestart || any(h.create_runtime()) || any(h.create_container())
+        }),
+        namespaces,
+        process,
+    })
+}
+
+/// The root file system's absolute path.
+pub fn rootfs_path(config: &Spec, bundle: &Path) -> Result<PathBuf> {
+    let root = config.root().as_ref().ok_or_else(|| Error::usage("config.json has no root"))?;
+    Ok(bundle.join(root.path()))
+}
+
+fn rootfs(config: &Spec, facts: &Facts<'_>) -> Result<Rootfs> {
+    let linux = config.linux().as_ref();
+    let propagation = match linux.and_then(|l| l.rootfs_propagation().as_deref()).unwrap_or("") {
+        "" => None,
+        "private" => Some((MS_PRIVATE, false)),
+        "rprivate" => Some((MS_PRIVATE, true)),
+        "shared" => Some((MS_SHARED, false)),
+        "rshared" => Some((MS_SHARED, true)),
+        "slave" => Some((MS_SLAVE, false)),
+        "rslave" => Some((MS_SLAVE, true)),
+        "unbindable" => Some((MS_UNBINDABLE, false)),
+        "runbindable" => Some((MS_UNBINDABLE, true)),
+        other => return Err(Error::usage(format_args!("unknown linux.rootfsPropagation {other:?}"))),
+    };
+    let cwd = config.process().as_ref().map_or(Path::new("/"), |p| p.cwd());
+    Ok(Rootfs {
+        path: c_string(&rootfs_path(config, facts.bundle)?.to_string_lossy())?,
+        tree: None,
+        readonly: config.root().as_ref().is_some_and(|r| r.readonly().unwrap_or(false)),
+        propagation,
+        host_propagation: if matches!(propagation, Some((MS_PRIVATE, _))) { MS_PRIVATE } else { MS_SLAVE },
+        pivot: !facts.no_pivot,
+        cwd: Target::new(cwd)?,
+        console: Some(Target::new(Path::new("/dev/console"))?),
+    })
+}
+
+fn dev(asked: &[oci_spec::runtime::LinuxDevice], facts: &Facts<'_>, namespaces: &Namespaces) -> Result<Dev> {
+    Ok(Dev {
+        target: Target::new(Path::new("/dev"))?,
+        nodes: devices::nodes(asked)?,
+        links: devices::links()?,
+        mknod: facts.can_mknod && !namespaces.has(NEWUSER),
+    })
+}
+
+fn targets(paths: Option<&[String]>) -> Result<Vec<Target>> {
+    paths.unwrap_or_default().iter().map(|path| Target::new(Path::new(path))).collect()
+}
+
+/// Hooks as the child runs them. The environment is exactly the hook's own (R17).
+fn hook_plans(hooks: Option<&[Hook]>) -> Result<Vec<HookPlan>> {
+    let plan = |hook: &Hook| {
+        let path = hook.path().to_string_lossy();
+        if !hook.path().is_absolute() {
+            return Err(Error::usage(format_args!("the path of hook {path:?} is not absolute")));
+        }
+        let strings = |list: Option<&Vec<String>>| {
+            list.into_iter().flatten().map(|s| c_string(s)).collect::<Result<Vec<_>>>()
+        };
+        let mut argv = strings(hook.args().as_ref())?;
+        if argv.is_empty() {
+            argv.push(c_string(&path)?);
+        }
+        Ok(HookPlan {
+            path: c_string(&path)?,
+            argv: ExecStrings::new(argv),
+            env: ExecStrings::new(strings(hook.env().as_ref())?),
+            timeout: hook.timeout().and_then(|t| u32::try_from(t).ok()).filter(|t| *t > 0),
+        })
+    };
+    hooks.unwrap_or_default().iter().map(plan).collect()
+}

@@ -1,0 +1,229 @@
+//! `mounts` of config.json → what the child mounts, in order. Pure: sources are opened later (`runtime::sources`).
+
+use super::mount_options::{self, Bind, MountOptions};
+use super::target::{Target, c_string};
+use crate::error::{Error, Result};
+use crate::sys::mount::MountAttr;
+use oci_spec::runtime::{LinuxIdMapping, Mount};
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// One mount.
+#[derive(Debug)]
+pub struct MountPlan {
+    pub target: Target,
+    pub source: Source,
+    pub attr: MountAttr,
+    pub recursive_attr: MountAttr,
+    pub propagation: Vec<(u64, bool)>,
+    pub copy_up: bool,
+    /// A symlink on the way to the target is an error: the kernel's own file systems go where they belong (R5).
+    pub strict: bool,
+    /// For messages: `mounts[3] (bind /data on /data)`.
+    pub shown: String,
+}
+
+/// Where the tree comes from.
+#[derive(Debug)]
+pub enum Source {
+    Bind(BindSource),
+    FileSystem(FileSystem),
+    /// Changes attributes of the mount that is already at the target.
+    Remount,
+}
+
+/// A tree of the host.
+#[derive(Debug)]
+pub struct BindSource {
+    pub path: CString,
+    pub recursive: bool,
+    /// A detached copy, with its attributes set, when the parent could make one. Else the child does it by path.
+    pub tree: Option<OwnedFd>,
+    /// Whether the target must be a directory; known once the source was seen.
+    pub is_dir: bool,
+    /// Id maps for the tree, as config.json has them; the parent needs them.
+    pub idmap: Option<IdMap>,
+}
+
+/// Maps of an idmapped mount.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IdMap {
+    pub uids: Vec<LinuxIdMapping>,
+    pub gids: Vec<LinuxIdMapping>,
+    pub recursive: bool,
+}
+
+/// A new file system.
+#[derive(Debug)]
+pub struct FileSystem {
+    pub kind: CString,
+    pub source: Option<CString>,
+    pub options: Vec<(CString, Option<CString>)>,
+    /// What to bind instead where the namespace's owner does not let us mount it.
+    pub fallback: Option<CString>,
+    /// Whether sysctls are written through it.
+    pub is_proc: bool,
+}
+
+/// What a mount depends on besides itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// Relative bind sources start here.
+    pub bundle: &'a Path,
+    /// The container's cgroup on the host: what a `cgroup` mount shows where cgroup2 cannot be mounted.
+    pub cgroup_dir: Option<&'a Path>,
+    /// The host's cgroup2 mount: what it shows to a container that shares the host's cgroup namespace.
+    pub cgroup_tree: Option<&'a Path>,
+    /// Whether the container has a cgroup namespace of its own. Without one cgroup2 is never mounted afresh: that
+    /// would reset the options of the host's mount.
+    pub own_cgroupns: bool,
+}
+
+/// Kernel file systems whose targets may not be reached through symlinks.
+const STRICT: [&str; 5] = ["proc", "sysfs", "devpts", "mqueue", "cgroup"];
+
+/// Plans one entry of `mounts`.
+pub fn plan(index: usize, mount: &Mount, scope: Scope<'_>) -> Result<MountPlan> {
+    let options = mount_options::parse(mount.options().as_deref().unwrap_or_default())?;
+    let kind = mount.typ().as_deref().unwrap_or("none");
+    let destination = mount.destination();
+    let source = mount.source().as_ref().map(|path| path.to_string_lossy().into_owned());
+    let shown = format!(
+        "mounts[{index}] ({} {} on {})",
+        if options.bind.is_some() { "bind" } else { kind },
+        source.as_deref().unwrap_or("none"),
+        destination.display()
+    );
+    let target = Target::new(destination)?;
+    if target.is_root() && options.bind.is_none() && !options.remount {
+        return Err(Error::usage(format_args!("{shown}: cannot mount over the root file system")));
+    }
+    let is_dev = destination == Path::new("/dev");
+    let strict = options.bind.is_none() && (STRICT.contains(&kind) || kind == "cgroup2" || is_dev);
+    let (source, attr) = source_of(&shown, mount, kind, &options, scope)?;
+    Ok(MountPlan {
+        target,
+        source,
+        attr,
+        recursive_attr: options.recursive_attr,
+        propagation: options.propagation,
+        copy_up: options.copy_up,
+        strict,
+        shown,
+    })
+}
+
+fn source_of(
+    shown: &str,
+    mount: &Mount,
+    kind: &str,
+    options: &MountOptions,
+    scope: Scope<'_>,
+) -> Result<(Source, MountAttr)> {
+    let attr = options.attr;
+    if options.remount {
+        return Ok((Source::Remount, attr));
+    }
+    if let Some(bind) = options.bind.or((kind == "bind").then_some(Bind::One)) {
+        return Ok((Source::Bind(bind_source(shown, mount, bind, options, scope)?), attr));
+    }
+    if let ("cgroup" | "cgroup2", false, Some(dir)) = (kind, scope.own_cgroupns, scope.cgroup_tree) {
+        let path = c_string(&dir.to_string_lossy())?;
+        return Ok((
+            Source::Bind(BindSource { path, recursive: true, tree: None, is_dir: true, idmap: None }),
+            attr,
+        ));
+    }
+    let (kind, fallback) = match kind {
+        "cgroup" | "cgroup2" => ("cgroup2", scope.cgroup_dir.map(Path::to_path_buf)),
+        "sysfs" => ("sysfs", Some("/sys".into())),
+        "mqueue" => ("mqueue", Some("/dev/mqueue".into())),
+        kind => (kind, None),
+    };
+    if kind == "none" {
+        return Err(Error::usage(format_args!("{shown}: neither a file system type nor bind")));
+    }
+    let source = mount.source().as_ref().map(|path| c_string(&path.to_string_lossy())).transpose()?;
+    let options = options
+        .data
+        .iter()
+        .map(|(key, value)| Ok((c_string(key)?, value.as_deref().map(c_string).transpose()?)))
+        .collect::<Result<_>>()?;
+    let fallback = fallback.map(|path| c_string(&path.to_string_lossy())).transpose()?;
+    let is_proc = kind == "proc";
+    Ok((Source::FileSystem(FileSystem { kind: c_string(kind)?, source, options, fallback, is_proc }), attr))
+}
+
+fn bind_source(
+    shown: &str,
+    mount: &Mount,
+    bind: Bind,
+    options: &MountOptions,
+    scope: Scope<'_>,
+) -> Result<BindSource> {
+    let Some(path) = mount.source() else {
+        return Err(Error::usage(format_args!("{shown}: a bind mount needs a source")));
+    };
+    let uids = mount.uid_mappings().clone().unwrap_or_default();
+    let gids = mount.gid_mappings().clone().unwrap_or_default();
+    let idmap = match options.idmap {
+        None if uids.is_empty() && gids.is_empty() => None,
+        which => Some(IdMap { uids, gids, recursive: which == Some(Bind::Recursive) }),
+    };
+    Ok(BindSource {
+        path: c_string(&scope.bundle.join(path).to_string_lossy())?,
+        recursive: bind == Bind::Recursive,
+        tree: None,
+        is_dir: true,
+        idmap,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::mount::ATTR_RDONLY;
+
+    fn one(json: serde_json::Value) -> Result<MountPlan> {
+        let mount: Mount = serde_json::from_value(json).unwrap();
+        plan(
+            0,
+            &mount,
+            Scope {
+                bundle: Path::new("/b"),
+                cgroup_dir: Some(Path::new("/sys/fs/cgroup/x")),
+                cgroup_tree: None,
+                own_cgroupns: true,
+            },
+        )
+    }
+
+    #[test]
+    fn relative_bind_sources_start_at_the_bundle() {
+        let plan =
+            one(serde_json::json!({"destination": "/data", "source": "d", "options": ["rbind", "ro"]}))
+                .unwrap();
+        let Source::Bind(bind) = plan.source else { panic!("{plan:?}") };
+        assert_eq!(bind.path.to_str().unwrap(), "/b/d");
+        assert!(bind.recursive && !plan.strict);
+        assert_eq!(plan.attr.set, ATTR_RDONLY);
+    }
+
+    #[test]
+    fn kernel_file_systems_are_strict_and_cgroup_has_a_way_out() {
+        let plan =
+            one(serde_json::json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup"}))
+                .unwrap();
+        let Source::FileSystem(fs) = plan.source else { panic!("{plan:?}") };
+        assert_eq!(fs.kind.to_str().unwrap(), "cgroup2");
+        assert_eq!(fs.fallback.unwrap().to_str().unwrap(), "/sys/fs/cgroup/x");
+        assert!(plan.strict);
+    }
+
+    #[test]
+    fn a_mount_must_say_what_it_is() {
+        assert!(one(serde_json::json!({"destination": "/x"})).unwrap_err().to_string().contains("neither"));
+        assert!(one(serde_json::json!({"destination": "/../", "type": "tmpfs"})).is_err());
+    }
+}

@@ -1,0 +1,32 @@
+//! `run`: create and start in one, without the wait between them.
+
+use super::args::{Context, CreateArgs, RunArgs};
+use super::create::{Mode, bear};
+use super::foreground::{self, Signals};
+use super::{console, delete, spawn, start};
+use crate::error::Result;
+use crate::sys::CallContext;
+
+/// Runs the container. In the foreground: returns its exit code and removes it.
+pub fn run(context: &Context, args: &CreateArgs, how: &RunArgs) -> Result<i32> {
+    // Orphans of the container come to us, so that its last output is out before we end.
+    let signals = if how.detach { None } else { Some(Signals::catch()?) };
+    let born = bear(context, args, Mode::Run { detach: how.detach })?;
+    let started = spawn::hear_exec(&born.child, &born.plan);
+    if let Err(e) = started {
+        spawn::kill_and_reap(&born.child);
+        let _ = delete::remove(&born.dir, Some(&born.record), true);
+        return Err(e);
+    }
+    start::run_poststart(&born.record);
+    let Some(signals) = signals else { return Ok(0) };
+    let terminal = born.console.as_ref().map(console::receive).transpose()?;
+    let code = foreground::follow(&born.child, &signals, terminal)?;
+    if !how.keep {
+        delete::remove(&born.dir, Some(&born.record), true)?;
+    }
+    if let Some(pid_file) = args.pid_file.as_ref().filter(|_| !how.keep) {
+        let _ = rustix::fs::unlink(pid_file).call(|| "unlink(pid file)");
+    }
+    Ok(code)
+}

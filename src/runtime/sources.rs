@@ -1,0 +1,93 @@
+//! Opens, before the clone, what the child must not open by path: bind sources and the rootfs (the child may lack the
+//! rights of its caller), namespaces to join, the host's /proc.
+//!
+//! A bind source becomes a detached copy of its tree with all attributes set. Where the caller may not copy mounts (an
+//! unprivileged user outside of any user namespace), the child does it by path in its own mount namespace.
+
+use super::child::set_attributes;
+use super::plan::Plan;
+use super::plan::mounts::{MountPlan, Source};
+use super::plan::namespaces::{NEWUSER, Namespaces};
+use crate::error::{Context, Error, Result};
+use crate::sys::CallContext;
+use crate::sys::fs::file_type;
+use crate::sys::mount::{self, MS_SHARED, MS_SLAVE, MountAttr};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// statfs(2), PROC_SUPER_MAGIC.
+const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+
+/// Opens everything of `plan` that is to be opened. `bundle_config` errors name the mount.
+pub fn open(plan: &mut Plan) -> Result<()> {
+    plan.joined = join_fds(&plan.namespaces)?;
+    let own_user = plan.namespaces.has(NEWUSER);
+    // A stage joins a mount namespace only when the container joins one: then paths mean something else there.
+    match mount::clone_tree(CWD, &plan.rootfs.path, true) {
+        Ok(tree) => {
+            let slave = MountAttr { propagation: MS_SLAVE, ..MountAttr::default() };
+            mount::set_attr(tree.as_fd(), &slave, true)
+                .call(|| format!("mount_setattr({:?}, MS_SLAVE)", plan.rootfs.path))?;
+            plan.rootfs.tree = Some(tree);
+        }
+        Err(Errno::PERM) => return Ok(()),
+        Err(e) => {
+            let path = plan.rootfs.path.to_string_lossy().into_owned();
+            return Err(e).call(|| format!("open_tree({path:?})")).what(|| "cannot use the root file system");
+        }
+    }
+    for mount in &mut plan.mounts {
+        open_source(mount, own_user)?;
+    }
+    Ok(())
+}
+
+fn open_source(plan: &mut MountPlan, own_user: bool) -> Result<()> {
+    let Source::Bind(bind) = &mut plan.source else { return Ok(()) };
+    if bind.idmap.is_some() {
+        return Err(Error::usage(format_args!("cannot mount {}", plan.shown))
+            .cause("idmapped mounts are not supported yet"));
+    }
+    let path = bind.path.to_string_lossy().into_owned();
+    let cannot = || format!("cannot mount {}", plan.shown);
+    let tree = mount::clone_tree(CWD, &bind.path, bind.recursive)
+        .call(|| format!("open_tree({path:?})"))
+        .what(cannot)?;
+    bind.is_dir = file_type(tree.as_fd()).call(|| format!("fstat({path:?})"))? == FileType::Directory;
+    // A copy of a shared mount would carry the container's mounts to the host; slave is the direction that is safe.
+    // Shared is for those who ask for it and are no user namespace of their own.
+    let shared = plan.propagation.iter().any(|(kind, _)| *kind == MS_SHARED);
+    if !shared || own_user {
+        let slave = MountAttr { propagation: MS_SLAVE, ..MountAttr::default() };
+        mount::set_attr(tree.as_fd(), &slave, true)
+            .call(|| format!("mount_setattr({path:?}, MS_SLAVE)"))
+            .what(cannot)?;
+    }
+    let attr = |e| Err(e).call(|| format!("mount_setattr({path:?})")).what(cannot);
+    set_attributes(tree.as_fd(), &plan.attr, false).or_else(attr)?;
+    set_attributes(tree.as_fd(), &plan.recursive_attr, true).or_else(attr)?;
+    bind.tree = Some(tree);
+    Ok(())
+}
+
+fn join_fds(namespaces: &Namespaces) -> Result<Vec<(u64, OwnedFd)>> {
+    let open = |join: &super::plan::namespaces::Join| {
+        let fd = rustix::fs::open(&join.path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .call(|| format!("open({:?})", join.path))
+            .what(|| format!("cannot join the namespace {}", join.path.display()))?;
+        Ok((join.kind, fd))
+    };
+    namespaces.join.iter().map(open).collect()
+}
+
+/// The host's /proc, which must be a proc file system and nothing that somebody mounted over it (R3).
+pub fn open_proc() -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let proc = rustix::fs::open(c"/proc", flags, Mode::empty()).call(|| "open(\"/proc\")")?;
+    let kind = rustix::fs::fstatfs(&proc).call(|| "fstatfs(\"/proc\")")?.f_type;
+    if u64::try_from(kind) != Ok(PROC_SUPER_MAGIC) {
+        return Err(Error::host("cannot use /proc").cause("it is not a proc file system"));
+    }
+    Ok(proc)
+}

@@ -1,0 +1,212 @@
+//! The clone of a container's first process, and what its parent writes for it: id maps, cgroup, oom score.
+
+use super::child::init::{self, Waits};
+use super::child::{Inherited, stage};
+use super::handshake::{self, Message};
+use super::maps;
+use super::plan::Plan;
+use super::words;
+use crate::cgroup::fs::Cgroup;
+use crate::error::{Context, Error, Result};
+use crate::sys::process::{Cloned, clone_child};
+use crate::sys::{self, CallContext};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{DupFlags, Errno};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The running child, as its parent holds it.
+#[derive(Debug)]
+pub struct Child {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+    /// Our end of the handshake.
+    pub socket: OwnedFd,
+}
+
+/// What the child gets besides the plan.
+#[derive(Debug, Clone, Copy)]
+pub struct Files<'a> {
+    pub marker: Option<BorrowedFd<'a>>,
+    pub fifo: Option<BorrowedFd<'a>>,
+    pub console: Option<BorrowedFd<'a>>,
+    pub proc: BorrowedFd<'a>,
+    pub hook_state: (&'a [u8], &'a [u8]),
+}
+
+/// Clones the first process of a container into its cgroup and lets it go.
+pub fn spawn(plan: &Plan, cgroup: Option<&Cgroup>, files: Files<'_>) -> Result<Child> {
+    let (mut ours, theirs) = handshake::pair().call(|| "socketpair(SOCK_SEQPACKET)")?;
+    let staged = plan.namespaces.needs_stage();
+    let mut waits = Waits { go: staged || plan.namespaces.new_user(), joined: staged };
+    let flags = plan.namespaces.create;
+    let inherited = Inherited {
+        socket: theirs.as_fd(),
+        marker: files.marker,
+        fifo: files.fifo,
+        console: files.console,
+        proc: files.proc,
+        hook_state: files.hook_state,
+    };
+    let mut attempt = |into: Option<BorrowedFd<'_>>, waits: Waits| {
+        let child = || {
+            take_over(&theirs, &mut ours);
+            if staged {
+                stage::run(&plan.joined, flags, into, &inherited, || init::run(plan, &inherited, waits));
+            }
+            init::run(plan, &inherited, waits)
+        };
+        if staged { clone_child(0, None, child) } else { clone_child(flags, into, child) }
+    };
+    let cloned = match attempt(cgroup.map(Cgroup::dir), waits) {
+        // No clone3, or not allowed to be born there (the common ancestor is not ours): moved after the clone instead.
+        Err(Errno::NOSYS | Errno::ACCESS | Errno::PERM | Errno::OPNOTSUPP) if cgroup.is_some() => {
+            waits.go = true;
+            attempt(None, waits)
+        }
+        other => other,
+    }
+    .call(|| format!("clone3({flags:#x})"))
+    .what(|| "cannot make the container's namespaces")
+    .map_err(|e| explain(e, plan))?;
+    drop(theirs);
+    let in_cgroup = cloned.in_cgroup || staged && !waits.go;
+    let child = adopt(cloned, ours, staged, plan)?;
+    let prepared = prepare(plan, &child, cgroup.filter(|_| !in_cgroup), files.proc, waits);
+    if let Err(e) = prepared {
+        kill_and_reap(&child);
+        return Err(e);
+    }
+    Ok(child)
+}
+
+/// Closes the parent's end in the child by putting our own over it: else the child would never see the parent's end.
+fn take_over(theirs: &OwnedFd, ours: &mut OwnedFd) {
+    let _ = rustix::io::dup3(theirs, ours, DupFlags::CLOEXEC);
+}
+
+/// The child as ours: of a stage, its pid comes as a message, and the stage itself is reaped.
+fn adopt(cloned: Cloned, socket: OwnedFd, staged: bool, plan: &Plan) -> Result<Child> {
+    let cannot = || "cannot make the container's namespaces";
+    let pid = if staged {
+        let word = handshake::receive(&socket).call(|| "recv(handshake)")?;
+        reap(cloned.pid);
+        match word {
+            Some(Message::Cloned(pid)) => pid,
+            Some(Message::Fail(fail)) => return Err(words::of_init(fail, plan)),
+            _ => return Err(Error::internal(cannot()).cause("the stage process died")),
+        }
+    } else {
+        cloned.pid
+    };
+    let pidfd = match cloned.pidfd.filter(|_| !staged) {
+        Some(pidfd) => pidfd,
+        None => pidfd_of(pid)?,
+    };
+    Ok(Child { pid, pidfd, socket })
+}
+
+/// A pidfd of a process that cannot be reaped by others: our child, or one whose start time is compared afterwards.
+pub fn pidfd_of(pid: i32) -> Result<OwnedFd> {
+    let number = Pid::from_raw(pid).ok_or_else(|| Error::internal("pid 0"))?;
+    Ok(rustix::process::pidfd_open(number, PidfdFlags::empty()).call(|| format!("pidfd_open({pid})"))?)
+}
+
+fn prepare(
+    plan: &Plan,
+    child: &Child,
+    cgroup: Option<&Cgroup>,
+    proc: BorrowedFd<'_>,
+    waits: Waits,
+) -> Result<()> {
+    if let Some(cgroup) = cgroup {
+        cgroup
+            .add(child.pid)
+            .what(|| format!("cannot move the container to its cgroup {}", cgroup.path().display()))?;
+    }
+    if plan.namespaces.new_user() {
+        maps::write(child.pid, &plan.namespaces, proc)?;
+    }
+    if let Some(score) = plan.process.oom_score_adj {
+        set_oom_score(child.pid, score, proc)?;
+    }
+    if waits.go {
+        match handshake::send(&child.socket, Message::Go(child.pid)) {
+            // It died already; the reason waits in our end.
+            Ok(()) | Err(Errno::PIPE) => {}
+            Err(e) => Err(e).call(|| "send(handshake)")?,
+        }
+    }
+    Ok(())
+}
+
+/// An unprivileged user may raise it, not lower it: then it stays, as with every engine.
+fn set_oom_score(pid: i32, score: i32, proc: BorrowedFd<'_>) -> Result<()> {
+    let path = format!("{pid}/oom_score_adj");
+    let open = rustix::fs::openat(proc, &path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+    match open.and_then(|file| rustix::io::write(&file, score.to_string().as_bytes())) {
+        Ok(_) | Err(Errno::ACCESS | Errno::PERM) => Ok(()),
+        Err(e) => Err(e).call(|| format!("write(/proc/{path}, {score})")).what(|| "cannot set the oom score"),
+    }
+}
+
+/// Ends a child that must not live on, and takes its status.
+pub fn kill_and_reap(child: &Child) {
+    let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
+    reap(child.pid);
+}
+
+fn reap(pid: i32) {
+    let Some(pid) = Pid::from_raw(pid) else { return };
+    while matches!(rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED), Err(Errno::INTR)) {}
+}
+
+/// Where the clone itself fails, the user namespace is nearly always the reason.
+fn explain(error: Error, plan: &Plan) -> Error {
+    if !plan.namespaces.new_user() || error.errno() != Some(libc::EPERM) {
+        return error;
+    }
+    let limit = std::fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
+    if limit.trim() == "0" {
+        return error.hint("Ask the administrator to set the sysctl user.max_user_namespaces above 0.");
+    }
+    error.hint("Ask the administrator to allow user namespaces for this program, see coracle-rootless(7).")
+}
+
+/// The child's next word; its death is an error.
+pub fn hear(child: &Child, plan: &Plan) -> Result<Message> {
+    match handshake::receive(&child.socket).call(|| "recv(handshake)")? {
+        Some(Message::Fail(fail)) => Err(words::of_init(fail, plan)),
+        Some(message) => Ok(message),
+        None => Err(Error::internal("the container's first process died before it was ready")
+            .cause(how_it_ended(child))),
+    }
+}
+
+fn how_it_ended(child: &Child) -> String {
+    let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
+    let ended = Pid::from_raw(child.pid).and_then(|pid| {
+        rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
+            .ok()
+            .flatten()
+    });
+    match ended {
+        Some(status) => match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => format!("exit status {code}"),
+            (_, Some(signal)) => format!("signal {signal}"),
+            _ => "unknown status".to_owned(),
+        },
+        None => sys::ErrnoText(libc::ECHILD).to_string(),
+    }
+}
+
+/// Waits until the child has executed its command: the handshake closes with it.
+pub fn hear_exec(child: &Child, plan: &Plan) -> Result<()> {
+    match handshake::receive(&child.socket).call(|| "recv(handshake)")? {
+        None => Ok(()),
+        Some(Message::Fail(fail)) => {
+            Err(words::of_init(fail, plan)).what(|| "unable to start container process")
+        }
+        Some(other) => Err(Error::internal(format_args!("unexpected message {other:?} from the child"))),
+    }
+}

@@ -1,0 +1,74 @@
+//! `start`: one byte to the process that waits, then wait until it has executed its command (or has failed to).
+
+use super::args::Context;
+use super::hooks::{self, HookState};
+use super::state::{StateDir, Status, no_such_container};
+use super::step::Fail;
+use super::words;
+use crate::error::{Context as _, Error, Result};
+use crate::id::RuntimeId;
+use crate::ondisk::runtime_state::{FIFO, RuntimeState};
+use crate::spec::runtime as spec;
+use crate::sys::CallContext;
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use std::path::Path;
+
+/// `start`.
+pub fn start(context: &Context, id: &RuntimeId) -> Result<()> {
+    let dir = StateDir::get(context, id)?;
+    let record = dir.record()?.ok_or_else(no_such_container)?;
+    refuse_unless_created(dir.status(Some(&record)))?;
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fifo = match rustix::fs::openat(&dir.fd, FIFO, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Err(Error::in_use("cannot start an already running container")),
+        // Nobody reads: it died since we looked.
+        Err(Errno::NXIO) => return Err(Error::in_use("cannot start a container that has stopped")),
+        other => other.call(|| format!("openat({FIFO:?})"))?,
+    };
+    // Two starts at once: the second waits here, and then finds the container running.
+    rustix::fs::flock(&fifo, FlockOperation::LockExclusive).call(|| format!("flock({FIFO:?})"))?;
+    refuse_unless_created(dir.status(Some(&record)))?;
+    rustix::io::write(&fifo, b"\0").call(|| format!("write({FIFO:?})"))?;
+    wait_for_exec(&dir, &record)?;
+    let _ = rustix::fs::unlinkat(&dir.fd, FIFO, AtFlags::empty());
+    run_poststart(&record);
+    Ok(())
+}
+
+/// Hooks after the start; their failure changes nothing for the container.
+pub fn run_poststart(record: &RuntimeState) {
+    let state = HookState {
+        id: &record.id,
+        status: Status::Running,
+        pid: record.pid,
+        bundle: Path::new(&record.bundle),
+        annotations: &record.annotations,
+    };
+    let _ = hooks::run("poststart", &record.poststart, state);
+}
+
+fn refuse_unless_created(status: Status) -> Result<()> {
+    match status {
+        Status::Created => Ok(()),
+        Status::Running | Status::Paused => Err(Error::in_use("cannot start an already running container")),
+        Status::Stopped => Err(Error::in_use("cannot start a container that has stopped")),
+        Status::Creating => Err(Error::in_use("cannot start a container that is still being created")),
+    }
+}
+
+/// The marker is unlocked by execve (it is close-on-exec) and by death; a failure is written in it before death.
+fn wait_for_exec(dir: &StateDir, record: &RuntimeState) -> Result<()> {
+    let marker = dir.marker().ok_or_else(no_such_container)?;
+    rustix::fs::flock(&marker, FlockOperation::LockShared).call(|| "flock(init)")?;
+    let mut bytes = [0u8; 12];
+    let len = rustix::io::pread(&marker, &mut bytes, 0).call(|| "pread(init)")?;
+    let Some(fail) = bytes.get(..len).filter(|bytes| bytes.len() == 12).and_then(Fail::from_bytes) else {
+        return Ok(());
+    };
+    let command = spec::load(Path::new(&record.bundle), None)
+        .ok()
+        .and_then(|config| config.process().as_ref()?.args().as_ref()?.first().cloned())
+        .unwrap_or_default();
+    Err(words::of_started(fail, &command)).what(|| "unable to start container process")
+}

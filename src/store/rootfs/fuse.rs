@@ -1,0 +1,101 @@
+//! The fuse-overlayfs driver: our mount, its server.
+
+use super::overlay::Plan;
+use crate::error::{Context, Error, Kind, Result};
+use crate::external::fuse_overlayfs::{self, IdMapping};
+use crate::external::last_words;
+use crate::paths::Dirs;
+use crate::sys::CallContext;
+use crate::userns::IdMaps;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::MountFlags;
+use rustix::process::{PidfdFlags, Signal, WaitId, WaitIdOptions};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// How long a server may take to end by itself.
+const END_PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// Mounts the plan and starts its server; returns the server's pidfd. With `id_map`, ids on disk are shown mapped.
+pub fn mount(dirs: &Dirs, plan: &Plan<'_>, id_map: Option<&IdMaps>) -> Result<OwnedFd> {
+    fuse_overlayfs::TOOL.find()?;
+    let fuse = rustix::fs::open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .call(|| "open(\"/dev/fuse\")")
+        .hint(|| "Ask the administrator to load the module fuse and to open its device: `modprobe fuse && chmod 666 /dev/fuse`.")?;
+    let merged = dirs.data.join(plan.merged);
+    // `allow_other`: the container's processes have other ids than the mounter. setuid programs work in it because this
+    // user namespace owns the mount.
+    let options = format!(
+        "fd={},rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other",
+        fuse.as_raw_fd()
+    );
+    let text = std::ffi::CString::new(options.as_str()).unwrap_or_default();
+    rustix::mount::mount(
+        "fuse-overlayfs",
+        &merged,
+        "fuse.fuse-overlayfs",
+        MountFlags::empty(),
+        text.as_c_str(),
+    )
+    .call(|| format!("mount(fuse, {merged:?}, {options:?})"))
+    .what(|| "cannot mount a FUSE file system")?;
+    let started = start(dirs, plan, id_map, fuse);
+    if started.is_err() {
+        let _ = rustix::mount::unmount(&merged, rustix::mount::UnmountFlags::DETACH);
+    }
+    started
+}
+
+fn start(dirs: &Dirs, plan: &Plan<'_>, id_map: Option<&IdMaps>, fuse: OwnedFd) -> Result<OwnedFd> {
+    let words = rustix::fs::memfd_create("fuse-overlayfs", MemfdFlags::CLOEXEC).call(|| "memfd_create()")?;
+    let mut words = File::from(words);
+    let args = fuse_overlayfs::args(plan.lowers, plan.upper, plan.work, &mapping(id_map));
+    let child =
+        fuse_overlayfs::start(&args, &dirs.data, fuse, words.try_clone().call(|| "fcntl(F_DUPFD_CLOEXEC)")?)?;
+    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = pid.ok_or_else(|| Error::internal("a server without a pid"))?;
+    let server = rustix::process::pidfd_open(pid, PidfdFlags::empty())
+        .call(|| format!("pidfd_open({})", pid.as_raw_nonzero()))?;
+    // The first call waits for the server's greeting; a server that ended has closed the connection: ENOTCONN.
+    let merged = dirs.data.join(plan.merged);
+    match rustix::fs::statfs(&merged) {
+        Ok(_) => Ok(server),
+        Err(e) => {
+            let mut said = Vec::new();
+            let _ = end(server.as_fd());
+            let _ = words.seek(SeekFrom::Start(0)).and_then(|_| words.read_to_end(&mut said));
+            let ended = crate::sys::ErrnoText(e.raw_os_error()).to_string();
+            Err(Error::new(Kind::External, "fuse-overlayfs does not serve the layers")
+                .cause(format_args!("fuse-overlayfs: {}", last_words(&said, &ended))))
+        }
+    }
+}
+
+fn mapping(id_map: Option<&IdMaps>) -> IdMapping {
+    let pieces =
+        |ranges: &[crate::userns::IdRange]| ranges.iter().map(|r| (r.inside, r.outside, r.count)).collect();
+    id_map.map_or_else(IdMapping::default, |maps| IdMapping {
+        uids: pieces(&maps.uids),
+        gids: pieces(&maps.gids),
+    })
+}
+
+/// Waits for the server's end, and makes it end.
+pub fn end(server: BorrowedFd<'_>) -> Result<()> {
+    let mut fds = [PollFd::new(&server, PollFlags::IN)];
+    if poll(&mut fds, Some(&END_PATIENCE)) == Ok(0) {
+        // Stopped, or busy: what it had was unmounted.
+        let _ = rustix::process::pidfd_send_signal(server, Signal::KILL);
+    }
+    loop {
+        match rustix::process::waitid(WaitId::PidFd(server), WaitIdOptions::EXITED) {
+            // Not ours any more: somebody reaped it.
+            Ok(_) | Err(Errno::CHILD) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(e) => return Ok(Err(e).call(|| "waitid(fuse-overlayfs)")?),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! A container's root file system: layers below an upper directory, by the driver that its record names.
+//!
+//! Runs inside the store's user namespace, and mounts in the caller's mount namespace: what is mounted here is gone with
+//! the monitor. Paths are relative to the store's directory, and layers go by their short links, because mount(2) takes
+//! one page of options; where the kernel has fsconfig's `lowerdir+`, each layer is a call of its own.
+
+pub mod fuse;
+pub mod overlay;
+mod vfs;
+
+use super::{Store, layer, open_dir};
+use crate::error::{Context, Error, Result};
+use crate::id::Sha256;
+use crate::ondisk::container::{Container, Driver, Rootfs};
+use crate::ondisk::layer::Whiteouts;
+use crate::paths::Dirs;
+use crate::sys::CallContext;
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+/// A mounted root file system.
+#[derive(Debug)]
+pub struct Mounted {
+    /// For config.json's root.path.
+    pub path: PathBuf,
+    /// The FUSE server's pidfd: it becomes readable when the server ends.
+    pub server: Option<OwnedFd>,
+    /// Something is to be unmounted.
+    pub mounted: bool,
+}
+
+/// The directory of a layer's tree.
+pub fn layer_diff_path(dirs: &Dirs, diff_id: &str) -> PathBuf {
+    dirs.data.join("layers/sha256").join(diff_id).join("diff")
+}
+
+/// Makes the directories of a container's rootfs, or the copy that vfs is. Does nothing when they are there.
+pub fn prepare(dirs: &Dirs, c: &Container) -> Result<()> {
+    let Rootfs::Layers { driver, layers, .. } = &c.rootfs else { return Ok(()) };
+    let store = Store::open(dirs)?;
+    let base = open_dir(store.data(), &format!("containers/{}", c.id))
+        .what(|| format!("cannot open container {}", c.name))?;
+    if *driver == Driver::Vfs {
+        return vfs::copy_layers(&store, &base, layers)
+            .what(|| format!("cannot make the rootfs of {}", c.name));
+    }
+    for (name, mode) in [("work", 0o700), ("merged", 0o755), ("upper", 0o700)] {
+        match rustix::fs::mkdirat(&base, name, Mode::from(mode)) {
+            Ok(()) if name == "upper" => like_the_image(&store, &base, layers)?,
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => {
+                return Err(e)
+                    .call(|| format!("mkdirat({name})"))
+                    .what(|| format!("cannot make the rootfs of {}", c.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The root directory's owner and mode come from the upper one: they must be the image's.
+fn like_the_image(store: &Store, base: &OwnedFd, layers: &[String]) -> Result<()> {
+    let upper = open_dir(base, "upper")?;
+    let st = match layers.first() {
+        Some(top) => {
+            let diff = open_dir(store.data(), &format!("layers/sha256/{top}/diff"))
+                .map_err(|e| missing_layer(top, &e))?;
+            let st = rustix::fs::fstat(&diff).call(|| "fstat(diff)")?;
+            (st.st_uid, st.st_gid, st.st_mode & 0o7777)
+        }
+        None => (0, 0, 0o755),
+    };
+    // Refused where one id is mapped: then all is the user's anyway.
+    match rustix::fs::fchown(&upper, Some(Uid::from_raw(st.0)), Some(Gid::from_raw(st.1))) {
+        Ok(()) | Err(Errno::PERM | Errno::INVAL) => {}
+        Err(e) => return Ok(Err(e).call(|| "fchown(upper)")?),
+    }
+    rustix::fs::fchmod(&upper, Mode::from_raw_mode(st.2)).call(|| "fchmod(upper)")?;
+    Ok(())
+}
+
+/// Mounts a container's rootfs at `containers/<id>/merged` in the caller's mount namespace.
+pub fn mount(dirs: &Dirs, c: &Container) -> Result<Mounted> {
+    let Rootfs::Layers { driver, layers, id_map, .. } = &c.rootfs else {
+        let path = match &c.rootfs {
+            Rootfs::Directory { path } => PathBuf::from(path),
+            _ => dirs.container(&c.id).join("rootfs"),
+        };
+        return Ok(Mounted { path, server: None, mounted: false });
+    };
+    prepare(dirs, c)?;
+    let path = dirs.container(&c.id).join("merged");
+    if *driver == Driver::Vfs {
+        return Ok(Mounted { path, server: None, mounted: false });
+    }
+    let store = Store::open(dirs)?;
+    let lowers = lowers(&store, layers, *driver, &format!("containers/{}", c.id))?;
+    let plan = overlay::Plan {
+        lowers: &lowers,
+        upper: &format!("containers/{}/upper", c.id),
+        work: &format!("containers/{}/work", c.id),
+        merged: &format!("containers/{}/merged", c.id),
+    };
+    let what = || format!("cannot mount the rootfs of {}", c.name);
+    let server = match driver {
+        Driver::Overlay => {
+            overlay::mount(store.data(), &plan).what(what)?;
+            None
+        }
+        _ => Some(fuse::mount(dirs, &plan, id_map.as_ref()).what(what)?),
+    };
+    Ok(Mounted { path, server, mounted: true })
+}
+
+/// Short links of the layers, top first, down to one whose root is opaque.
+fn lowers(store: &Store, layers: &[String], driver: Driver, base: &str) -> Result<Vec<String>> {
+    let mut lowers = Vec::with_capacity(layers.len());
+    for text in layers {
+        let diff_id = Sha256::parse(text)?;
+        let record = store.layer(&diff_id)?.ok_or_else(|| missing_layer(text, &"no such directory"))?;
+        if driver == Driver::Overlay && record.whiteouts == Whiteouts::Names {
+            return Err(Error::host(format_args!("the kernel's overlay cannot show layer {text}"))
+                .cause("it was unpacked where deleted files could only be marked by names")
+                .hint("Install fuse-overlayfs, remove the image with `coracle rmi` and pull it again."));
+        }
+        store.link_layer(&diff_id)?;
+        lowers.push(format!("l/{}", layer::short_link(&diff_id)));
+        if record.opaque_root {
+            break;
+        }
+    }
+    if lowers.is_empty() {
+        let empty = format!("{base}/empty");
+        match rustix::fs::mkdirat(store.data(), &empty, Mode::from(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => lowers.push(empty),
+            Err(e) => return Ok(Err(e).call(|| format!("mkdirat({empty:?})"))?),
+        }
+    }
+    Ok(lowers)
+}
+
+fn missing_layer(diff_id: &str, why: &dyn std::fmt::Display) -> Error {
+    Error::corrupt(format_args!("layer {diff_id} is missing from the store"))
+        .cause(why)
+        .hint("Pull the image again, and check the store with `coracle system check`.")
+}
+
+impl Mounted {
+    /// Unmounts, then ends the server. The payload is gone by now.
+    pub fn umount(self) -> Result<()> {
+        if self.mounted {
+            // Lazy: a server that is stopped must not stop us. rustix has no AT_EMPTY_PATH for umount; the path is ours.
+            match rustix::mount::unmount(
+                &self.path,
+                rustix::mount::UnmountFlags::DETACH | rustix::mount::UnmountFlags::NOFOLLOW,
+            ) {
+                Ok(()) | Err(Errno::INVAL) => {}
+                Err(e) => return Ok(Err(e).call(|| format!("umount2({:?}, MNT_DETACH)", self.path))?),
+            }
+        }
+        self.server.map_or(Ok(()), |server| fuse::end(server.as_fd()))
+    }
+}
+
+/// The bytes that a container wrote.
+pub fn upper_size(dirs: &Dirs, c: &Container) -> Result<u64> {
+    let store = Store::open(dirs)?;
+    let upper = match open_dir(store.data(), &format!("containers/{}/upper", c.id)) {
+        Ok(fd) => fd,
+        Err(e) if e.raw_os_error() == libc::ENOENT => return Ok(0),
+        Err(e) => return Err(e.into()),
+    };
+    let mut total = 0;
+    let mut todo = vec![upper];
+    while let Some(dir) = todo.pop() {
+        for name in super::list_dir(&dir)? {
+            let Ok(st) = rustix::fs::statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            match rustix::fs::FileType::from_raw_mode(st.st_mode) {
+                rustix::fs::FileType::Directory => {
+                    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                    todo.extend(rustix::fs::openat(&dir, &name, flags, Mode::empty()).ok());
+                }
+                _ => total += u64::try_from(st.st_size).unwrap_or(0),
+            }
+        }
+    }
+    Ok(total)
+}

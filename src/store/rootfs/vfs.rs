@@ -1,0 +1,241 @@
+//! The vfs driver: every container has its own copy, shared by reflink where the file system can. Works anywhere.
+//!
+//! Layers are copied one over the other, bottom first; whiteouts remove what is there. Made beside and renamed, so that a
+//! copy that was broken off is never taken for whole.
+
+use crate::error::{Context, Error, Result};
+use crate::id::Sha256;
+use crate::store::{Store, list_dir, open_dir, remove::remove_name, remove_tree};
+use crate::sys::{self, CallContext};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::ffi::{CString, OsString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+/// Copies the layers (top first) to `merged` in the container's directory, unless that is there.
+pub(super) fn copy_layers(store: &Store, base: &OwnedFd, layers: &[String]) -> Result<()> {
+    if rustix::fs::statat(base, "merged", AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+        return Ok(());
+    }
+    remove_tree(base.as_fd(), "merged.new")?;
+    rustix::fs::mkdirat(base, "merged.new", Mode::from(0o755)).call(|| "mkdirat(merged.new)")?;
+    let target = open_dir(base, "merged.new")?;
+    for text in layers.iter().rev() {
+        let diff_id = Sha256::parse(text)?;
+        let record =
+            store.layer(&diff_id)?.ok_or_else(|| super::missing_layer(text, &"no such directory"))?;
+        if record.opaque_root {
+            clear(&target)?;
+        }
+        let diff = open_dir(store.data(), &format!("layers/sha256/{text}/diff"))?;
+        Copy { links: HashMap::new(), root: &target }
+            .directory(&diff, &target)
+            .what(|| format!("cannot copy layer {text}"))?;
+    }
+    rustix::fs::syncfs(base).call(|| "syncfs()")?;
+    rustix::fs::renameat(base, "merged.new", base, "merged").call(|| "renameat(merged.new, merged)")?;
+    Ok(())
+}
+
+/// One layer's copy.
+struct Copy<'a> {
+    /// Inode in the layer → path in the copy, for files with several names.
+    links: HashMap<u64, Vec<u8>>,
+    root: &'a OwnedFd,
+}
+
+impl Copy<'_> {
+    /// Without recursion: layers may be deeper than a stack.
+    fn directory(&mut self, from: &OwnedFd, to: &OwnedFd) -> Result<()> {
+        let mut todo: Vec<Vec<u8>> = vec![Vec::new()];
+        while let Some(path) = todo.pop() {
+            let (from, to) = (below(from, &path)?, below(to, &path)?);
+            for name in list_dir(&from)? {
+                let full = if path.is_empty() {
+                    name.as_bytes().to_vec()
+                } else {
+                    [&path, &b"/"[..], name.as_bytes()].concat()
+                };
+                let st = rustix::fs::statat(&from, &name, AtFlags::SYMLINK_NOFOLLOW)
+                    .call(|| format!("fstatat({name:?})"))?;
+                if self.entry(&from, &to, &name, &st, &full)? {
+                    todo.push(full);
+                }
+            }
+            // After its files: they change the time.
+            attributes(&from, &to)?;
+        }
+        // Once more for times, now that all below is written. The root's are enough for what anybody looks at.
+        Ok(attributes(from, to)?)
+    }
+
+    /// Copies one entry; true for a directory that is to be gone into.
+    fn entry(
+        &mut self,
+        from: &OwnedFd,
+        to: &OwnedFd,
+        name: &OsString,
+        st: &Stat,
+        full: &[u8],
+    ) -> Result<bool> {
+        let kind = FileType::from_raw_mode(st.st_mode);
+        let bytes = name.as_bytes();
+        if kind == FileType::CharacterDevice && st.st_rdev == 0 {
+            remove(to, bytes)?;
+            return Ok(false);
+        }
+        if bytes == b".wh..wh..opq" {
+            return Ok(false);
+        }
+        if let Some(hidden) = bytes.strip_prefix(b".wh.") {
+            remove(to, hidden)?;
+            return Ok(false);
+        }
+        if kind == FileType::Directory {
+            let dir =
+                rustix::fs::openat(from, name, DIR, Mode::empty()).call(|| format!("openat({name:?})"))?;
+            if is_opaque(&dir) || !is_directory(to, bytes) {
+                remove(to, bytes)?;
+            }
+            match rustix::fs::mkdirat(to, name, Mode::from(0o700)) {
+                Ok(()) | Err(Errno::EXIST) => return Ok(true),
+                Err(e) => return Ok(Err(e).call(|| format!("mkdirat({name:?})"))?),
+            }
+        }
+        remove(to, bytes)?;
+        if st.st_nlink > 1 {
+            if let Some(first) = self.links.get(&st.st_ino) {
+                rustix::fs::linkat(self.root, first.as_slice(), to, name, AtFlags::empty())
+                    .call(|| format!("linkat({name:?})"))?;
+                return Ok(false);
+            }
+            self.links.insert(st.st_ino, full.to_vec());
+        }
+        match kind {
+            FileType::RegularFile => file(from, to, name)?,
+            FileType::Symlink => {
+                let target = rustix::fs::readlinkat(from, name, Vec::new())
+                    .call(|| format!("readlinkat({name:?})"))?;
+                rustix::fs::symlinkat(target.as_c_str(), to, name).call(|| format!("symlinkat({name:?})"))?;
+                nameless(to, name, st)?;
+            }
+            FileType::Fifo => {
+                rustix::fs::mkfifoat(to, name, Mode::from_raw_mode(st.st_mode & 0o7777))
+                    .call(|| format!("mkfifoat({name:?})"))?;
+                nameless(to, name, st)?;
+            }
+            _ => {
+                return Err(Error::corrupt(format_args!(
+                    "a layer holds a file of an unexpected kind, {name:?}"
+                )));
+            }
+        }
+        Ok(false)
+    }
+}
+
+const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+fn below(root: &OwnedFd, path: &[u8]) -> sys::Result<OwnedFd> {
+    let resolve = rustix::fs::ResolveFlags::IN_ROOT
+        | rustix::fs::ResolveFlags::NO_SYMLINKS
+        | rustix::fs::ResolveFlags::NO_MAGICLINKS;
+    let path = if path.is_empty() { b"." } else { path };
+    rustix::fs::openat2(root, path, DIR, Mode::empty(), resolve)
+        .call(|| format!("openat2({:?})", String::from_utf8_lossy(path)))
+}
+
+fn is_directory(dir: &OwnedFd, name: &[u8]) -> bool {
+    rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|st| FileType::from_raw_mode(st.st_mode).is_dir())
+}
+
+fn is_opaque(dir: &OwnedFd) -> bool {
+    let mut value = [0u8; 4];
+    rustix::fs::fgetxattr(dir, "user.overlay.opaque", &mut value[..])
+        .is_ok_and(|n| value.get(..n) == Some(b"y"))
+        || rustix::fs::statat(dir, ".wh..wh..opq", AtFlags::SYMLINK_NOFOLLOW).is_ok()
+}
+
+fn remove(dir: &OwnedFd, name: &[u8]) -> Result<()> {
+    let name = CString::new(name).unwrap_or_default();
+    Ok(remove_name(dir.as_fd(), &name)?)
+}
+
+fn clear(dir: &OwnedFd) -> Result<()> {
+    for name in list_dir(dir)? {
+        remove(dir, name.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn file(from: &OwnedFd, to: &OwnedFd, name: &OsString) -> Result<()> {
+    let source =
+        rustix::fs::openat(from, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+            .call(|| format!("openat({name:?})"))?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let target = rustix::fs::openat(to, name, flags, Mode::from(0o600))
+        .call(|| format!("openat({name:?}, O_CREAT)"))?;
+    if rustix::fs::ioctl_ficlone(&target, &source).is_err() {
+        let (mut source, mut target) = (
+            std::fs::File::from(source.try_clone().call(|| "dup()")?),
+            std::fs::File::from(target.try_clone().call(|| "dup()")?),
+        );
+        // copy_file_range where it works, else read and write.
+        std::io::copy(&mut source, &mut target).call(|| format!("copy_file_range({name:?})"))?;
+    }
+    Ok(attributes(&source, &target)?)
+}
+
+/// Owner, mode, attributes, times.
+fn attributes(from: &OwnedFd, to: &OwnedFd) -> sys::Result<()> {
+    let st = rustix::fs::fstat(from).call(|| "fstat()")?;
+    match rustix::fs::fchown(to, Some(Uid::from_raw(st.st_uid)), Some(Gid::from_raw(st.st_gid))) {
+        Ok(()) | Err(Errno::PERM) => {}
+        Err(e) => return Err(e).call(|| "fchown()"),
+    }
+    rustix::fs::fchmod(to, Mode::from_raw_mode(st.st_mode & 0o7777)).call(|| "fchmod()")?;
+    xattrs(from.as_fd(), to.as_fd())?;
+    rustix::fs::futimens(to, &times(&st)).call(|| "futimens()")
+}
+
+fn xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> sys::Result<()> {
+    let mut names = vec![0u8; 64 << 10];
+    let Ok(n) = rustix::fs::flistxattr(from, &mut names[..]) else { return Ok(()) };
+    let mut value = Vec::new();
+    for name in names.get(..n).unwrap_or_default().split(|b| *b == 0).filter(|name| !name.is_empty()) {
+        if name.starts_with(b"user.overlay.") || name.starts_with(b"security.selinux") {
+            continue;
+        }
+        value.resize(64 << 10, 0);
+        let Ok(n) = rustix::fs::fgetxattr(from, name, &mut value[..]) else { continue };
+        // As with unpacking: what this file system does not keep is left out.
+        let _ = rustix::fs::fsetxattr(to, name, value.get(..n).unwrap_or_default(), XattrFlags::empty());
+    }
+    Ok(())
+}
+
+fn nameless(dir: &OwnedFd, name: &OsString, st: &Stat) -> Result<()> {
+    match rustix::fs::chownat(
+        dir,
+        name,
+        Some(Uid::from_raw(st.st_uid)),
+        Some(Gid::from_raw(st.st_gid)),
+        AtFlags::SYMLINK_NOFOLLOW,
+    ) {
+        Ok(()) | Err(Errno::PERM) => {}
+        Err(e) => return Ok(Err(e).call(|| format!("fchownat({name:?})"))?),
+    }
+    Ok(rustix::fs::utimensat(dir, name, &times(st), AtFlags::SYMLINK_NOFOLLOW)
+        .call(|| format!("utimensat({name:?})"))?)
+}
+
+fn times(st: &Stat) -> Timestamps {
+    let time = |seconds: i64, nanos| Timespec { tv_sec: seconds, tv_nsec: i64::try_from(nanos).unwrap_or(0) };
+    Timestamps {
+        last_access: time(st.st_atime, st.st_atime_nsec),
+        last_modification: time(st.st_mtime, st.st_mtime_nsec),
+    }
+}

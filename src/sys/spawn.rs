@@ -1,0 +1,138 @@
+//! System calls: starting our own program again (posix_spawn, so that a process with threads may do it) with fds at
+//! given numbers, and leaving the caller's user namespace. std's `Command` cannot place fds without code after fork.
+
+#![allow(unsafe_code, reason = "posix_spawn and unshare have no safe face in rustix or std")]
+
+use super::{CallContext, Error, Result};
+use rustix::io::Errno;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+/// Fds are moved above this number first, so that placing one cannot overwrite another.
+const SCRATCH_FD: RawFd = 100;
+
+/// Starts `program` with `argv` and the caller's environment. In the child `fds[i].0` stands at number `fds[i].1`;
+/// every other fd is closed by its CLOEXEC flag. No signal is blocked in it, and SIGPIPE, which Rust programs ignore, acts
+/// again: both would be inherited by the payload. Returns the pid.
+pub fn spawn(program: &CStr, argv: &[CString], fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<i32> {
+    let moved: Vec<(OwnedFd, RawFd)> = fds
+        .iter()
+        .map(|(fd, number)| rustix::io::fcntl_dupfd_cloexec(fd, SCRATCH_FD).map(|fd| (fd, *number)))
+        .collect::<rustix::io::Result<_>>()
+        .call(|| "fcntl(F_DUPFD_CLOEXEC)")?;
+    let mut pointers: Vec<*mut libc::c_char> = argv.iter().map(|a| a.as_ptr().cast_mut()).collect();
+    pointers.push(std::ptr::null_mut());
+    let mut pid = 0;
+    // SAFETY: actions, attributes and the signal set are initialised before use, the first two destroyed after; `program`, `pointers` (with its final
+    // null) and `environ` are NUL-terminated and live across the call, and posix_spawn only reads them. The environment
+    // is never changed in this crate (std::env::set_var is banned), so reading `environ` does not race.
+    let errno = unsafe {
+        let mut actions: libc::posix_spawn_file_actions_t = std::mem::zeroed();
+        libc::posix_spawn_file_actions_init(&raw mut actions);
+        for (fd, number) in &moved {
+            libc::posix_spawn_file_actions_adddup2(&raw mut actions, fd.as_raw_fd(), *number);
+        }
+        let mut attributes: libc::posix_spawnattr_t = std::mem::zeroed();
+        libc::posix_spawnattr_init(&raw mut attributes);
+        let mut signals: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut signals);
+        libc::posix_spawnattr_setsigmask(&raw mut attributes, &raw const signals);
+        libc::sigaddset(&raw mut signals, libc::SIGPIPE);
+        libc::posix_spawnattr_setsigdefault(&raw mut attributes, &raw const signals);
+        let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        libc::posix_spawnattr_setflags(&raw mut attributes, flags as libc::c_short);
+        let errno = libc::posix_spawn(
+            &raw mut pid,
+            program.as_ptr(),
+            &raw const actions,
+            &raw const attributes,
+            pointers.as_ptr(),
+            environ.cast_const(),
+        );
+        libc::posix_spawn_file_actions_destroy(&raw mut actions);
+        libc::posix_spawnattr_destroy(&raw mut attributes);
+        errno
+    };
+    if errno == 0 { Ok(pid) } else { Err(Error::new(format_args!("posix_spawn({program:?})"), errno)) }
+}
+
+unsafe extern "C" {
+    static environ: *mut *mut libc::c_char;
+}
+
+/// Takes ownership of a fd that the parent placed at `number`, and gives it its CLOEXEC flag back.
+/// `None` when nothing is there.
+pub fn inherited_fd(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: the number is only probed: F_GETFD on a number that is not open fails with EBADF and touches nothing.
+    let probe = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    if probe < 0 {
+        return None;
+    }
+    // SAFETY: it is open (just probed), and a role process calls this once per number before it opens anything else,
+    // so nothing else in the process owns it.
+    let fd = unsafe { std::os::fd::FromRawFd::from_raw_fd(number) };
+    let fd: OwnedFd = fd;
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC).ok()?;
+    Some(fd)
+}
+
+/// Moves the calling (single-threaded) process into a new user namespace and a new mount namespace that it owns.
+pub fn unshare_user_and_mounts() -> Result<()> {
+    // SAFETY: with these two flags unshare changes only the caller's namespaces; fds and memory stay as they are.
+    let done = unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) };
+    if done == 0 {
+        return Ok(());
+    }
+    let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+    Err(Error::new("unshare(CLONE_NEWUSER|CLONE_NEWNS)", errno))
+}
+
+/// The parent is gone or will take us with it: the kernel sends `signal` when the thread that started us ends.
+/// Cleared by a change of credentials, so it is set after those.
+pub fn die_with_parent(signal: i32) -> Result<()> {
+    let signal = rustix::process::Signal::from_named_raw(signal).ok_or(Errno::INVAL);
+    signal
+        .and_then(|s| rustix::process::set_parent_process_death_signal(Some(s)))
+        .call(|| "prctl(PR_SET_PDEATHSIG)")
+}
+
+/// uid and gid 0 of the current user namespace, for the whole (single-threaded) process, real, effective and saved.
+pub fn become_root_of_namespace() -> Result<()> {
+    let (gid, uid) = (rustix::fs::Gid::ROOT, rustix::fs::Uid::ROOT);
+    rustix::thread::set_thread_res_gid(gid, gid, gid).call(|| "setresgid(0, 0, 0)")?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid).call(|| "setresuid(0, 0, 0)")
+}
+
+/// SIGINT and SIGQUIT of the terminal reach our child as well, and the child decides: we wait for it.
+pub fn ignore_terminal_signals() {
+    for signal in [libc::SIGINT, libc::SIGQUIT] {
+        // SAFETY: SIG_IGN installs no handler, so nothing of ours runs in signal context.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
+/// The ids that the kernel checks and records for file access, for the calling thread (setfsuid(2)). Real root gives up its
+/// file privileges with a uid other than 0, and gets them back with 0; other privileges stay.
+pub fn set_fs_ids(uid: u32, gid: u32) -> Result<()> {
+    // SAFETY: both calls take numbers and change only this thread's credentials; they report the previous id, never fail.
+    unsafe {
+        libc::setfsgid(gid);
+        libc::setfsuid(uid);
+    }
+    // SAFETY: as above; -1 is no id, so this only asks.
+    let now = unsafe { libc::setfsuid(libc::uid_t::MAX) };
+    if u32::try_from(now) == Ok(uid) {
+        Ok(())
+    } else {
+        Err(Error::new(format_args!("setfsuid({uid})"), libc::EPERM))
+    }
+}
+
+/// Inode number of the machine's first user namespace (PROC_USER_INIT_INO in the kernel's proc_ns.h).
+const INITIAL_USERNS_INODE: u64 = 0xEFFF_FFFD;
+
+/// Whether the calling process is in the machine's first user namespace. By the namespace itself: the layout of uid_map
+/// says nothing sure.
+pub fn in_initial_user_namespace() -> bool {
+    rustix::fs::stat("/proc/self/ns/user").is_ok_and(|st| st.st_ino == INITIAL_USERNS_INODE)
+}

@@ -1,0 +1,184 @@
+//! Role processes: our own program again, inside the store's user namespace. See `userns` for the handshake.
+
+use super::{IdMaps, IdRange, NEWGIDMAP, NEWUIDMAP, StoreMap, idmap};
+use crate::error::{Context, Error, Result};
+use crate::external::{Tool, last_words};
+use crate::paths::Dirs;
+use crate::sys::{self, CallContext};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use std::ffi::{CStr, CString, OsString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The number at which a role process finds its end of the sync socket.
+pub const SYNC_FD: RawFd = 3;
+
+const UNSHARED: u8 = b'U';
+const MAPPED: u8 = b'M';
+
+static INSIDE: AtomicBool = AtomicBool::new(false);
+
+/// A role process that was started.
+#[derive(Debug)]
+pub struct RoleChild {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+    /// Our end of the SOCK_SEQPACKET pair.
+    pub sync: OwnedFd,
+}
+
+/// Starts `coracle --role NAME ARGS`. The child finds the sync socket at fd 3 and each of `fds` at its number.
+pub fn spawn_role(role: &str, args: &[OsString], fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<RoleChild> {
+    let (ours, theirs) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .call(|| "socketpair(AF_UNIX, SOCK_SEQPACKET)")?;
+    let fixed = ["coracle".into(), "--role".into(), OsString::from(role)];
+    let argv: Vec<CString> = fixed
+        .into_iter()
+        .chain(args.iter().cloned())
+        .map(|arg| CString::new(arg.into_vec()).map_err(|_| Error::usage("an argument contains a NUL byte")))
+        .collect::<Result<_>>()?;
+    let mut placed = vec![(theirs.as_fd(), SYNC_FD)];
+    placed.extend_from_slice(fds);
+    const SELF: &CStr = c"/proc/self/exe";
+    let pid = sys::spawn::spawn(SELF, &argv, &placed).what(|| format!("cannot start the {role} process"))?;
+    let pidfd = rustix::process::pidfd_open(
+        rustix::process::Pid::from_raw(pid).ok_or_else(|| Error::internal("posix_spawn gave pid 0"))?,
+        rustix::process::PidfdFlags::empty(),
+    )
+    .call(|| format!("pidfd_open({pid})"))?;
+    Ok(RoleChild { pid, pidfd, sync: ours })
+}
+
+/// Waits until the child has left our user namespace, writes its maps, and lets it go on.
+pub fn map_role(child: &RoleChild, map: &StoreMap) -> Result<()> {
+    let mut byte = [0u8; 1024];
+    let (_, received) =
+        rustix::net::recv(&child.sync, &mut byte, RecvFlags::empty()).call(|| "recv(sync)")?;
+    match byte.get(..received) {
+        Some([UNSHARED]) => {}
+        Some([b'E', errno @ ..]) => return Err(cannot_unshare(errno)),
+        _ => return Err(Error::internal("a role process ended before it had its user namespace")),
+    }
+    write_maps(child.pid, map)?;
+    rustix::net::send(&child.sync, &[MAPPED], SendFlags::NOSIGNAL).call(|| "send(sync)")?;
+    Ok(())
+}
+
+fn cannot_unshare(errno: &[u8]) -> Error {
+    let errno = std::str::from_utf8(errno).ok().and_then(|t| t.parse().ok()).unwrap_or(libc::EIO);
+    let error = Error::host("cannot create a user namespace")
+        .cause(sys::Error::new("unshare(CLONE_NEWUSER|CLONE_NEWNS)", errno));
+    match errno {
+        libc::ENOSPC | libc::EUSERS => error.hint(
+            "The limit on user namespaces is reached or 0: ask the administrator for `sysctl user.max_user_namespaces=15000`.",
+        ),
+        _ => error.hint("See what this machine forbids with `coracle doctor`."),
+    }
+}
+
+fn write_maps(pid: i32, map: &StoreMap) -> Result<()> {
+    match map {
+        StoreMap::Subordinate(maps) => {
+            let uid = start_mapper(&NEWUIDMAP, pid, &maps.uids)?;
+            let gid = start_mapper(&NEWGIDMAP, pid, &maps.gids)?;
+            finish_mapper(&NEWUIDMAP, uid)?;
+            finish_mapper(&NEWGIDMAP, gid)
+        }
+        StoreMap::Direct(maps) => super::root::with_own_file_access(|| write_directly(pid, maps, false)),
+        StoreMap::SingleUid { maps, .. } => write_directly(pid, maps, true),
+    }
+}
+
+/// An unprivileged writer must give up setgroups first (user_namespaces(7), CVE-2014-8989).
+fn write_directly(pid: i32, maps: &IdMaps, deny_setgroups: bool) -> Result<()> {
+    if deny_setgroups {
+        write_proc(pid, "setgroups", "deny")?;
+    }
+    write_proc(pid, "uid_map", &idmap::to_text(&maps.uids))?;
+    write_proc(pid, "gid_map", &idmap::to_text(&maps.gids))
+}
+
+fn write_proc(pid: i32, file: &str, text: &str) -> Result<()> {
+    let path = format!("/proc/{pid}/{file}");
+    let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::CLOEXEC;
+    let fd = rustix::fs::open(&path, flags, rustix::fs::Mode::empty()).call(|| format!("open({path:?})"))?;
+    rustix::io::write(&fd, text.as_bytes()).call(|| format!("write({path:?}, {text:?})"))?;
+    Ok(())
+}
+
+fn start_mapper(tool: &Tool, pid: i32, ranges: &[IdRange]) -> Result<Child> {
+    let mut command = tool.command()?;
+    command.arg(pid.to_string());
+    for range in ranges {
+        command.args([range.inside, range.outside, range.count].map(|n| n.to_string()));
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    Ok(command.spawn().call(|| format!("execve({})", tool.name))?)
+}
+
+fn finish_mapper(tool: &Tool, child: Child) -> Result<()> {
+    let output = child.wait_with_output().call(|| format!("wait for {}", tool.name))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(tool
+        .failed(&last_words(&output.stderr, &output.status.to_string()))
+        .hint("See what stands in the way with `coracle doctor`: file modes of newuidmap, a nosuid mount, NoNewPrivileges, or a range that is not yours."))
+}
+
+/// Child side: leaves the caller's user namespace for a new one that the parent maps; ends as its root.
+pub fn enter_store(sync: BorrowedFd<'_>) -> Result<()> {
+    if let Err(e) = sys::spawn::unshare_user_and_mounts() {
+        let _ = rustix::net::send(sync, format!("E{}", e.raw_os_error()).as_bytes(), SendFlags::NOSIGNAL);
+        return Err(e.into());
+    }
+    rustix::net::send(sync, &[UNSHARED], SendFlags::NOSIGNAL).call(|| "send(sync)")?;
+    let mut byte = [0u8];
+    let (_, received) = rustix::net::recv(sync, &mut byte, RecvFlags::empty()).call(|| "recv(sync)")?;
+    if received != 1 || byte != [MAPPED] {
+        return Err(Error::internal("the parent gave up before the id maps were written"));
+    }
+    sys::spawn::become_root_of_namespace()?;
+    // Mounts of ours must not reach the caller's namespace; its unmounts may reach ours.
+    rustix::mount::mount_change(
+        "/",
+        rustix::mount::MountPropagationFlags::DOWNSTREAM | rustix::mount::MountPropagationFlags::REC,
+    )
+    .call(|| "mount(\"/\", MS_SLAVE|MS_REC)")?;
+    INSIDE.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Whether this process is a role process inside the store's user namespace.
+pub fn inside_store() -> bool {
+    INSIDE.load(Ordering::Relaxed)
+}
+
+/// Runs `coracle ARGS` again inside the store's user namespace, with our stdio, and returns its exit code.
+///
+/// The child dies with us; it is in our process group, so that the terminal's signals reach both and it decides.
+pub fn run_in_store(dirs: &Dirs, args: &[OsString]) -> Result<u8> {
+    let map = super::store_map()?;
+    dirs.open_data()?;
+    dirs.open_run()?;
+    let child = spawn_role("in-store", args, &[])?;
+    map_role(&child, &map)?;
+    sys::spawn::ignore_terminal_signals();
+    let status = loop {
+        let id = rustix::process::WaitId::PidFd(child.pidfd.as_fd());
+        match rustix::process::waitid(id, rustix::process::WaitIdOptions::EXITED) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => break other.call(|| format!("waitid({})", child.pid))?,
+        }
+    };
+    let status = status.ok_or_else(|| Error::internal("waitid returned no status"))?;
+    let code = match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => code,
+        (None, Some(signal)) => 128 + signal,
+        (None, None) => 125,
+    };
+    Ok(u8::try_from(code).unwrap_or(125))
+}

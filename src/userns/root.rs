@@ -1,0 +1,56 @@
+//! Real root on a bare machine: no more privileged than a user. Its store belongs to the first id of a subordinate range.
+//!
+//! The command line keeps real root's other privileges (it writes the id maps itself), but every file access is made as the
+//! first id of the range (setfsuid): so records are born with the right owner, and a path that the container could not
+//! reach is not reached for it either.
+
+use super::{StoreMap, store_map};
+use crate::error::{Context, Result};
+use crate::paths::Dirs;
+use crate::sys::{self, CallContext};
+use rustix::fs::{Gid, Uid};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+static FS_UID: AtomicU32 = AtomicU32::new(0);
+static FS_GID: AtomicU32 = AtomicU32::new(0);
+
+/// Called once by the command line when it runs as real root: makes the two directories for the range's first id and goes
+/// on with that id's file access.
+pub fn step_down(dirs: &Dirs) -> Result<()> {
+    let StoreMap::Direct(maps) = store_map()? else { return Ok(()) };
+    let (Some(uid), Some(gid)) = (maps.uids.first(), maps.gids.first()) else { return Ok(()) };
+    for dir in [&dirs.data, &dirs.run] {
+        own(dir, uid.outside, gid.outside).what(|| format!("cannot prepare {}", dir.display()))?;
+    }
+    FS_UID.store(uid.outside, Ordering::Relaxed);
+    FS_GID.store(gid.outside, Ordering::Relaxed);
+    Ok(sys::spawn::set_fs_ids(uid.outside, gid.outside)?)
+}
+
+/// Runs `act` with root's own file access (files of /proc that belong to root).
+pub fn with_own_file_access<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
+    let (uid, gid) = (FS_UID.load(Ordering::Relaxed), FS_GID.load(Ordering::Relaxed));
+    if uid == 0 {
+        return act();
+    }
+    sys::spawn::set_fs_ids(0, 0)?;
+    let done = act();
+    sys::spawn::set_fs_ids(uid, gid)?;
+    done
+}
+
+/// Makes `dir` and gives it to the range's first id. An existing directory of another owner is given over too: below
+/// /var/lib and /run only root could have made it.
+fn own(dir: &Path, uid: u32, gid: u32) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).call(|| format!("mkdir({dir:?})"))?;
+    let flags = rustix::fs::OFlags::RDONLY
+        | rustix::fs::OFlags::DIRECTORY
+        | rustix::fs::OFlags::NOFOLLOW
+        | rustix::fs::OFlags::CLOEXEC;
+    let fd = rustix::fs::open(dir, flags, rustix::fs::Mode::empty()).call(|| format!("open({dir:?})"))?;
+    rustix::fs::fchown(&fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+        .call(|| format!("fchown({dir:?}, {uid}, {gid})"))?;
+    Ok(())
+}
