@@ -36,7 +36,8 @@ impl App {
     /// Runs another command inside the store's user namespace.
     pub fn run_in_store(&self, command: &[OsString]) -> Result<u8> {
         let dirs = self.dirs()?;
-        let mut args: Vec<OsString> = vec!["--root".into(), dirs.data.clone().into(), "--runroot".into(), dirs.run.clone().into()];
+        let mut args: Vec<OsString> =
+            vec!["--root".into(), dirs.data.clone().into(), "--runroot".into(), dirs.run.clone().into()];
         args.extend(self.globals.to_args());
         args.extend_from_slice(command);
         ui::debug(|| format!("in the store's namespace: {args:?}"));

@@ -38,8 +38,17 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         "container" => Object::Container,
         "image" => Object::Image,
         "volume" => Object::Volume,
-        "network" | "pod" => return Err(crate::cli::parse::unsupported(format_args!("--type {}", args.r#type))),
-        other => return Err(crate::cli::parse::invalid("--type", other, "one of all, container, image, volume", "")),
+        "network" | "pod" => {
+            return Err(crate::cli::parse::unsupported(format_args!("--type {}", args.r#type)));
+        }
+        other => {
+            return Err(crate::cli::parse::invalid(
+                "--type",
+                other,
+                "one of all, container, image, volume",
+                "",
+            ));
+        }
     };
     let mut names = args.names.clone();
     if args.latest {
@@ -133,7 +142,9 @@ fn container(dirs: &Dirs, c: &Container, size: bool) -> Result<Value> {
 fn add_asked_for(value: &mut Value, c: &Container) {
     let Some(flags) = typed_flags(&c.create_command) else { return };
     let Some(host) = value.pointer_mut("/HostConfig").and_then(Value::as_object_mut) else { return };
-    let upper = |list: &[String]| list.iter().filter_map(|cap| crate::cli::parse::capability::parse(cap).ok()).collect::<Vec<_>>();
+    let upper = |list: &[String]| {
+        list.iter().filter_map(|cap| crate::cli::parse::capability::parse(cap).ok()).collect::<Vec<_>>()
+    };
     let devices: Vec<Value> = flags
         .mounts
         .devices()

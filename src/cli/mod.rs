@@ -75,7 +75,8 @@ fn dispatch(args: &[OsString]) -> Result<u8> {
     if let Some(done) = top_level(global_words, command_words)? {
         return Ok(done);
     }
-    let (taken, node) = tree::find(command_words).ok_or_else(|| usage::unknown_command(command_words, tree::NODES, "coracle"))?;
+    let (taken, node) = tree::find(command_words)
+        .ok_or_else(|| usage::unknown_command(command_words, tree::NODES, "coracle"))?;
     let path = format!("coracle {}", command_words.get(..taken).unwrap_or_default().join(" "));
     let rest = command_words.get(taken..).unwrap_or_default();
     let leaf = match node {
@@ -112,7 +113,8 @@ fn before_command(words: &[String]) -> Result<usize> {
 }
 
 fn global_flags(words: &[String]) -> Result<global::Globals> {
-    let ours: Vec<&String> = words.iter().filter(|w| !matches!(w.as_str(), "-h" | "--help" | "-v" | "--version")).collect();
+    let ours: Vec<&String> =
+        words.iter().filter(|w| !matches!(w.as_str(), "-h" | "--help" | "-v" | "--version")).collect();
     if ours.is_empty() {
         return Ok(global::Globals::default());
     }
@@ -158,7 +160,8 @@ fn group(node: &'static Node, nodes: &'static [Node], rest: &[String], path: &st
 
 /// Help on stdout: short for `-h`, long for `--help`.
 fn help(mut command: clap::Command, words: &[String]) -> Result<u8> {
-    let text = if words.iter().any(|w| w == "-h") { command.render_help() } else { command.render_long_help() };
+    let text =
+        if words.iter().any(|w| w == "-h") { command.render_help() } else { command.render_long_help() };
     ui::out(&text.to_string())?;
     Ok(0)
 }

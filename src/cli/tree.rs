@@ -67,7 +67,8 @@ pub fn find(words: &[String]) -> Option<(usize, &'static Node)> {
 
 /// `coracle` with everything below.
 pub fn document() -> Command {
-    let globals = <Globals as clap::Args>::augment_args(Command::new("coracle")).mut_args(|arg| arg.hide(false));
+    let globals =
+        <Globals as clap::Args>::augment_args(Command::new("coracle")).mut_args(|arg| arg.hide(false));
     globals
         .about("Run containers without root and without a daemon")
         .version(env!("CARGO_PKG_VERSION"))

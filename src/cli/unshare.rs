@@ -27,6 +27,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     ui::debug(|| format!("execve {program:?} {rest:?}"));
     // Returns only when it failed.
     let e = command_at(Path::new(program)).args(rest).exec();
-    let kind = if e.kind() == std::io::ErrorKind::NotFound { Kind::CommandNotFound } else { Kind::CannotInvoke };
+    let kind =
+        if e.kind() == std::io::ErrorKind::NotFound { Kind::CommandNotFound } else { Kind::CannotInvoke };
     Err(Error::new(kind, format_args!("cannot run {program}")).cause(e))
 }

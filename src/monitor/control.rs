@@ -122,7 +122,8 @@ impl Monitor {
         let Some(payload) = &self.payload else {
             return if stop { Ok(()) } else { Err(Error::in_use("it is not running")) };
         };
-        let sent = sys::signal::valid(signal).and_then(|signal| sys::signal::send(payload.pidfd.as_fd(), signal));
+        let sent =
+            sys::signal::valid(signal).and_then(|signal| sys::signal::send(payload.pidfd.as_fd(), signal));
         match sent {
             Err(e) if e.raw_os_error() == Errno::SRCH.raw_os_error() => Ok(()),
             other => Ok(other?),

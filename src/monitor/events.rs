@@ -7,13 +7,13 @@ use super::ctr_stdio::CtrStdio;
 use super::exec::Execs;
 use super::lock::Lifetime;
 use super::protocol::{CHUNK, event};
-use crate::store::rootfs::Mounted;
 use crate::error::{Error, Result};
 use crate::external::runtime::{Runtime, exit_code};
 use crate::network::slirp4netns;
 use crate::ondisk::container::{Container, State};
 use crate::ondisk::{Durability, publish};
 use crate::paths::Dirs;
+use crate::store::rootfs::Mounted;
 use crate::sys::signal::SignalFd;
 use crate::sys::{self, CallContext};
 use rustix::event::{PollFd, PollFlags};
@@ -178,7 +178,9 @@ impl Monitor {
             Source::ExecClient(index) => {
                 self.execs.all.get_mut(index).into_iter().for_each(super::exec::Exec::client_left)
             }
-            Source::ExecMaster(index) => self.execs.all.get_mut(index).into_iter().for_each(super::exec::Exec::drain),
+            Source::ExecMaster(index) => {
+                self.execs.all.get_mut(index).into_iter().for_each(super::exec::Exec::drain)
+            }
         }
     }
 

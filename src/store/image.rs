@@ -55,7 +55,9 @@ impl Store {
         let what = || format!("cannot read blob {digest}");
         let dir = self.dir("blobs/sha256")?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&dir, digest.as_str(), flags, Mode::empty()).call(|| format!("openat({digest})")).what(what)?;
+        let fd = rustix::fs::openat(&dir, digest.as_str(), flags, Mode::empty())
+            .call(|| format!("openat({digest})"))
+            .what(what)?;
         let mut bytes = Vec::new();
         std::fs::File::from(fd).take(MAX_CONFIG).read_to_end(&mut bytes).call(|| "read()").what(what)?;
         let hash: [u8; 32] = sha2::Sha256::digest(&bytes).into();
@@ -67,7 +69,12 @@ impl Store {
     }
 
     /// Publishes an image and names for it. Its layers and blobs are there, and pinned.
-    pub fn put_image(&self, record: &ImageRecord, names: &[Reference], digest: Option<&Sha256>) -> Result<()> {
+    pub fn put_image(
+        &self,
+        record: &ImageRecord,
+        names: &[Reference],
+        digest: Option<&Sha256>,
+    ) -> Result<()> {
         let _lock = self.lock("images", Share::Exclusive)?;
         let dir = self.dir("images")?;
         ondisk::publish(&dir, &format!("{}.json", record.id), record, Durability::Durable)?;
@@ -118,7 +125,9 @@ impl Store {
 
     fn load(&self, id: &Sha256, names: &[RefRecord]) -> Result<Option<Image>> {
         let Some(dir) = self.existing_dir("images")? else { return Ok(None) };
-        let Some(record) = ondisk::read_opt::<ImageRecord>(&dir, &format!("{id}.json"))? else { return Ok(None) };
+        let Some(record) = ondisk::read_opt::<ImageRecord>(&dir, &format!("{id}.json"))? else {
+            return Ok(None);
+        };
         let document = ConfigDocument::parse(&self.blob(id)?)?;
         let mine = || names.iter().filter(|name| name.image == *id);
         let digests: BTreeSet<String> = mine()
@@ -156,12 +165,16 @@ impl Store {
     }
 
     fn find_by_id(&self, prefix: &str) -> Result<Option<Sha256>> {
-        if prefix.is_empty() || prefix.len() > 64 || !prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        if prefix.is_empty()
+            || prefix.len() > 64
+            || !prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        {
             return Ok(None);
         }
         let Some(dir) = self.existing_dir("images")? else { return Ok(None) };
         let ids = list_records(&dir)?;
-        let mut matching = ids.iter().filter_map(|file| file.strip_suffix(".json")).filter(|id| id.starts_with(prefix));
+        let mut matching =
+            ids.iter().filter_map(|file| file.strip_suffix(".json")).filter(|id| id.starts_with(prefix));
         match (matching.next(), matching.next()) {
             (Some(one), None) => Sha256::parse(one).map(Some),
             (Some(one), Some(two)) => Err(ambiguous(prefix, &[one.to_owned(), two.to_owned()])),
@@ -173,7 +186,8 @@ impl Store {
     pub fn tag(&self, image: &Sha256, name: &str) -> Result<()> {
         let reference = Reference::parse(name)?;
         if reference.digest.is_some() {
-            return Err(Error::usage(format_args!("cannot name an image {name}")).cause("a new name cannot hold a digest"));
+            return Err(Error::usage(format_args!("cannot name an image {name}"))
+                .cause("a new name cannot hold a digest"));
         }
         let _lock = self.lock("images", Share::Exclusive)?;
         let digest = self.names()?.0.into_iter().find(|n| n.image == *image).and_then(|n| n.digest);
@@ -222,7 +236,10 @@ impl Store {
         if !users.is_empty() {
             return Err(Error::in_use(format_args!("cannot remove image {name}"))
                 .cause(format_args!("it is in use by container {}", users.join(", ")))
-                .hint(format_args!("Remove the container first with `coracle rm {}`, or use `coracle rmi --force`.", users.join(" ")))
+                .hint(format_args!(
+                    "Remove the container first with `coracle rm {}`, or use `coracle rmi --force`.",
+                    users.join(" ")
+                ))
                 .with_exit_code(2));
         }
         for record in self.names()?.0.into_iter().filter(|r| r.image == image.id) {
@@ -249,7 +266,11 @@ impl Store {
     /// Names of containers that were made from an image.
     pub fn image_users(&self, image: &Sha256) -> Result<Vec<String>> {
         let containers = self.containers()?;
-        Ok(containers.into_iter().filter(|c| c.image_id.as_deref() == Some(image.as_str())).map(|c| c.name.to_string()).collect())
+        Ok(containers
+            .into_iter()
+            .filter(|c| c.image_id.as_deref() == Some(image.as_str()))
+            .map(|c| c.name.to_string())
+            .collect())
     }
 
     /// The containers' records; a damaged one is skipped here (`ps` and `check` report it).
@@ -297,7 +318,11 @@ impl Store {
                 let record: ImageRecord = match ondisk::read_opt(&dir, &file) {
                     Ok(Some(record)) => record,
                     Ok(None) => continue,
-                    Err(e) => return Err(e.wrap("cannot tell which layers are in use").hint("See `coracle system check --repair`.")),
+                    Err(e) => {
+                        return Err(e
+                            .wrap("cannot tell which layers are in use")
+                            .hint("See `coracle system check --repair`."));
+                    }
                 };
                 needed.blobs.extend([record.id.to_string(), record.manifest.to_string()]);
                 needed.blobs.extend(record.index.map(String::from));
@@ -322,8 +347,9 @@ pub(super) struct Needed {
 
 /// The error of a name that nothing has.
 pub fn unknown_image(name: &str) -> Error {
-    Error::not_found(format_args!("no image {name} in the store"))
-        .hint(format_args!("Pull it with `coracle pull {name}`, or list what is there with `coracle images`."))
+    Error::not_found(format_args!("no image {name} in the store")).hint(format_args!(
+        "Pull it with `coracle pull {name}`, or list what is there with `coracle images`."
+    ))
 }
 
 fn ambiguous(name: &str, candidates: &[String]) -> Error {
@@ -334,7 +360,8 @@ fn ambiguous(name: &str, candidates: &[String]) -> Error {
 
 fn find_by_name(names: &[RefRecord], reference: &Reference, text: &str) -> Result<Option<Sha256>> {
     let found = matches(names, reference);
-    let images: BTreeMap<&Sha256, &str> = found.iter().map(|record| (&record.image, record.name.as_str())).collect();
+    let images: BTreeMap<&Sha256, &str> =
+        found.iter().map(|record| (&record.image, record.name.as_str())).collect();
     if images.len() > 1 {
         let candidates: Vec<String> = images.values().map(|name| (*name).to_owned()).collect();
         return Err(ambiguous(text, &candidates));
@@ -424,7 +451,10 @@ mod tests {
     #[test]
     fn a_digest_names_what_its_repository_had() {
         let names = [record("a.io/app:1", 'a')];
-        assert_eq!(find(&names, &format!("a.io/app@sha256:{}", "d".repeat(64))).unwrap().as_deref(), Some("a"));
+        assert_eq!(
+            find(&names, &format!("a.io/app@sha256:{}", "d".repeat(64))).unwrap().as_deref(),
+            Some("a")
+        );
         assert_eq!(find(&names, &format!("a.io/other@sha256:{}", "d".repeat(64))).unwrap(), None);
     }
 }

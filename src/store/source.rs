@@ -61,7 +61,10 @@ enum FilesKind {
 
 #[derive(Debug)]
 enum Member {
-    Data { offset: u64, size: u64 },
+    Data {
+        offset: u64,
+        size: u64,
+    },
     /// docker-archive writes a layer that occurs twice as a link.
     Link(String),
 }
@@ -91,10 +94,13 @@ pub fn open(store: &Store, name: &str) -> Result<Option<Files>> {
     let what = || format!("cannot read the image {name}");
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let kind = if directory {
-        let fd = rustix::fs::open(path, flags | OFlags::DIRECTORY, Mode::empty()).call(|| format!("open({path:?}, O_DIRECTORY)")).what(what)?;
+        let fd = rustix::fs::open(path, flags | OFlags::DIRECTORY, Mode::empty())
+            .call(|| format!("open({path:?}, O_DIRECTORY)"))
+            .what(what)?;
         FilesKind::Directory(fd)
     } else {
-        let fd = rustix::fs::open(path, flags, Mode::empty()).call(|| format!("open({path:?})")).what(what)?;
+        let fd =
+            rustix::fs::open(path, flags, Mode::empty()).call(|| format!("open({path:?})")).what(what)?;
         archive(store, fd).what(what)?
     };
     Ok(Some(Files { kind, format, tag, base }))
@@ -136,7 +142,8 @@ fn archive(store: &Store, fd: OwnedFd) -> Result<FilesKind> {
 fn inflate(store: &Store, source: File) -> Result<File> {
     let staging = store.dir("staging")?;
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(&staging, ".", flags, Mode::from(0o600)).call(|| "openat(staging, O_TMPFILE)")?;
+    let fd =
+        rustix::fs::openat(&staging, ".", flags, Mode::from(0o600)).call(|| "openat(staging, O_TMPFILE)")?;
     let mut file = File::from(fd);
     decoded(source, &Expect { blob: None }, &|| {}, |stream| {
         std::io::copy(stream, &mut file).map(drop).map_err(from_io)
@@ -151,7 +158,9 @@ fn members(file: &File) -> Result<BTreeMap<String, Member>> {
     while let Some(entry) = tar.next_entry()? {
         let Some(path) = clean(&entry.path) else { continue };
         let member = match entry.kind {
-            EntryKind::File if entry.sparse.is_none() => Member::Data { offset: tar.offset(), size: entry.size },
+            EntryKind::File if entry.sparse.is_none() => {
+                Member::Data { offset: tar.offset(), size: entry.size }
+            }
             EntryKind::Symlink | EntryKind::HardLink => {
                 let link = String::from_utf8_lossy(&entry.link).into_owned();
                 let from = path.rsplit_once('/').map_or("", |(dir, _)| dir);
@@ -208,12 +217,20 @@ impl Files {
             [one] => *one,
             [] => {
                 let have: Vec<String> = entries.iter().filter_map(ref_name).collect();
-                return Err(Error::not_found(format_args!("no image {} in it", self.tag.as_deref().unwrap_or_default()))
-                    .cause(format_args!("it has {}", if have.is_empty() { "none".to_owned() } else { have.join(", ") })));
+                return Err(Error::not_found(format_args!(
+                    "no image {} in it",
+                    self.tag.as_deref().unwrap_or_default()
+                ))
+                .cause(format_args!(
+                    "it has {}",
+                    if have.is_empty() { "none".to_owned() } else { have.join(", ") }
+                )));
             }
             several => platform.choose(&entries).filter(|_| self.tag.is_none()).ok_or_else(|| {
                 let have: Vec<String> = several.iter().filter_map(|d| ref_name(d)).collect();
-                Error::usage("it holds several images").cause(have.join(", ")).hint("Name one: add `:tag` after the path.")
+                Error::usage("it holds several images")
+                    .cause(have.join(", "))
+                    .hint("Name one: add `:tag` after the path.")
             })?,
         };
         let mut names = Vec::new();
@@ -226,7 +243,8 @@ impl Files {
                 Document::Manifest(manifest) => return self.oci_manifest(bytes, &manifest, index, names),
                 Document::Index(list) => {
                     index.get_or_insert(descriptor.sha256()?);
-                    descriptor = platform.choose(&list).cloned().ok_or_else(|| no_platform(platform, &list))?;
+                    descriptor =
+                        platform.choose(&list).cloned().ok_or_else(|| no_platform(platform, &list))?;
                 }
             }
         }
@@ -245,7 +263,14 @@ impl Files {
             let digest = layer.sha256()?;
             Ok(LocalLayer { file: format!("blobs/sha256/{digest}"), blob: Some((digest, layer.size)) })
         });
-        Ok(LocalImage { files: self, manifest: bytes, index, config, names, layers: layers.collect::<Result<_>>()? })
+        Ok(LocalImage {
+            files: self,
+            manifest: bytes,
+            index,
+            config,
+            names,
+            layers: layers.collect::<Result<_>>()?,
+        })
     }
 
     fn docker_images(&self) -> Result<Vec<LocalImage<'_>>> {
@@ -265,28 +290,38 @@ impl Files {
         let mut images = Vec::new();
         for item in items {
             let tags = item.repo_tags.unwrap_or_default();
-            let names: Vec<Reference> =
-                tags.iter().filter_map(|tag| Reference::parse(tag).ok()).map(|r| r.in_domain("docker.io").or_latest()).collect();
+            let names: Vec<Reference> = tags
+                .iter()
+                .filter_map(|tag| Reference::parse(tag).ok())
+                .map(|r| r.in_domain("docker.io").or_latest())
+                .collect();
             if wanted.as_ref().is_some_and(|wanted| !names.contains(wanted)) {
                 continue;
             }
             let config = self.read(&item.config, MAX_CONFIG)?;
-            let layers: Vec<LocalLayer> =
-                item.layers.unwrap_or_default().into_iter().map(|file| LocalLayer { file, blob: None }).collect();
+            let layers: Vec<LocalLayer> = item
+                .layers
+                .unwrap_or_default()
+                .into_iter()
+                .map(|file| LocalLayer { file, blob: None })
+                .collect();
             let manifest = made_manifest(&config, layers.len())?;
             images.push(LocalImage { files: self, manifest, index: None, config, names, layers });
         }
         if images.is_empty() {
-            return Err(Error::not_found("no such image in it").hint("Give one of the names of its manifest.json, or none."));
+            return Err(Error::not_found("no such image in it")
+                .hint("Give one of the names of its manifest.json, or none."));
         }
         Ok(images)
     }
 
     /// A name from an OCI annotation: a full name, or the tag of a name made from the path.
     fn name_of(&self, ref_name: &str) -> Option<Reference> {
-        let full = Reference::parse(ref_name).ok().filter(|r| r.domain.is_some() || ref_name.contains(['/', ':']));
+        let full =
+            Reference::parse(ref_name).ok().filter(|r| r.domain.is_some() || ref_name.contains(['/', ':']));
         let base = self.base.trim_end_matches(".tar").to_ascii_lowercase();
-        full.or_else(|| Reference::parse(&format!("localhost/{base}:{ref_name}")).ok()).map(|r| r.in_domain("docker.io").or_latest())
+        full.or_else(|| Reference::parse(&format!("localhost/{base}:{ref_name}")).ok())
+            .map(|r| r.in_domain("docker.io").or_latest())
     }
 
     fn open_member(&self, name: &str) -> Result<std::io::Take<PositionedFile>> {
@@ -294,12 +329,16 @@ impl Files {
             FilesKind::Directory(dir) => {
                 let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
                 let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-                let fd = rustix::fs::openat2(dir, name, flags, Mode::empty(), resolve).call(|| format!("openat2({name:?})"))?;
+                let fd = rustix::fs::openat2(dir, name, flags, Mode::empty(), resolve)
+                    .call(|| format!("openat2({name:?})"))?;
                 let size = u64::try_from(rustix::fs::fstat(&fd).call(|| "fstat()")?.st_size).unwrap_or(0);
                 Ok(PositionedFile { fd, at: 0 }.take(size))
             }
             FilesKind::Archive { file, members } => {
-                let missing = || Error::corrupt("the image archive is not complete").cause(format_args!("it has no {name}"));
+                let missing = || {
+                    Error::corrupt("the image archive is not complete")
+                        .cause(format_args!("it has no {name}"))
+                };
                 let key = clean(name.as_bytes()).ok_or_else(missing)?;
                 let member = match members.get(&key) {
                     Some(Member::Link(target)) => members.get(target),
@@ -315,7 +354,8 @@ impl Files {
     fn read(&self, name: &str, max: u64) -> Result<Vec<u8>> {
         let file = self.open_member(name)?;
         if file.limit() > max {
-            return Err(Error::corrupt(format_args!("{name} is too large")).cause(format_args!("{} bytes, at most {max}", file.limit())));
+            return Err(Error::corrupt(format_args!("{name} is too large"))
+                .cause(format_args!("{} bytes, at most {max}", file.limit())));
         }
         let mut bytes = Vec::new();
         file.take(max).read_to_end(&mut bytes).call(|| format!("read({name:?})"))?;
@@ -354,23 +394,29 @@ pub fn check_bytes(bytes: &[u8], digest: &Sha256, size: Option<u64>) -> Result<(
     let hash: [u8; 32] = sha2::Sha256::digest(bytes).into();
     let actual = Sha256::from_bytes(&hash);
     if actual != *digest || size.is_some_and(|size| size != bytes.len() as u64) {
-        return Err(Error::corrupt("a document of the image is not what its digest says").cause(format_args!(
-            "{} bytes with digest {} instead of {}",
-            bytes.len(),
-            actual.prefixed(),
-            digest.prefixed()
-        )));
+        return Err(Error::corrupt("a document of the image is not what its digest says").cause(
+            format_args!(
+                "{} bytes with digest {} instead of {}",
+                bytes.len(),
+                actual.prefixed(),
+                digest.prefixed()
+            ),
+        ));
     }
     Ok(())
 }
 
 /// The error of an index that has nothing for a platform.
 pub fn no_platform(platform: &Platform, list: &[Descriptor]) -> Error {
-    let mut have: Vec<String> = list.iter().filter_map(|d| d.platform.as_ref()).map(ToString::to_string).collect();
+    let mut have: Vec<String> =
+        list.iter().filter_map(|d| d.platform.as_ref()).map(ToString::to_string).collect();
     have.retain(|p| !p.contains("unknown"));
     have.dedup();
     Error::not_found(format_args!("the image has nothing for {platform}"))
-        .cause(format_args!("it has {}", if have.is_empty() { "no platforms".to_owned() } else { have.join(", ") }))
+        .cause(format_args!(
+            "it has {}",
+            if have.is_empty() { "no platforms".to_owned() } else { have.join(", ") }
+        ))
         .hint("Choose one of them with --platform.")
 }
 

@@ -70,10 +70,11 @@ fn make_cgroup(container: &Container, options: &LaunchOptions, pid: i32) -> Resu
     }
     let id = &container.id;
     let description = format!("coracle container {}", container.name);
-    let made = scope::create(&format!("coracle-{id}.scope"), pid, &description).and_then(|scope| match scope {
-        Some(scope) => Ok(Some(scope)),
-        None => below_own_cgroup(&format!("coracle-{id}")),
-    });
+    let made =
+        scope::create(&format!("coracle-{id}.scope"), pid, &description).and_then(|scope| match scope {
+            Some(scope) => Ok(Some(scope)),
+            None => below_own_cgroup(&format!("coracle-{id}")),
+        });
     match made {
         Ok(Some(cgroup)) => Ok(Some(cgroup)),
         Err(error) if container.needs_cgroup => Err(error),
@@ -88,7 +89,9 @@ fn make_cgroup(container: &Container, options: &LaunchOptions, pid: i32) -> Resu
 /// A child of our own cgroup, where that was delegated to us (a Slurm step, a container).
 fn below_own_cgroup(name: &str) -> Result<Option<String>> {
     let Some(own) = delegate::writable() else { return Ok(None) };
-    let Some(path) = delegate::path_of(rustix::process::getpid().as_raw_nonzero().get()) else { return Ok(None) };
+    let Some(path) = delegate::path_of(rustix::process::getpid().as_raw_nonzero().get()) else {
+        return Ok(None);
+    };
     let dir = own.join(name);
     match rustix::fs::mkdir(&dir, Mode::from(0o755)) {
         Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(Some(format!("{}/{name}", path.trim_end_matches('/')))),

@@ -40,7 +40,7 @@ pub fn set_up(plan: &Plan, inherited: &Inherited<'_>, pid: i32) -> std::result::
         devices::fill(root, dev)?;
     }
     if plan.process.terminal.is_some() {
-        terminal::open(root, plan, inherited, terminal::Console::Bind)?;
+        terminal::open(root, plan, inherited)?;
     }
     // The specification makes a missing working directory nobody's business; engines expect it to be made.
     let _ = ensure(root, &plan.rootfs.cwd, Make::Directory, Symlinks::InRoot);

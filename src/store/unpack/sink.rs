@@ -94,7 +94,8 @@ impl Sink {
         while let Some(entry) = tar.next_entry()? {
             self.report.entries += 1;
             if self.report.entries > MAX_ENTRIES {
-                return Err(Error::corrupt("the layer has too many files").cause(format_args!("more than {MAX_ENTRIES}")));
+                return Err(Error::corrupt("the layer has too many files")
+                    .cause(format_args!("more than {MAX_ENTRIES}")));
             }
             self.entry(&entry, tar)
                 .what(|| format!("cannot unpack {}", show(&entry.path)))
@@ -125,7 +126,13 @@ impl Sink {
         Ok(())
     }
 
-    fn place<R: BufRead>(&mut self, entry: &Entry, at: At<'_>, path: &[u8], tar: &mut TarReader<R>) -> Result<()> {
+    fn place<R: BufRead>(
+        &mut self,
+        entry: &Entry,
+        at: At<'_>,
+        path: &[u8],
+        tar: &mut TarReader<R>,
+    ) -> Result<()> {
         if let Some(hidden) = at.1.strip_prefix(b".wh.") {
             return self.whiteout(at.0, path, hidden);
         }
@@ -136,7 +143,8 @@ impl Sink {
             EntryKind::HardLink => self.hard_link(entry, at),
             EntryKind::Fifo => {
                 clear(at)?;
-                rustix::fs::mkfifoat(at.0, at.1, Mode::from(0o600)).call(|| format!("mkfifoat({})", show(at.1)))?;
+                rustix::fs::mkfifoat(at.0, at.1, Mode::from(0o600))
+                    .call(|| format!("mkfifoat({})", show(at.1)))?;
                 self.nameless_attributes(entry, at, path)
             }
             // Nobody may make devices in a user namespace, and 0:0 would be a whiteout in disguise.
@@ -154,22 +162,31 @@ impl Sink {
                 // What was deleted below and made anew here must not show the old content.
                 let opaque = is_whiteout(at)?;
                 clear(at)?;
-                rustix::fs::mkdirat(at.0, at.1, Mode::from(0o700)).call(|| format!("mkdirat({})", show(at.1)))?;
+                rustix::fs::mkdirat(at.0, at.1, Mode::from(0o700))
+                    .call(|| format!("mkdirat({})", show(at.1)))?;
                 if opaque {
-                    let fd = rustix::fs::openat(at.0, at.1, flags, Mode::empty()).call(|| format!("openat({})", show(at.1)))?;
+                    let fd = rustix::fs::openat(at.0, at.1, flags, Mode::empty())
+                        .call(|| format!("openat({})", show(at.1)))?;
                     self.opaque(&fd)?;
                 }
             }
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Ok(Err(e).call(|| format!("mkdirat({})", show(at.1)))?),
         }
-        let fd = rustix::fs::openat(at.0, at.1, flags, Mode::empty()).call(|| format!("openat({}, O_DIRECTORY|O_NOFOLLOW)", show(at.1)))?;
+        let fd = rustix::fs::openat(at.0, at.1, flags, Mode::empty())
+            .call(|| format!("openat({}, O_DIRECTORY|O_NOFOLLOW)", show(at.1)))?;
         self.attributes(&fd, entry, path)?;
         self.remember(path, entry);
         Ok(())
     }
 
-    fn file<R: BufRead>(&mut self, entry: &Entry, at: At<'_>, path: &[u8], tar: &mut TarReader<R>) -> Result<()> {
+    fn file<R: BufRead>(
+        &mut self,
+        entry: &Entry,
+        at: At<'_>,
+        path: &[u8],
+        tar: &mut TarReader<R>,
+    ) -> Result<()> {
         let real = entry.sparse.as_ref().map_or(entry.size, |(_, real)| *real);
         self.room = self.room.checked_sub(real).ok_or_else(|| {
             Error::host("there is not enough free space in the store")
@@ -221,16 +238,21 @@ impl Sink {
             return Err(refused("a hard link to a whiteout"));
         }
         let missing = |e: crate::sys::Error| {
-            Error::corrupt("the hard link's target is not in this layer").cause(format_args!("{}: {e}", show(&entry.link)))
+            Error::corrupt("the hard link's target is not in this layer")
+                .cause(format_args!("{}: {e}", show(&entry.link)))
         };
-        let parent = resolve(self.root.as_fd(), dir).call(|| format!("openat2({})", show(dir))).map_err(missing)?;
-        let st = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).call(|| format!("fstatat({})", show(name))).map_err(missing)?;
+        let parent =
+            resolve(self.root.as_fd(), dir).call(|| format!("openat2({})", show(dir))).map_err(missing)?;
+        let st = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)
+            .call(|| format!("fstatat({})", show(name)))
+            .map_err(missing)?;
         let here = rustix::fs::statat(at.0, at.1, AtFlags::SYMLINK_NOFOLLOW).ok();
         if here.is_some_and(|here| here.st_ino == st.st_ino && here.st_dev == st.st_dev) {
             return Ok(());
         }
         clear(at)?;
-        rustix::fs::linkat(&parent, name, at.0, at.1, AtFlags::empty()).call(|| format!("linkat({}, {})", show(name), show(at.1)))?;
+        rustix::fs::linkat(&parent, name, at.0, at.1, AtFlags::empty())
+            .call(|| format!("linkat({}, {})", show(name), show(at.1)))?;
         Ok(())
     }
 
@@ -256,7 +278,8 @@ impl Sink {
             // The name is made anew by this layer: a directory must not show what was below it.
             Err(Errno::EXIST) if is_directory(at)? => {
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let fd = rustix::fs::openat(parent, hidden, flags, Mode::empty()).call(|| format!("openat({})", show(hidden)))?;
+                let fd = rustix::fs::openat(parent, hidden, flags, Mode::empty())
+                    .call(|| format!("openat({})", show(hidden)))?;
                 self.opaque(&fd)
             }
             Err(Errno::EXIST) => Ok(()),
@@ -280,14 +303,16 @@ impl Sink {
     fn mark(&mut self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
         self.report.whiteouts = Whiteouts::Names;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(dir, name, flags, Mode::from(0o600)).call(|| format!("openat({}, O_CREAT)", show(name)))?;
+        rustix::fs::openat(dir, name, flags, Mode::from(0o600))
+            .call(|| format!("openat({}, O_CREAT)", show(name)))?;
         Ok(())
     }
 
     /// Owner, mode, attributes, in this order.
     fn attributes(&mut self, fd: &OwnedFd, entry: &Entry, path: &[u8]) -> Result<()> {
         if let Some((uid, gid)) = self.owner(entry, path)? {
-            rustix::fs::fchown(fd, Some(uid), Some(gid)).call(|| format!("fchown({}, {})", uid.as_raw(), gid.as_raw()))?;
+            rustix::fs::fchown(fd, Some(uid), Some(gid))
+                .call(|| format!("fchown({}, {})", uid.as_raw(), gid.as_raw()))?;
         }
         let mode = if matches!(self.owners, Owners::Real) { entry.mode } else { reachable(entry) };
         rustix::fs::fchmod(fd, Mode::from_raw_mode(mode)).call(|| format!("fchmod({mode:04o})"))?;
@@ -303,7 +328,8 @@ impl Sink {
         }
         if entry.kind == EntryKind::Fifo {
             // Just made by us, in a directory that nobody else can enter.
-            rustix::fs::chmodat(at.0, at.1, Mode::from_raw_mode(entry.mode), AtFlags::empty()).call(|| "fchmodat()")?;
+            rustix::fs::chmodat(at.0, at.1, Mode::from_raw_mode(entry.mode), AtFlags::empty())
+                .call(|| "fchmodat()")?;
         }
         rustix::fs::utimensat(at.0, at.1, &times(entry), AtFlags::SYMLINK_NOFOLLOW).call(|| "utimensat()")?;
         Ok(())
@@ -312,7 +338,10 @@ impl Sink {
     /// The owner to set; none where owners are written down instead.
     fn owner(&mut self, entry: &Entry, path: &[u8]) -> Result<Option<(Uid, Gid)>> {
         let id = |id: u64, what: &str| {
-            u32::try_from(id).ok().filter(|id| *id != u32::MAX).ok_or_else(|| refused(&format!("impossible {what} {id}")))
+            u32::try_from(id)
+                .ok()
+                .filter(|id| *id != u32::MAX)
+                .ok_or_else(|| refused(&format!("impossible {what} {id}")))
         };
         let (uid, gid) = (id(entry.uid, "uid")?, id(entry.gid, "gid")?);
         let Owners::Recorded(file) = &mut self.owners else {
@@ -357,12 +386,15 @@ impl Sink {
             let at = (current.as_fd(), part);
             match rustix::fs::mkdirat(at.0, part, Mode::from(0o755)) {
                 Ok(()) => {
-                    rustix::fs::chmodat(at.0, part, Mode::from(0o755), AtFlags::empty()).call(|| "fchmodat()")?;
+                    rustix::fs::chmodat(at.0, part, Mode::from(0o755), AtFlags::empty())
+                        .call(|| "fchmodat()")?;
                 }
                 Err(Errno::EXIST) if is_whiteout(at)? => {
                     clear(at)?;
-                    rustix::fs::mkdirat(at.0, part, Mode::from(0o755)).call(|| format!("mkdirat({})", show(part)))?;
-                    let fd = rustix::fs::openat(at.0, part, flags, Mode::empty()).call(|| format!("openat({})", show(part)))?;
+                    rustix::fs::mkdirat(at.0, part, Mode::from(0o755))
+                        .call(|| format!("mkdirat({})", show(part)))?;
+                    let fd = rustix::fs::openat(at.0, part, flags, Mode::empty())
+                        .call(|| format!("openat({})", show(part)))?;
                     self.opaque(&fd)?;
                 }
                 Err(Errno::EXIST) => {}
