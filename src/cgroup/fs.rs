@@ -185,10 +185,10 @@ impl Cgroup {
             match remove_below(self.dir.as_fd()).and_then(|()| rustix::fs::rmdir(&self.path)) {
                 Ok(()) | Err(Errno::NOENT | Errno::NODEV) => return Ok(()),
                 Err(Errno::BUSY) if attempt + 1 < REMOVE_TRIES => {
-                    std::thread::sleep(Duration::from_millis(if attempt < 20 { 1 } else { 11 }))
+                    std::thread::sleep(Duration::from_millis(if attempt < 20 { 1 } else { 11 }));
                 }
                 Err(e) => {
-                    Err(e).call(|| format!("rmdir({:?})", self.path)).what(|| "cannot remove the cgroup")?
+                    Err(e).call(|| format!("rmdir({:?})", self.path)).what(|| "cannot remove the cgroup")?;
                 }
             }
         }

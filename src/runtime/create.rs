@@ -18,6 +18,7 @@ use crate::ondisk::runtime_state::{BUNDLE, CGROUP, FIFO, MARKER, RuntimeState};
 use crate::ondisk::{self, Durability};
 use crate::spec::runtime as spec;
 use crate::sys::CallContext;
+use crate::sys::process::cloexec_from;
 use oci_spec::runtime::Spec;
 use rustix::fs::{FileType, FlockOperation, OFlags};
 use rustix::io::Errno;
@@ -49,11 +50,14 @@ pub fn create(context: &Context, args: &CreateArgs) -> Result<()> {
 
 /// Makes the container; on failure nothing of it stays.
 pub fn bear(context: &Context, args: &CreateArgs, mode: Mode) -> Result<Born> {
+    // What the caller left open is for nobody, but for what --preserve-fds names (R7).
+    let _ = cloexec_from(3 + args.preserve_fds);
     let bundle = std::path::absolute(&args.bundle).call(|| "getcwd()")?;
     let config = spec::load(&bundle, args.config.as_deref())?;
     let dir = StateDir::claim(context, &args.id)?;
     let mut made = Made::default();
-    match build(context, args, mode, &bundle, &config, &dir, &mut made) {
+    let asked = Asked { context, args, mode, bundle: &bundle, config: &config };
+    match build(asked, &dir, &mut made) {
         Ok((record, plan)) => {
             let child = made.child.ok_or_else(|| Error::internal("no child"))?;
             Ok(Born { dir, record, child, plan, console: made.console })
@@ -79,15 +83,18 @@ struct Made {
     console: Option<OwnedFd>,
 }
 
-fn build(
-    context: &Context,
-    args: &CreateArgs,
+/// One request.
+#[derive(Debug, Clone, Copy)]
+struct Asked<'a> {
+    context: &'a Context,
+    args: &'a CreateArgs,
     mode: Mode,
-    bundle: &Path,
-    config: &Spec,
-    dir: &StateDir,
-    made: &mut Made,
-) -> Result<(RuntimeState, Plan)> {
+    bundle: &'a Path,
+    config: &'a Spec,
+}
+
+fn build(asked: Asked<'_>, dir: &StateDir, made: &mut Made) -> Result<(RuntimeState, Plan)> {
+    let Asked { context, args, mode, bundle, config } = asked;
     let proc = sources::open_proc()?;
     dir.note(BUNDLE, bundle)?;
     let cgroup_path = limits::path(context, config, &args.id)?;
