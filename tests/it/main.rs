@@ -15,10 +15,14 @@
 
 mod support;
 
+mod exec;
 mod oci_lifecycle;
 mod oci_mounts;
 mod oci_process;
 mod oci_seccomp;
 mod oci_security;
 mod probe;
+mod run_host;
+mod run_image;
+mod run_limits;
 mod tidy;
