@@ -11,7 +11,7 @@ use super::hooks::{self, HookState};
 use super::plan::{self, Facts, Plan};
 use super::spawn::{self, Child, Files};
 use super::state::{self, StateDir, Status};
-use super::{console, home, limits, maps, sources};
+use super::{console, home, limits, maps, selfexe, sources};
 use crate::cgroup::fs::Cgroup;
 use crate::error::{Context as _, Error, Result};
 use crate::ondisk::runtime_state::{BUNDLE, CGROUP, FIFO, MARKER, RuntimeState};
@@ -45,6 +45,7 @@ pub struct Born {
 
 /// `create`.
 pub fn create(context: &Context, args: &CreateArgs) -> Result<()> {
+    selfexe::protect()?;
     bear(context, args, Mode::Create).map(drop)
 }
 

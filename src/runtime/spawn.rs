@@ -130,6 +130,9 @@ fn prepare(
     if let Some(score) = plan.process.oom_score_adj {
         set_oom_score(child.pid, score, proc)?;
     }
+    if plan.namespaces.new_user() {
+        raise_limits(child.pid, plan);
+    }
     if waits.go {
         match handshake::send(&child.socket, Message::Go(child.pid)) {
             // It died already; the reason waits in our end.
@@ -138,6 +141,23 @@ fn prepare(
         }
     }
     Ok(())
+}
+
+/// The child, root of its own namespace only, may lower its limits and not raise them: where the caller may, it raises
+/// the hard ones first. Where it may not, the child's own attempt says so.
+fn raise_limits(pid: i32, plan: &Plan) {
+    for (resource, wanted) in &plan.process.rlimits {
+        let now = rustix::process::getrlimit(*resource);
+        let higher = match (wanted.maximum, now.maximum) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(wanted), Some(now)) => wanted > now,
+        };
+        if higher {
+            let raised = rustix::process::Rlimit { current: now.current, maximum: wanted.maximum };
+            let _ = rustix::process::prlimit(Pid::from_raw(pid), *resource, raised);
+        }
+    }
 }
 
 /// An unprivileged user may raise it, not lower it: then it stays, as with every engine.
