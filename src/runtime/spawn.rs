@@ -34,11 +34,25 @@ pub struct Files<'a> {
     pub hook_state: (&'a [u8], &'a [u8]),
 }
 
+/// How the child comes into its cgroup.
+pub enum Place<'a> {
+    None,
+    /// Born in it.
+    Cgroup(&'a Cgroup),
+    /// Moved by somebody else (systemd), who must know the pid first.
+    After(&'a mut dyn FnMut(i32) -> Result<()>),
+}
+
 /// Clones the first process of a container into its cgroup and lets it go.
-pub fn spawn(plan: &Plan, cgroup: Option<&Cgroup>, files: Files<'_>) -> Result<Child> {
+pub fn spawn(plan: &Plan, place: Place<'_>, files: Files<'_>) -> Result<Child> {
+    let (cgroup, after) = match place {
+        Place::None => (None, None),
+        Place::Cgroup(cgroup) => (Some(cgroup), None),
+        Place::After(after) => (None, Some(after)),
+    };
     let (mut ours, theirs) = handshake::pair().call(|| "socketpair(SOCK_SEQPACKET)")?;
     let staged = plan.namespaces.needs_stage();
-    let mut waits = Waits { go: staged || plan.namespaces.new_user(), joined: staged };
+    let mut waits = Waits { go: staged || after.is_some() || plan.namespaces.new_user(), joined: staged };
     let flags = plan.namespaces.create;
     let inherited = Inherited {
         socket: theirs.as_fd(),
@@ -72,7 +86,9 @@ pub fn spawn(plan: &Plan, cgroup: Option<&Cgroup>, files: Files<'_>) -> Result<C
     drop(theirs);
     let in_cgroup = cloned.in_cgroup || staged && !waits.go;
     let child = adopt(cloned, ours, staged, plan)?;
-    let prepared = prepare(plan, &child, cgroup.filter(|_| !in_cgroup), files.proc, waits);
+    let placed = after.map_or(Ok(()), |after| after(child.pid));
+    let prepared =
+        placed.and_then(|()| prepare(plan, &child, cgroup.filter(|_| !in_cgroup), files.proc, waits));
     if let Err(e) = prepared {
         kill_and_reap(&child);
         return Err(e);
