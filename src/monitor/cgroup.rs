@@ -13,7 +13,10 @@ pub(super) const SUPERVISOR: &str = "supervisor";
 
 /// The directory of a cgroup that is named relative to the mount (with or without a leading slash).
 fn directory(cgroup: &str) -> Result<PathBuf> {
-    let missing = || Error::host("cannot use the container's cgroup").cause(format_args!("{cgroup} is not in a cgroup2 mount"));
+    let missing = || {
+        Error::host("cannot use the container's cgroup")
+            .cause(format_args!("{cgroup} is not in a cgroup2 mount"))
+    };
     delegate::tree().and_then(|tree| delegate::dir_of(tree, cgroup)).ok_or_else(missing)
 }
 

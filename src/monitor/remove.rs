@@ -22,7 +22,9 @@ pub fn remove(dirs: &Dirs, container: &Container, volumes: bool) -> Result<()> {
     let run = dirs.open_run()?;
     match rustix::fs::mkdirat(&run, container.id.as_str(), Mode::from(0o700)) {
         Ok(()) | Err(Errno::EXIST) => {}
-        Err(e) => return Err(e).call(|| format!("mkdirat({:?})", container.id.as_str())).map_err(Error::from),
+        Err(e) => {
+            return Err(e).call(|| format!("mkdirat({:?})", container.id.as_str())).map_err(Error::from);
+        }
     }
     let run = open_dir(&dirs.container_run(&container.id))?;
     let lock = Lifetime::try_acquire(run.as_fd())?;
