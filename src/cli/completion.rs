@@ -19,7 +19,14 @@ pub fn run(args: &Args, _app: &App) -> Result<u8> {
         "bash" => Shell::Bash,
         "zsh" => Shell::Zsh,
         "fish" => Shell::Fish,
-        other => return Err(super::parse::invalid("shell", other, "one of bash, zsh, fish", "coracle completion bash")),
+        other => {
+            return Err(super::parse::invalid(
+                "shell",
+                other,
+                "one of bash, zsh, fish",
+                "coracle completion bash",
+            ));
+        }
     };
     ui::bytes(&script(shell))?;
     Ok(0)

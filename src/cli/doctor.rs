@@ -21,7 +21,8 @@ pub struct Args {
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     let report = engine::doctor::doctor(&app.dirs()?);
     if args.json {
-        let value = serde_json::to_value(&report).map_err(|e| Error::internal(format_args!("cannot show the report: {e}")))?;
+        let value = serde_json::to_value(&report)
+            .map_err(|e| Error::internal(format_args!("cannot show the report: {e}")))?;
         ui::out(&format::json(&value)?)?;
     } else if args.fix_script {
         ui::out(&report.fix_script())?;

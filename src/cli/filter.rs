@@ -16,9 +16,11 @@ fn container(text: &str, dirs: &Dirs) -> Result<Filter> {
     let (key, value) = split(text)?;
     let owned = || value.to_owned();
     let name_regex = || {
-        regex::Regex::new(value)
-            .map(Filter::Name)
-            .map_err(|e| Error::usage(format_args!("invalid filter {text:?}")).cause(e).hint("name= is a regular expression."))
+        regex::Regex::new(value).map(Filter::Name).map_err(|e| {
+            Error::usage(format_args!("invalid filter {text:?}"))
+                .cause(e)
+                .hint("name= is a regular expression.")
+        })
     };
     Ok(match key {
         "id" => Filter::Id(owned()),
@@ -37,7 +39,10 @@ fn container(text: &str, dirs: &Dirs) -> Result<Filter> {
         "restarts" | "should-start-on-boot" => Filter::Restarts(parse_bool(text, value)?),
         "pod" => return Err(parse::unsupported("the filter pod=")),
         _ => {
-            return Err(unknown(key, "id, name, label, exited, status, ancestor, before, since, until, volume, network, health"));
+            return Err(unknown(
+                key,
+                "id, name, label, exited, status, ancestor, before, since, until, volume, network, health",
+            ));
         }
     })
 }
@@ -89,5 +94,6 @@ fn status(text: &str, value: &str) -> Result<Status> {
 
 fn created_at(dirs: &Dirs, name: &str) -> Result<Timestamp> {
     let (all, _) = engine::list(dirs)?;
-    engine::ps::created_at(&all, name).ok_or_else(|| Error::not_found(format_args!("no such container {name}")))
+    engine::ps::created_at(&all, name)
+        .ok_or_else(|| Error::not_found(format_args!("no such container {name}")))
 }

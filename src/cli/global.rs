@@ -78,9 +78,9 @@ pub fn refused(flag: &str) -> Option<Error> {
     REFUSED.iter().any(|(known, _)| *known == long).then(|| {
         let error = Error::usage(format_args!("flag {long} is not supported yet"));
         match long {
-            "--remote" | "--connection" | "--url" | "--identity" | "--ssh" => {
-                error.hint("coracle has no service to connect to: run it on the machine itself, for example over ssh.")
-            }
+            "--remote" | "--connection" | "--url" | "--identity" | "--ssh" => error.hint(
+                "coracle has no service to connect to: run it on the machine itself, for example over ssh.",
+            ),
             _ => error.hint("See `coracle --help` for the global flags."),
         }
     })
@@ -114,7 +114,9 @@ impl Globals {
             None | Some("systemd") => Ok(CgroupManager::Systemd),
             Some("cgroupfs") => Ok(CgroupManager::Cgroupfs),
             Some("disabled") => Ok(CgroupManager::Disabled),
-            Some(other) => Err(Error::usage(format_args!("invalid cgroup manager {other:?}: not one of systemd, cgroupfs, disabled"))),
+            Some(other) => Err(Error::usage(format_args!(
+                "invalid cgroup manager {other:?}: not one of systemd, cgroupfs, disabled"
+            ))),
         }
     }
 
@@ -140,6 +142,10 @@ impl Globals {
             ("--storage-driver", &self.storage_driver),
             ("--cgroup-manager", &self.cgroup_manager),
         ];
-        pairs.into_iter().filter_map(|(flag, value)| value.as_ref().map(|v| [flag.into(), v.into()])).flatten().collect()
+        pairs
+            .into_iter()
+            .filter_map(|(flag, value)| value.as_ref().map(|v| [flag.into(), v.into()]))
+            .flatten()
+            .collect()
     }
 }

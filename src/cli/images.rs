@@ -3,8 +3,8 @@
 use crate::cli::format::{self, Format};
 use crate::cli::parse::{size, time};
 use crate::cli::{App, filter, table, ui};
-use crate::engine::prune::ImageFilter;
 use crate::engine::prune;
+use crate::engine::prune::ImageFilter;
 use crate::error::{Error, Result};
 use crate::paths::Dirs;
 use crate::store::{Image, Store};
@@ -66,7 +66,8 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
             chosen.push((image, users));
         }
     }
-    let mut rows: Vec<Row<'_>> = chosen.iter().flat_map(|(image, users)| rows_of(image, *users, &filters)).collect();
+    let mut rows: Vec<Row<'_>> =
+        chosen.iter().flat_map(|(image, users)| rows_of(image, *users, &filters)).collect();
     sort(&mut rows, &args.sort)?;
     print(args, &rows, &chosen)?;
     Ok(damaged.iter().map(ui::error).last().unwrap_or(0))
@@ -77,7 +78,11 @@ pub fn filters(texts: &[String], dirs: &Dirs) -> Result<Vec<ImageFilter>> {
     let store = Store::open(dirs)?;
     let created = |name: &str| -> Result<Timestamp> {
         let image = super::tag::find(&store, name)?;
-        image.record.created.parse().map_err(|_| Error::corrupt(format_args!("image {name} has no creation time")))
+        image
+            .record
+            .created
+            .parse()
+            .map_err(|_| Error::corrupt(format_args!("image {name} has no creation time")))
     };
     texts
         .iter()
@@ -95,9 +100,14 @@ pub fn filters(texts: &[String], dirs: &Dirs) -> Result<Vec<ImageFilter>> {
                 "containers" => ImageFilter::Containers(filter::parse_bool(text, value)?),
                 "digest" => ImageFilter::Digest(value.to_owned()),
                 // Nothing of these kinds exists here.
-                "intermediate" | "readonly" | "manifest" => ImageFilter::Never(filter::parse_bool(text, value)?),
+                "intermediate" | "readonly" | "manifest" => {
+                    ImageFilter::Never(filter::parse_bool(text, value)?)
+                }
                 _ => {
-                    return Err(filter::unknown(key, "reference, id, label, before, since, until, dangling, containers, digest"));
+                    return Err(filter::unknown(
+                        key,
+                        "reference, id, label, before, since, until, dangling, containers, digest",
+                    ));
                 }
             })
         })
@@ -140,14 +150,23 @@ fn sort(rows: &mut [Row<'_>], key: &str) -> Result<()> {
         "repository" => rows.sort_by(|a, b| a.repository.cmp(&b.repository)),
         "size" => rows.sort_by_key(|row| row.image.record.size),
         "tag" => rows.sort_by(|a, b| a.tag.cmp(&b.tag)),
-        other => return Err(super::parse::invalid("--sort", other, "one of created, id, repository, size, tag", "--sort size")),
+        other => {
+            return Err(super::parse::invalid(
+                "--sort",
+                other,
+                "one of created, id, repository, size, tag",
+                "--sort size",
+            ));
+        }
     }
     Ok(())
 }
 
 fn print(args: &Args, rows: &[Row<'_>], images: &[(&Image, usize)]) -> Result<()> {
     let now = Timestamp::now();
-    let id = |image: &Image| if args.no_trunc { image.id.prefixed() } else { image.id.as_str().chars().take(12).collect() };
+    let id = |image: &Image| {
+        if args.no_trunc { image.id.prefixed() } else { image.id.as_str().chars().take(12).collect() }
+    };
     if args.quiet {
         let mut ids: Vec<String> = Vec::new();
         for row in rows {
@@ -159,13 +178,16 @@ fn print(args: &Args, rows: &[Row<'_>], images: &[(&Image, usize)]) -> Result<()
         return ui::out(&ids.into_iter().map(|id| id + "\n").collect::<String>());
     }
     match Format::parse(args.format.as_deref()) {
-        Format::Json => {
-            ui::out(&format::json(&Value::Array(images.iter().map(|(image, users)| as_json(image, *users)).collect()))?)
-        }
+        Format::Json => ui::out(&format::json(&Value::Array(
+            images.iter().map(|(image, users)| as_json(image, *users)).collect(),
+        ))?),
         Format::Template(text) => ui::out(&format::template(&text, &template_rows(args, rows, now))?),
-        Format::TableTemplate(text) => {
-            ui::out(&format::table_template(&text, &template_rows(args, rows, now), &HEADERS, !args.noheading)?)
-        }
+        Format::TableTemplate(text) => ui::out(&format::table_template(
+            &text,
+            &template_rows(args, rows, now),
+            &HEADERS,
+            !args.noheading,
+        )?),
         Format::Table => {
             let mut lines = Vec::new();
             let digest = |cells: &mut Vec<String>, text: String| {
@@ -174,7 +196,8 @@ fn print(args: &Args, rows: &[Row<'_>], images: &[(&Image, usize)]) -> Result<()
                 }
             };
             if !args.noheading {
-                let mut head: Vec<String> = ["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"].map(str::to_owned).into();
+                let mut head: Vec<String> =
+                    ["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"].map(str::to_owned).into();
                 digest(&mut head, "DIGEST".to_owned());
                 lines.push(head);
             }
@@ -195,8 +218,13 @@ fn print(args: &Args, rows: &[Row<'_>], images: &[(&Image, usize)]) -> Result<()
     }
 }
 
-const HEADERS: [(&str, &str); 5] =
-    [("ID", "IMAGE ID"), ("Id", "IMAGE ID"), ("CreatedSince", "CREATED"), ("RepoTags", "REPO TAGS"), ("ReadOnly", "R/O")];
+const HEADERS: [(&str, &str); 5] = [
+    ("ID", "IMAGE ID"),
+    ("Id", "IMAGE ID"),
+    ("CreatedSince", "CREATED"),
+    ("RepoTags", "REPO TAGS"),
+    ("ReadOnly", "R/O"),
+];
 
 fn as_json(image: &Image, containers: usize) -> Value {
     let record = &image.record;
@@ -226,7 +254,11 @@ fn template_rows(args: &Args, rows: &[Row<'_>], now: Timestamp) -> Vec<Value> {
     rows.iter()
         .map(|row| {
             let record = &row.image.record;
-            let id = if args.no_trunc { row.image.id.prefixed() } else { row.image.id.as_str().chars().take(12).collect() };
+            let id = if args.no_trunc {
+                row.image.id.prefixed()
+            } else {
+                row.image.id.as_str().chars().take(12).collect()
+            };
             json!({
                 "ID": id,
                 "Id": row.image.id,

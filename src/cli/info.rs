@@ -20,10 +20,13 @@ pub struct Args {
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     let dirs = app.dirs()?;
     let info = engine::info::info(&dirs);
-    let value = serde_json::to_value(&info).map_err(|e| Error::internal(format_args!("cannot show info: {e}")))?;
+    let value =
+        serde_json::to_value(&info).map_err(|e| Error::internal(format_args!("cannot show info: {e}")))?;
     match Format::parse(args.format.as_deref()) {
         Format::Json => ui::out(&format::json(&value)?)?,
-        Format::Template(text) | Format::TableTemplate(text) => ui::out(&format::template(&text, &[go_names(&value)])?)?,
+        Format::Template(text) | Format::TableTemplate(text) => {
+            ui::out(&format::template(&text, &[go_names(&value)])?)?
+        }
         Format::Table => ui::out(&yaml(&value, 0))?,
     }
     Ok(0)
@@ -95,7 +98,11 @@ fn list_item(pad: &str, map: &Map<String, Value>, depth: usize) -> String {
 fn scalar(value: &Value) -> String {
     match value {
         Value::String(s) if s.is_empty() => "\"\"".to_owned(),
-        Value::String(s) if s.contains('\n') || s.contains(": ") || s.starts_with(['{', '[', '-', '*', '&', '#', '\'', '"', '`']) => {
+        Value::String(s)
+            if s.contains('\n')
+                || s.contains(": ")
+                || s.starts_with(['{', '[', '-', '*', '&', '#', '\'', '"', '`']) =>
+        {
             Value::String(s.clone()).to_string()
         }
         Value::String(s) => s.clone(),

@@ -44,7 +44,9 @@ const COLOURS: [u8; 6] = [31, 32, 33, 34, 35, 36];
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     let dirs = app.dirs()?;
     let now = Timestamp::now();
-    let time = |flag: &str, text: &Option<String>| text.as_deref().map(|t| parse::time::point(flag, t, now)).transpose();
+    let time = |flag: &str, text: &Option<String>| {
+        text.as_deref().map(|t| parse::time::point(flag, t, now)).transpose()
+    };
     let options = engine::logs::LogOptions {
         since: time("--since", &args.since)?,
         until: time("--until", &args.until)?,

@@ -55,12 +55,17 @@ pub use app::App;
 use crate::error::{Error, Result};
 use clap::FromArgMatches;
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::sync::OnceLock;
 use tree::Node;
 
-/// Runs the command line; `args` without the program's name.
-pub fn main(args: &[OsString]) -> ExitCode {
-    ExitCode::from(dispatch(args).unwrap_or_else(|error| ui::error(&error)))
+/// Runs the command line, `args` without the program's name, and gives the exit code.
+pub fn main(args: Vec<OsString>) -> u8 {
+    dispatch(&args).unwrap_or_else(|error| ui::error(&error))
+}
+
+/// Prints an error from before the command line, and gives its exit code.
+pub fn fail(error: &Error) -> u8 {
+    ui::error(error)
 }
 
 fn dispatch(args: &[OsString]) -> Result<u8> {
@@ -75,7 +80,8 @@ fn dispatch(args: &[OsString]) -> Result<u8> {
     if let Some(done) = top_level(global_words, command_words)? {
         return Ok(done);
     }
-    let (taken, node) = tree::find(command_words).ok_or_else(|| usage::unknown_command(command_words, tree::NODES, "coracle"))?;
+    let (taken, node) = tree::find(command_words)
+        .ok_or_else(|| usage::unknown_command(command_words, tree::NODES, "coracle"))?;
     let path = format!("coracle {}", command_words.get(..taken).unwrap_or_default().join(" "));
     let rest = command_words.get(taken..).unwrap_or_default();
     let leaf = match node {
@@ -83,12 +89,14 @@ fn dispatch(args: &[OsString]) -> Result<u8> {
         Node::Group { nodes, .. } => return group(node, nodes, rest, &path),
     };
     let command = (leaf.command)().name(path.clone()).bin_name(path.clone()).display_name(path.clone());
-    let matches = match tree::relax(command.clone()).try_get_matches_from(rest) {
+    let words_of_command = tree::end_flags(&command, rest);
+    let matches = match tree::relax(command.clone()).try_get_matches_from(&words_of_command) {
         Ok(matches) => matches,
         Err(e) if e.kind() == clap::error::ErrorKind::DisplayHelp => return help(command, rest),
         Err(e) => return Err(usage::error(&e, &path, rest)),
     };
-    let mut app = App { globals, argv: argv(&words), command: args.get(at..).unwrap_or_default().to_vec() };
+    let command_line = args.get(at..).unwrap_or_default().to_vec();
+    let mut app = App { globals, argv: argv(&words), command: command_line, dirs: OnceLock::new() };
     if let Ok(later) = global::Globals::from_arg_matches(&matches) {
         app.globals.merge(later);
     }
@@ -112,7 +120,8 @@ fn before_command(words: &[String]) -> Result<usize> {
 }
 
 fn global_flags(words: &[String]) -> Result<global::Globals> {
-    let ours: Vec<&String> = words.iter().filter(|w| !matches!(w.as_str(), "-h" | "--help" | "-v" | "--version")).collect();
+    let ours: Vec<&String> =
+        words.iter().filter(|w| !matches!(w.as_str(), "-h" | "--help" | "-v" | "--version")).collect();
     if ours.is_empty() {
         return Ok(global::Globals::default());
     }
@@ -158,7 +167,8 @@ fn group(node: &'static Node, nodes: &'static [Node], rest: &[String], path: &st
 
 /// Help on stdout: short for `-h`, long for `--help`.
 fn help(mut command: clap::Command, words: &[String]) -> Result<u8> {
-    let text = if words.iter().any(|w| w == "-h") { command.render_help() } else { command.render_long_help() };
+    let text =
+        if words.iter().any(|w| w == "-h") { command.render_help() } else { command.render_long_help() };
     ui::out(&text.to_string())?;
     Ok(0)
 }

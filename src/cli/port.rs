@@ -35,7 +35,11 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         return Ok(damaged.iter().map(ui::error).last().unwrap_or(0));
     }
     // With --latest the first word is the port.
-    let (name, port) = if args.latest { (None, args.container.as_ref()) } else { (args.container.as_deref(), args.port.as_ref()) };
+    let (name, port) = if args.latest {
+        (None, args.container.as_ref())
+    } else {
+        (args.container.as_deref(), args.port.as_ref())
+    };
     let c = select::one(&dirs, name, args.latest)?;
     match port {
         None => c.network.ports.iter().try_for_each(|p| ui::line(describe(p)))?,
@@ -46,14 +50,22 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
 
 fn one(c: &Container, port: &str) -> Result<()> {
     let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
-    let number: u16 = number
-        .parse()
-        .map_err(|_| crate::cli::parse::invalid("port", port, "not a number, with or without a protocol", "coracle port web 80/tcp"))?;
+    let number: u16 = number.parse().map_err(|_| {
+        crate::cli::parse::invalid(
+            "port",
+            port,
+            "not a number, with or without a protocol",
+            "coracle port web 80/tcp",
+        )
+    })?;
     let found: Vec<&PortMapping> =
         c.network.ports.iter().filter(|p| p.container_port == number && p.protocol == protocol).collect();
     if found.is_empty() {
-        return Err(Error::not_found(format_args!("failed to find published port {number}/{protocol} of container {}", c.name))
-            .hint(format_args!("See all of them with `coracle port {}`.", c.name)));
+        return Err(Error::not_found(format_args!(
+            "failed to find published port {number}/{protocol} of container {}",
+            c.name
+        ))
+        .hint(format_args!("See all of them with `coracle port {}`.", c.name)));
     }
     found.into_iter().try_for_each(|p| ui::line(host(p)))
 }

@@ -87,7 +87,12 @@ fn sort(rows: &mut [(Container, State)], key: Option<&str>) -> Result<()> {
         "status" => rows.sort_by_key(|(_, s)| state_word(s.status)),
         "size" => return Err(parse::unsupported("--sort size")),
         other => {
-            return Err(parse::invalid("--sort", other, "one of command, created, id, image, names, runningfor, status", "--sort names"));
+            return Err(parse::invalid(
+                "--sort",
+                other,
+                "one of command, created, id, image, names, runningfor, status",
+                "--sort names",
+            ));
         }
     }
     Ok(())
@@ -96,12 +101,14 @@ fn sort(rows: &mut [(Container, State)], key: Option<&str>) -> Result<()> {
 fn print(args: &Args, dirs: &Dirs, rows: &[(Container, State)]) -> Result<()> {
     let now = Timestamp::now();
     if args.quiet {
-        let id = |c: &Container| if args.no_trunc { c.id.as_str().to_owned() } else { c.id.short().to_owned() };
+        let id =
+            |c: &Container| if args.no_trunc { c.id.as_str().to_owned() } else { c.id.short().to_owned() };
         return ui::out(&rows.iter().map(|(c, _)| id(c) + "\n").collect::<String>());
     }
     match Format::parse(args.format.as_deref()) {
         Format::Json => {
-            let all: Vec<Value> = rows.iter().map(|(c, s)| as_json(c, s, now, size_of(args, dirs, c))).collect();
+            let all: Vec<Value> =
+                rows.iter().map(|(c, s)| as_json(c, s, now, size_of(args, dirs, c))).collect();
             ui::out(&format::json(&Value::Array(all))?)
         }
         Format::Template(text) => {
@@ -109,7 +116,12 @@ fn print(args: &Args, dirs: &Dirs, rows: &[(Container, State)]) -> Result<()> {
         }
         Format::TableTemplate(text) => {
             let text = label_calls(&text);
-            ui::out(&format::table_template(&text, &template_rows(args, dirs, rows, now), &HEADERS, !args.noheading)?)
+            ui::out(&format::table_template(
+                &text,
+                &template_rows(args, dirs, rows, now),
+                &HEADERS,
+                !args.noheading,
+            )?)
         }
         Format::Table => {
             let mut lines: Vec<Vec<String>> = Vec::new();
@@ -169,7 +181,8 @@ pub fn state_word(status: Status) -> &'static str {
 
 /// `Up 5 minutes`, `Exited (0) 3 hours ago`.
 pub fn status(c: &Container, s: &State, now: Timestamp) -> String {
-    let since = |time: Option<&str>| engine::ps::seconds_since(time, now).map_or_else(String::new, time::human);
+    let since =
+        |time: Option<&str>| engine::ps::seconds_since(time, now).map_or_else(String::new, time::human);
     let here = engine::machine_id();
     if !c.machine_id.is_empty() && !here.is_empty() && c.machine_id != here {
         return "On another host".to_owned();
@@ -179,7 +192,9 @@ pub fn status(c: &Container, s: &State, now: Timestamp) -> String {
         Status::Running => format!("Up {}", since(s.started.as_deref())),
         Status::Paused => "Paused".to_owned(),
         Status::Stopping => "Stopping".to_owned(),
-        Status::Exited => format!("Exited ({}) {} ago", s.exit_code.unwrap_or(0), since(s.finished.as_deref())),
+        Status::Exited => {
+            format!("Exited ({}) {} ago", s.exit_code.unwrap_or(0), since(s.finished.as_deref()))
+        }
     }
 }
 
@@ -203,7 +218,12 @@ pub fn ports(ports: &[PortMapping]) -> String {
             v6 if v6.contains(':') => format!("[{v6}]"),
             v4 => v4.to_owned(),
         };
-        shown.push(format!("{ip}:{}->{}/{}", span(first.host_port), span(first.container_port), first.protocol));
+        shown.push(format!(
+            "{ip}:{}->{}/{}",
+            span(first.host_port),
+            span(first.container_port),
+            first.protocol
+        ));
         at += length;
     }
     shown.join(", ")
@@ -211,7 +231,11 @@ pub fn ports(ports: &[PortMapping]) -> String {
 
 fn command(c: &Container, short: bool) -> String {
     let full = c.command.join(" ");
-    if short && full.chars().count() > 20 { full.chars().take(17).chain("...".chars()).collect() } else { full }
+    if short && full.chars().count() > 20 {
+        full.chars().take(17).chain("...".chars()).collect()
+    } else {
+        full
+    }
 }
 
 fn size_of(args: &Args, dirs: &Dirs, c: &Container) -> Option<u64> {
@@ -260,7 +284,9 @@ fn as_json(c: &Container, s: &State, now: Timestamp, size: Option<u64>) -> Value
 fn networks(c: &Container) -> Vec<&'static str> {
     use crate::ondisk::container::NetworkMode;
     match &c.network.mode {
-        mode @ (NetworkMode::Slirp4netns { .. } | NetworkMode::Pasta { .. }) => vec![engine::ps::network_name(mode)],
+        mode @ (NetworkMode::Slirp4netns { .. } | NetworkMode::Pasta { .. }) => {
+            vec![engine::ps::network_name(mode)]
+        }
         _ => Vec::new(),
     }
 }
@@ -321,7 +347,10 @@ mod tests {
     #[test]
     fn neighbouring_ports_are_one_range() {
         assert_eq!(ports(&[mapping(8000, 80), mapping(8001, 81)]), "0.0.0.0:8000-8001->80-81/tcp");
-        assert_eq!(ports(&[mapping(8000, 80), mapping(9000, 81)]), "0.0.0.0:8000->80/tcp, 0.0.0.0:9000->81/tcp");
+        assert_eq!(
+            ports(&[mapping(8000, 80), mapping(9000, 81)]),
+            "0.0.0.0:8000->80/tcp, 0.0.0.0:9000->81/tcp"
+        );
         let v6 = PortMapping { host_ip: "::1".into(), ..mapping(1, 2) };
         assert_eq!(ports(&[v6]), "[::1]:1->2/tcp");
     }

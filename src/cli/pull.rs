@@ -81,7 +81,11 @@ fn options(args: &Args) -> Result<PullOptions> {
     Ok(PullOptions {
         policy: parse::platform::pull_policy(&args.policy)?,
         platform,
-        auth: AuthOptions { authfile: args.authfile.clone(), creds: creds.transpose()?, tls_verify: args.tls_verify },
+        auth: AuthOptions {
+            authfile: args.authfile.clone(),
+            creds: creds.transpose()?,
+            tls_verify: args.tls_verify,
+        },
         quiet: args.quiet,
     })
 }

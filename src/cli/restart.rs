@@ -27,7 +27,8 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     let mut select = args.select.clone();
     select.all |= args.running;
     let only_running = args.running;
-    let chosen = select.resolve(&dirs, |s| !only_running || matches!(s.status, Status::Running | Status::Paused))?;
+    let chosen =
+        select.resolve(&dirs, |s| !only_running || matches!(s.status, Status::Running | Status::Paused))?;
     select::each(chosen, |c| {
         if c.auto_remove && engine::lookup::state(&dirs, &c)?.status != Status::Created {
             return Err(Error::usage(format_args!("cannot restart container {}", c.name))

@@ -52,7 +52,8 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     let select = Select { containers, all, latest, cidfile, filter };
     let mut code = 0;
     for (word, container) in select.resolve(&dirs, |_| true)? {
-        let options = engine::rm::RemoveOptions { force: args.force, timeout: args.time, volumes: args.volumes };
+        let options =
+            engine::rm::RemoveOptions { force: args.force, timeout: args.time, volumes: args.volumes };
         match container.and_then(|c| engine::rm::remove(&dirs, &c, options)) {
             Ok(()) if args.quiet => {}
             Ok(()) => ui::line(&word)?,
@@ -70,7 +71,9 @@ fn no_such(word: &str, e: crate::error::Error) -> crate::error::Error {
     if word.is_empty() {
         return e.with_exit_code(1);
     }
-    crate::error::Error::not_found(format_args!("no container with ID or name {word:?} found: no such container"))
-        .hint("See what there is with `coracle ps -a`.")
-        .with_exit_code(1)
+    crate::error::Error::not_found(format_args!(
+        "no container with ID or name {word:?} found: no such container"
+    ))
+    .hint("See what there is with `coracle ps -a`.")
+    .with_exit_code(1)
 }

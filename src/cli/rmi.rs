@@ -34,7 +34,11 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     }
     let dirs = app.dirs()?;
     let store = Store::open(&dirs)?;
-    let names = if args.all { store.images()?.0.into_iter().map(|i| i.id.to_string()).collect() } else { args.images.clone() };
+    let names = if args.all {
+        store.images()?.0.into_iter().map(|i| i.id.to_string()).collect()
+    } else {
+        args.images.clone()
+    };
     let mut code = 0;
     for name in &names {
         match engine::rm::remove_image(&dirs, &store, name, args.force || args.all, args.force) {
@@ -48,9 +52,11 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
             }
             Err(e) if e.kind() == Kind::NotFound && args.ignore => {}
             Err(e) if e.kind() == Kind::NotFound => {
-                code = ui::error(&Error::not_found(format_args!("{name}: image not known"))
-                    .hint("List images with `coracle images`.")
-                    .with_exit_code(1));
+                code = ui::error(
+                    &Error::not_found(format_args!("{name}: image not known"))
+                        .hint("List images with `coracle images`.")
+                        .with_exit_code(1),
+                );
             }
             Err(e) => code = ui::error(&e),
         }

@@ -1,11 +1,11 @@
 //! `coracle stop`: end containers gently, then by force.
 
 use crate::cli::flags::select::{self, Select};
+use crate::cli::parse::signal::name as signal_name;
 use crate::cli::{App, ui};
 use crate::engine::{self, stop::Stopped};
 use crate::error::{Kind, Result};
 use crate::ondisk::container::Status;
-use crate::cli::parse::signal::name as signal_name;
 
 /// Stop running containers
 ///
@@ -24,7 +24,9 @@ pub struct Args {
 
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     let dirs = app.dirs()?;
-    let mut chosen = args.select.resolve(&dirs, |s| matches!(s.status, Status::Running | Status::Paused | Status::Stopping))?;
+    let mut chosen = args
+        .select
+        .resolve(&dirs, |s| matches!(s.status, Status::Running | Status::Paused | Status::Stopping))?;
     if args.ignore {
         chosen.retain(|(_, c)| !matches!(c, Err(e) if e.kind() == Kind::NotFound));
     }

@@ -26,7 +26,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
 
 /// The image, or podman's words.
 pub fn find(store: &Store, name: &str) -> Result<crate::store::Image> {
-    store
-        .find_image(name)?
-        .ok_or_else(|| Error::not_found(format_args!("{name}: image not known")).hint("List images with `coracle images`."))
+    store.find_image(name)?.ok_or_else(|| {
+        Error::not_found(format_args!("{name}: image not known")).hint("List images with `coracle images`.")
+    })
 }

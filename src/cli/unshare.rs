@@ -11,9 +11,10 @@ use std::path::Path;
 ///
 /// There, files of images and volumes have the owners that containers see. Without a command: $SHELL.
 #[derive(Debug, Clone, clap::Parser)]
+#[command(override_usage = "coracle unshare [COMMAND [ARG...]]")]
 pub struct Args {
     /// Command and arguments
-    #[arg(value_name = "COMMAND [ARG", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     pub command: Vec<String>,
 }
 
@@ -27,6 +28,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     ui::debug(|| format!("execve {program:?} {rest:?}"));
     // Returns only when it failed.
     let e = command_at(Path::new(program)).args(rest).exec();
-    let kind = if e.kind() == std::io::ErrorKind::NotFound { Kind::CommandNotFound } else { Kind::CannotInvoke };
+    let kind =
+        if e.kind() == std::io::ErrorKind::NotFound { Kind::CommandNotFound } else { Kind::CannotInvoke };
     Err(Error::new(kind, format_args!("cannot run {program}")).cause(e))
 }

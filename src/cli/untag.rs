@@ -22,8 +22,10 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     let names = if args.names.is_empty() { image.names.clone() } else { args.names.clone() };
     for name in &names {
         if !store.untag(name)? {
-            return Err(Error::not_found(format_args!("{name}: tag not known"))
-                .hint(format_args!("See the names of the image with `coracle inspect --format '{{{{.RepoTags}}}}' {}`.", args.image)));
+            return Err(Error::not_found(format_args!("{name}: tag not known")).hint(format_args!(
+                "See the names of the image with `coracle inspect --format '{{{{.RepoTags}}}}' {}`.",
+                args.image
+            )));
         }
     }
     Ok(0)

@@ -25,16 +25,26 @@ pub fn error(e: &clap::Error, path: &str, words: &[String]) -> Error {
                 return Error::usage(format_args!("unexpected argument {flag:?}")).hint(see);
             }
             let short = !flag.starts_with("--");
-            let error = Error::usage(if short { format!("unknown shorthand flag: {flag}") } else { format!("unknown flag: {flag}") });
-            match text(ContextKind::SuggestedArg) {
+            let error = Error::usage(if short {
+                format!("unknown shorthand flag: {flag}")
+            } else {
+                format!("unknown flag: {flag}")
+            });
+            // clap's idea of similar is generous.
+            let suggested = text(ContextKind::SuggestedArg);
+            match suggested.filter(|near| suggest::nearest(flag, std::iter::once(near.as_str())).is_some()) {
                 Some(near) => error.hint(format_args!("Did you mean {near}? {see}")),
                 None => error.hint(see),
             }
         }
-        ErrorKind::MissingRequiredArgument => {
-            Error::usage(format_args!("{path} wants an argument: {}", arg.trim())).hint(see)
+        ErrorKind::MissingRequiredArgument => Error::usage(format_args!(
+            "{path} wants an argument: {}",
+            arg.trim().trim_end_matches("...").trim_matches(['<', '>'])
+        ))
+        .hint(see),
+        ErrorKind::InvalidValue if value.is_empty() => {
+            Error::usage(format_args!("flag {} needs a value", flag_of(&arg))).hint(see)
         }
-        ErrorKind::InvalidValue if value.is_empty() => Error::usage(format_args!("flag {} needs a value", flag_of(&arg))).hint(see),
         ErrorKind::InvalidValue => {
             let error = Error::usage(format_args!("invalid value {value:?} for {}", flag_of(&arg)));
             match text(ContextKind::ValidValue) {
@@ -48,9 +58,12 @@ pub fn error(e: &clap::Error, path: &str, words: &[String]) -> Error {
         }
         ErrorKind::ArgumentConflict => {
             let other = text(ContextKind::PriorArg).unwrap_or_default();
-            Error::usage(format_args!("{} cannot be combined with {}", flag_of(&arg), flag_of(&other))).hint(see)
+            Error::usage(format_args!("{} cannot be combined with {}", flag_of(&arg), flag_of(&other)))
+                .hint(see)
         }
-        ErrorKind::NoEquals => Error::usage(format_args!("flag {} wants its value after `=`", flag_of(&arg))).hint(see),
+        ErrorKind::NoEquals => {
+            Error::usage(format_args!("flag {} wants its value after `=`", flag_of(&arg))).hint(see)
+        }
         ErrorKind::TooManyValues | ErrorKind::WrongNumberOfValues | ErrorKind::TooFewValues => {
             Error::usage(format_args!("wrong number of arguments: {}", words.join(" "))).hint(see)
         }

@@ -39,7 +39,9 @@ pub fn run(args: &Args, _app: &App) -> Result<u8> {
         Format::Json => ui::line(&all)?,
         Format::Template(text) | Format::TableTemplate(text) => ui::out(&format::template(&text, &[all])?)?,
         Format::Table => {
-            ui::out(&format!("Client:       coracle\nVersion:      {version}\nAPI Version:  {API_VERSION}\nOS/Arch:      linux/{arch}\n"))?;
+            ui::out(&format!(
+                "Client:       coracle\nVersion:      {version}\nAPI Version:  {API_VERSION}\nOS/Arch:      linux/{arch}\n"
+            ))?;
         }
     }
     Ok(0)

@@ -27,7 +27,11 @@ pub struct Args {
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     let dirs = app.dirs()?;
     // A bare number is milliseconds here, as in podman.
-    let text = if args.interval.bytes().all(|b| b.is_ascii_digit()) { format!("{}ms", args.interval) } else { args.interval.clone() };
+    let text = if args.interval.bytes().all(|b| b.is_ascii_digit()) {
+        format!("{}ms", args.interval)
+    } else {
+        args.interval.clone()
+    };
     let interval = parse::time::duration("--interval", &text)?.unsigned_abs();
     let conditions = args.condition.iter().map(|c| engine::wait::condition(c)).collect::<Result<Vec<_>>>()?;
     let mut names = args.containers.clone();
@@ -39,7 +43,8 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     }
     let mut code = 0;
     for name in &names {
-        let waited = engine::find(&dirs, name).and_then(|c| engine::wait::wait(&dirs, &c, &conditions, interval));
+        let waited =
+            engine::find(&dirs, name).and_then(|c| engine::wait::wait(&dirs, &c, &conditions, interval));
         match waited {
             Ok(exit_code) => ui::line(exit_code)?,
             Err(e) if args.ignore && e.kind() == Kind::NotFound => ui::line(-1)?,

@@ -21,7 +21,8 @@ pub struct ExecOptions {
 /// The OCI process.
 pub fn process(dirs: &Dirs, c: &Container, state: &State, options: &ExecOptions) -> Result<Value> {
     let mut process = super::inspect::runtime_config(dirs, c).get("process").cloned().ok_or_else(|| {
-        Error::corrupt(format_args!("cannot read config.json of container {}", c.name)).hint("See `coracle system check`.")
+        Error::corrupt(format_args!("cannot read config.json of container {}", c.name))
+            .hint("See `coracle system check`.")
     })?;
     let root = format!("/proc/{}/root", state.pid.unwrap_or(0));
     if let Some(spec) = &options.user {
@@ -30,7 +31,8 @@ pub fn process(dirs: &Dirs, c: &Container, state: &State, options: &ExecOptions)
     }
     if options.privileged {
         let all = json!(crate::caps::NAMES.as_slice());
-        process["capabilities"] = json!({"bounding": all, "effective": all, "permitted": all, "inheritable": [], "ambient": []});
+        process["capabilities"] =
+            json!({"bounding": all, "effective": all, "permitted": all, "inheritable": [], "ambient": []});
     }
     if let Some(dir) = &options.workdir {
         process["cwd"] = json!(dir);
@@ -99,7 +101,8 @@ mod tests {
         set_user(&mut process, &user);
         assert_eq!(process["capabilities"]["effective"], json!([]));
         assert_eq!(process["user"]["additionalGids"], json!([7]));
-        let options = ExecOptions { env: vec![("PATH".into(), "/x".into())], tty: true, ..ExecOptions::default() };
+        let options =
+            ExecOptions { env: vec![("PATH".into(), "/x".into())], tty: true, ..ExecOptions::default() };
         assert_eq!(environment(&process, &options), ["PATH=/x", "HOME=/home/x", "TERM=xterm"]);
     }
 }

@@ -45,9 +45,12 @@ pub fn write(request: &Request<'_>) -> Result<ManagedFiles> {
 
 fn hosts_text(request: &Request<'_>) -> Result<String> {
     let shares_host = request.network.mode == NetworkMode::Host;
-    let base = if shares_host { std::fs::read_to_string("/etc/hosts").unwrap_or_default() } else { String::new() };
+    let base =
+        if shares_host { std::fs::read_to_string("/etc/hosts").unwrap_or_default() } else { String::new() };
     let (address, gateway) = match request.network.mode {
-        NetworkMode::Slirp4netns { .. } => (Some(hosts::SLIRP4NETNS_ADDRESS), Some(hosts::SLIRP4NETNS_GATEWAY)),
+        NetworkMode::Slirp4netns { .. } => {
+            (Some(hosts::SLIRP4NETNS_ADDRESS), Some(hosts::SLIRP4NETNS_GATEWAY))
+        }
         NetworkMode::Host => (None, Some("127.0.0.1")),
         _ => (None, None),
     };

@@ -11,12 +11,12 @@ use crate::ondisk::{self, image::ImageRecord};
 use crate::paths::Dirs;
 use crate::registry::{AuthOptions, Bars, BlobSink, Downloads, RegistriesConf, Session, Target};
 use crate::spec::image::{ConfigDocument, Descriptor, Document, MAX_CONFIG, Manifest, Platform};
+use crate::store::Store;
 use crate::store::lock::Share;
 use crate::store::partial::{PartialWriter, partial_name};
 use crate::store::reference::Reference;
 use crate::store::source::{self, LocalImage};
 use crate::store::unpack::{Blob, Expect, Outcome, ensure_layers, unpack_layer};
-use crate::store::Store;
 use sha2::Digest;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -102,7 +102,11 @@ fn meanings(reference: &Reference, conf: &RegistriesConf) -> Result<Vec<Referenc
     if reference.domain.is_some() {
         return Ok(vec![reference.in_domain("").or_latest()]);
     }
-    let suffix = |full: Reference| Reference { tag: reference.tag.clone().or(full.tag.clone()), digest: reference.digest.clone(), ..full };
+    let suffix = |full: Reference| Reference {
+        tag: reference.tag.clone().or(full.tag.clone()),
+        digest: reference.digest.clone(),
+        ..full
+    };
     conf.meanings(&reference.path)
         .iter()
         .map(|full| Ok(suffix(Reference::parse(full)?).in_domain("docker.io").or_latest()))
@@ -121,7 +125,13 @@ fn one_of(mut failed: Vec<Error>, name: &str) -> Error {
     error.hint("Give the full name with its registry, for example `docker.io/library/debian`.")
 }
 
-fn pull_full(store: &Store, full: &Reference, conf: &RegistriesConf, platform: &Platform, options: &PullOptions) -> Result<Sha256> {
+fn pull_full(
+    store: &Store,
+    full: &Reference,
+    conf: &RegistriesConf,
+    platform: &Platform,
+    options: &PullOptions,
+) -> Result<Sha256> {
     let target = Target {
         domain: full.domain.clone().unwrap_or_default(),
         path: full.path.clone(),
@@ -138,7 +148,8 @@ fn pull_full(store: &Store, full: &Reference, conf: &RegistriesConf, platform: &
     let names: Vec<(String, u64)> =
         manifest.layers.iter().map(|l| (l.digest.trim_start_matches("sha256:").to_owned(), l.size)).collect();
     bars.begin(&names);
-    let install = Install { store, config: &config, document: &document, manifest: &bytes, diff_ids: &diff_ids, index };
+    let install =
+        Install { store, config: &config, document: &document, manifest: &bytes, diff_ids: &diff_ids, index };
     let pulled = session.downloads(|downloads| {
         let make = |at: usize| {
             let (Some(layer), Some(diff_id)) = (manifest.layers.get(at), diff_ids.get(at)) else {
@@ -148,11 +159,20 @@ fn pull_full(store: &Store, full: &Reference, conf: &RegistriesConf, platform: &
         };
         install.run(&make, &bars, std::slice::from_ref(full), Some(&top))
     });
+    if pulled.as_ref().is_err_and(|e| e.kind() != Kind::Network) {
+        // Nothing of this pull can be gone on with: the space goes back.
+        let _ = store.collect();
+    }
     pulled.what(what)
 }
 
 /// Follows indexes to the manifest of the platform; returns its bytes too, and the index's digest.
-fn choose(session: &Session, bytes: Vec<u8>, top: &Sha256, platform: &Platform) -> Result<(Vec<u8>, Manifest, Option<Sha256>)> {
+fn choose(
+    session: &Session,
+    bytes: Vec<u8>,
+    top: &Sha256,
+    platform: &Platform,
+) -> Result<(Vec<u8>, Manifest, Option<Sha256>)> {
     let mut bytes = bytes;
     let mut index = None;
     for _ in 0..MAX_DEPTH {
@@ -169,7 +189,13 @@ fn choose(session: &Session, bytes: Vec<u8>, top: &Sha256, platform: &Platform) 
 }
 
 /// Downloads and unpacks one layer, at once. Goes on with what a former try has left; if that was damaged, once anew.
-fn fetch_layer(store: &Store, downloads: &Downloads, layer: &Descriptor, diff_id: &Sha256, progress: (&Arc<Bars>, usize)) -> Result<()> {
+fn fetch_layer(
+    store: &Store,
+    downloads: &Downloads,
+    layer: &Descriptor,
+    diff_id: &Sha256,
+    progress: (&Arc<Bars>, usize),
+) -> Result<()> {
     let digest = layer.sha256()?;
     let name = partial_name(&digest, diff_id);
     loop {
@@ -229,7 +255,8 @@ fn install_local(store: &Store, image: &LocalImage<'_>, quiet: bool) -> Result<S
     let document = ConfigDocument::parse(&image.config)?;
     let diff_ids = document.diff_ids(image.layer_count())?;
     let bars = Bars::new(quiet);
-    let sizes: Vec<(String, u64)> = diff_ids.iter().enumerate().map(|(i, id)| (id.to_string(), image.layer_size(i))).collect();
+    let sizes: Vec<(String, u64)> =
+        diff_ids.iter().enumerate().map(|(i, id)| (id.to_string(), image.layer_size(i))).collect();
     bars.begin(&sizes);
     let make = |at: usize| {
         let diff_id = diff_ids.get(at).ok_or_else(|| Error::internal("no such layer"))?;
@@ -244,7 +271,11 @@ fn install_local(store: &Store, image: &LocalImage<'_>, quiet: bool) -> Result<S
         diff_ids: &diff_ids,
         index: image.index.clone(),
     };
-    install.run(&make, &bars, &image.names, None)
+    let installed = install.run(&make, &bars, &image.names, None);
+    if installed.is_err() {
+        let _ = store.collect();
+    }
+    installed
 }
 
 /// What is known of an image before its layers are there.

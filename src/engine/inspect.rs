@@ -30,7 +30,9 @@ pub fn container(dirs: &Dirs, c: &Container, s: &State, config: &Value, image: &
     let dir = dirs.container(&c.id);
     let run = dirs.container_run(&c.id);
     let in_dir = |name: &str| dir.join(name).to_string_lossy().into_owned();
-    let capabilities = |set: &str| config.pointer(&format!("/process/capabilities/{set}")).cloned().unwrap_or_else(|| json!([]));
+    let capabilities = |set: &str| {
+        config.pointer(&format!("/process/capabilities/{set}")).cloned().unwrap_or_else(|| json!([]))
+    };
     let (path, args) = c.command.split_first().map_or(("", &[][..]), |(p, a)| (p.as_str(), a));
     json!({
         "Id": c.id,
@@ -135,9 +137,12 @@ pub fn driver_word(driver: Driver) -> &'static str {
 fn graph_data(dirs: &Dirs, c: &Container, s: &State) -> Value {
     let Rootfs::Layers { layers, .. } = &c.rootfs else { return json!({}) };
     let dir = dirs.container(&c.id);
-    let lower: Vec<String> =
-        layers.iter().map(|l| dirs.data.join("layers/sha256").join(l).join("diff").to_string_lossy().into_owned()).collect();
-    let mut data = json!({"LowerDir": lower.join(":"), "UpperDir": dir.join("upper"), "WorkDir": dir.join("work")});
+    let lower: Vec<String> = layers
+        .iter()
+        .map(|l| dirs.data.join("layers/sha256").join(l).join("diff").to_string_lossy().into_owned())
+        .collect();
+    let mut data =
+        json!({"LowerDir": lower.join(":"), "UpperDir": dir.join("upper"), "WorkDir": dir.join("work")});
     if matches!(s.status, Status::Running | Status::Paused)
         && let Some(data) = data.as_object_mut()
     {
@@ -152,9 +157,15 @@ fn mounts(c: &Container) -> Vec<Value> {
         .iter()
         .filter(shown)
         .map(|m| {
-            let propagation = m.options.iter().find(|o| o.ends_with("private") || o.ends_with("shared") || o.ends_with("slave"));
-            let options: Vec<&String> =
-                m.options.iter().filter(|o| Some(*o) != propagation && !matches!(o.as_str(), "ro" | "rw")).collect();
+            let propagation = m
+                .options
+                .iter()
+                .find(|o| o.ends_with("private") || o.ends_with("shared") || o.ends_with("slave"));
+            let options: Vec<&String> = m
+                .options
+                .iter()
+                .filter(|o| Some(*o) != propagation && !matches!(o.as_str(), "ro" | "rw"))
+                .collect();
             let mut mount = json!({
                 "Type": m.kind,
                 "Source": m.source,
@@ -197,7 +208,9 @@ fn network_settings(c: &Container) -> Value {
         "GlobalIPv6PrefixLen": 0, "MacAddress": "",
     });
     let mut settings = endpoint.clone();
-    let (Some(all), Some(endpoint)) = (settings.as_object_mut(), endpoint.as_object()) else { return settings };
+    let (Some(all), Some(endpoint)) = (settings.as_object_mut(), endpoint.as_object()) else {
+        return settings;
+    };
     for (key, value) in [
         ("Bridge", json!("")),
         ("SandboxID", json!("")),
@@ -283,8 +296,11 @@ fn signal_name(number: i32) -> String {
 }
 
 fn host_config(dirs: &Dirs, c: &Container, config: &Value) -> Value {
-    let number = |path: &str| config.pointer(&format!("/linux/resources/{path}")).and_then(Value::as_i64).unwrap_or(0);
-    let text = |path: &str| config.pointer(&format!("/linux/resources/{path}")).cloned().unwrap_or_else(|| json!(""));
+    let number =
+        |path: &str| config.pointer(&format!("/linux/resources/{path}")).and_then(Value::as_i64).unwrap_or(0);
+    let text = |path: &str| {
+        config.pointer(&format!("/linux/resources/{path}")).cloned().unwrap_or_else(|| json!(""))
+    };
     let (quota, period) = (number("cpu/quota"), number("cpu/period"));
     let nano_cpus = if quota > 0 && period > 0 { quota.saturating_mul(1_000_000_000) / period } else { 0 };
     let binds: Vec<String> = c
@@ -293,7 +309,12 @@ fn host_config(dirs: &Dirs, c: &Container, config: &Value) -> Value {
         .filter(|m| m.kind != "tmpfs")
         .map(|m| {
             let mode = if m.options.iter().any(|o| o == "ro") { "" } else { "rw," };
-            format!("{}:{}:{mode}{}", m.name.as_ref().unwrap_or(&m.source), m.destination, m.options.join(","))
+            format!(
+                "{}:{}:{mode}{}",
+                m.name.as_ref().unwrap_or(&m.source),
+                m.destination,
+                m.options.join(",")
+            )
         })
         .collect();
     let tmpfs: Map<String, Value> = c
@@ -393,7 +414,11 @@ const ASKED_FOR: &[(&str, &str)] = &[
 ];
 
 fn log_config(dirs: &Dirs, c: &Container) -> Value {
-    let path = c.log.path.clone().unwrap_or_else(|| dirs.container(&c.id).join("ctr.log").to_string_lossy().into_owned());
+    let path = c
+        .log
+        .path
+        .clone()
+        .unwrap_or_else(|| dirs.container(&c.id).join("ctr.log").to_string_lossy().into_owned());
     let (kind, path) = match c.log.driver {
         LogDriver::K8sFile => ("k8s-file", path),
         LogDriver::None => ("none", String::new()),
@@ -450,7 +475,8 @@ mod tests {
     use crate::engine::ps::tests::sample;
 
     fn document() -> Value {
-        let dirs = Dirs { data: "/d".into(), run: "/r".into(), config: "/c".into(), home: None, run_note: None };
+        let dirs =
+            Dirs { data: "/d".into(), run: "/r".into(), config: "/c".into(), home: None, run_note: None };
         let config = json!({
             "ociVersion": "1.2.0",
             "process": {"env": ["A=b"], "cwd": "/w", "user": {"uid": 5, "gid": 6}, "capabilities": {"effective": ["CAP_KILL"]}},
@@ -483,7 +509,10 @@ mod tests {
             ("/Mounts/0/Name", json!("vol1")),
             ("/Mounts/0/RW", json!(true)),
             ("/Mounts/0/Propagation", json!("rprivate")),
-            ("/GraphDriver/Data/UpperDir", json!("/d/containers/e3bc67a7ac090636990d27d962bd2198888cdff6cb73992764075e0d2dd7d51a/upper")),
+            (
+                "/GraphDriver/Data/UpperDir",
+                json!("/d/containers/e3bc67a7ac090636990d27d962bd2198888cdff6cb73992764075e0d2dd7d51a/upper"),
+            ),
         ] {
             assert_eq!(all.pointer(pointer), Some(&want), "{pointer}");
         }

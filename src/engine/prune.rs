@@ -38,9 +38,12 @@ pub fn matches_image(filters: &[ImageFilter], image: &Image, users: usize) -> bo
     };
     let created = || image.record.created.parse::<Timestamp>().ok();
     let reference = |wanted: &str| image.names.iter().any(|name| is_reference(name, wanted));
-    let references: Vec<&str> =
-        filters.iter().filter_map(|f| if let ImageFilter::Reference(r) = f { Some(r.as_str()) } else { None }).collect();
-    let named = references.is_empty() || references.into_iter().any(|r| reference(r) || image.id.as_str().starts_with(r));
+    let references: Vec<&str> = filters
+        .iter()
+        .filter_map(|f| if let ImageFilter::Reference(r) = f { Some(r.as_str()) } else { None })
+        .collect();
+    let named = references.is_empty()
+        || references.into_iter().any(|r| reference(r) || image.id.as_str().starts_with(r));
     named
         && filters.iter().all(|filter| match filter {
             ImageFilter::Reference(_) => true,
@@ -53,7 +56,8 @@ pub fn matches_image(filters: &[ImageFilter], image: &Image, users: usize) -> bo
             ImageFilter::Containers(wanted) => (users > 0) == *wanted,
             ImageFilter::Digest(wanted) => {
                 let hex = wanted.trim_start_matches("sha256:");
-                image.record.manifest.as_str().starts_with(hex) || image.digests.iter().any(|d| d.ends_with(wanted.as_str()))
+                image.record.manifest.as_str().starts_with(hex)
+                    || image.digests.iter().any(|d| d.ends_with(wanted.as_str()))
             }
             ImageFilter::Never(wanted) => !*wanted,
         })

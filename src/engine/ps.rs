@@ -50,9 +50,10 @@ impl Filter {
             Self::Ancestor(image) => is_image(c, image),
             Self::Before(time) | Self::Until(time) => created().is_some_and(|t| t < *time),
             Self::Since(time) => created().is_some_and(|t| t > *time),
-            Self::Volume(wanted) => {
-                c.mounts.iter().any(|m| m.name.as_ref() == Some(wanted) || m.destination == *wanted || m.source == *wanted)
-            }
+            Self::Volume(wanted) => c
+                .mounts
+                .iter()
+                .any(|m| m.name.as_ref() == Some(wanted) || m.destination == *wanted || m.source == *wanted),
             Self::Network(wanted) => network_name(&c.network.mode) == wanted,
             Self::Health(wanted) => wanted == "none",
             Self::Restarts(wanted) => (s.restarts > 0) == *wanted,
@@ -141,7 +142,14 @@ pub mod tests {
     #[test]
     fn images_are_found_by_any_of_their_names() {
         let (c, _) = sample("c1", "docker.io/library/debian:13");
-        for wanted in ["debian", "debian:13", "docker.io/library/debian", "library/debian:13", "8ddc3f", "sha256:8ddc3fb46a"] {
+        for wanted in [
+            "debian",
+            "debian:13",
+            "docker.io/library/debian",
+            "library/debian:13",
+            "8ddc3f",
+            "sha256:8ddc3fb46a",
+        ] {
             assert!(is_image(&c, wanted), "{wanted}");
         }
         for wanted in ["ebian", "debian:12", "8d", ""] {
@@ -154,7 +162,11 @@ pub mod tests {
         let (c, s) = sample("c1", "i");
         let label = |k: &str, v: Option<&str>| Filter::Label(k.into(), v.map(Into::into));
         assert!(matches(&[Filter::Status(Status::Running), Filter::Status(Status::Created)], &c, &s));
-        assert!(!matches(&[Filter::Status(Status::Created), Filter::Name(Regex::new("^x").unwrap())], &c, &s));
+        assert!(!matches(
+            &[Filter::Status(Status::Created), Filter::Name(Regex::new("^x").unwrap())],
+            &c,
+            &s
+        ));
         assert!(matches(&[label("k", None), label("k", Some("v"))], &c, &s));
         assert!(!matches(&[label("k", Some("v")), label("z", None)], &c, &s));
         assert!(matches(&[Filter::NotLabel("z".into(), None), Filter::Volume("/data".into())], &c, &s));

@@ -24,8 +24,12 @@ pub fn rename(dirs: &Dirs, c: &Container, name: &str) -> Result<()> {
     {
         rustix::fs::flock(&claims, FlockOperation::LockExclusive).call(|| "flock(names)")?;
         if let Some(owner) = super::lookup::id_of_name(dirs, name.as_str())? {
-            return Err(Error::in_use(format_args!("container name {:?} is in use by {}", name.as_str(), owner.short()))
-                .hint(format_args!("Remove it with `coracle rm {name}`, or choose another name.")));
+            return Err(Error::in_use(format_args!(
+                "container name {:?} is in use by {}",
+                name.as_str(),
+                owner.short()
+            ))
+            .hint(format_args!("Remove it with `coracle rm {name}`, or choose another name.")));
         }
         publish_bytes(claims.as_fd(), name.as_str(), c.id.as_str().as_bytes(), Durability::Durable)?;
         let dir = super::lookup::open_container(dirs, &c.id)?;
@@ -33,5 +37,6 @@ pub fn rename(dirs: &Dirs, c: &Container, name: &str) -> Result<()> {
         ondisk::publish(&dir, "container.json", &renamed, Durability::Durable)?;
         rustix::fs::flock(&claims, FlockOperation::Unlock).call(|| "flock(names, LOCK_UN)")?;
     }
-    names::release(dirs, &c.id, &c.name).what(|| format!("container {name} keeps its old name {} too", c.name))
+    names::release(dirs, &c.id, &c.name)
+        .what(|| format!("container {name} keeps its old name {} too", c.name))
 }

@@ -9,7 +9,7 @@ use crate::id::ContainerId;
 use crate::monitor::lock::Lifetime;
 use crate::ondisk::container::{Container, Status};
 use crate::paths::Dirs;
-use crate::store::{self, Store, image::Removed, volume};
+use crate::store::{self, Store, collect::Removed, volume};
 use crate::userns;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
@@ -85,7 +85,13 @@ pub fn remove_replaced(dirs: &Dirs, id: &ContainerId) -> Result<()> {
 }
 
 /// Removes an image, or one of its names; `force` takes all names, `containers` the containers that use it, too.
-pub fn remove_image(dirs: &Dirs, store: &Store, name: &str, force: bool, containers: bool) -> Result<Removed> {
+pub fn remove_image(
+    dirs: &Dirs,
+    store: &Store,
+    name: &str,
+    force: bool,
+    containers: bool,
+) -> Result<Removed> {
     if containers && let Some(image) = store.find_image(name)? {
         for user in store.image_users(&image.id)? {
             let options = RemoveOptions { force: true, timeout: None, volumes: true };

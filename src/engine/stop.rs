@@ -48,9 +48,12 @@ fn kill_and_wait(dirs: &Dirs, c: &Container) -> Result<()> {
     if ended_within(dirs, c, AFTER_KILL)? {
         return Ok(());
     }
-    Err(Error::host("it does not end")
-        .cause("10 seconds after SIGKILL its processes are still there")
-        .hint(format_args!("A process that waits for a device or a file server cannot be killed: see `coracle top {}`.", c.name)))
+    Err(Error::host("it does not end").cause("10 seconds after SIGKILL its processes are still there").hint(
+        format_args!(
+            "A process that waits for a device or a file server cannot be killed: see `coracle top {}`.",
+            c.name
+        ),
+    ))
 }
 
 /// A signal that means the end. That it has ended meanwhile is no failure.

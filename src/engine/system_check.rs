@@ -40,7 +40,9 @@ fn claims(dirs: &Dirs, repair: bool, findings: &mut Findings) -> Result<()> {
             rustix::fs::unlinkat(&claims, name.as_str(), AtFlags::empty()).ok();
             findings.repaired.push(format!("freed the name {name}, which no container has"));
         } else {
-            findings.notes.push(format!("the name {name} is claimed by no container; the next one may take it"));
+            findings
+                .notes
+                .push(format!("the name {name} is claimed by no container; the next one may take it"));
         }
     }
     Ok(())
@@ -53,7 +55,10 @@ fn states(dirs: &Dirs, findings: &mut Findings) -> Result<()> {
     for (c, state) in all {
         let runs = matches!(state.status, Status::Running | Status::Paused | Status::Stopping);
         if runs && !client::is_alive(dirs, &c.id)? && c.machine_id == super::machine_id() {
-            findings.problems.push(Error::corrupt(format_args!("container {} is recorded as running and has no monitor", c.name)));
+            findings.problems.push(Error::corrupt(format_args!(
+                "container {} is recorded as running and has no monitor",
+                c.name
+            )));
         }
         if lookup::id_of_name(dirs, c.name.as_str())?.as_ref() != Some(&c.id) {
             findings.problems.push(
@@ -75,7 +80,9 @@ fn run_directories(dirs: &Dirs, repair: bool, findings: &mut Findings) -> Result
         }
         if repair {
             store::remove_tree(run.as_fd(), &name)?;
-            findings.repaired.push(format!("removed the runtime directory of container {}, which is gone", id.short()));
+            findings
+                .repaired
+                .push(format!("removed the runtime directory of container {}, which is gone", id.short()));
         } else {
             findings.notes.push(format!("the runtime directory of container {} is left over", id.short()));
         }

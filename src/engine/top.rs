@@ -63,10 +63,14 @@ struct Process {
 /// The table, headings first. Nothing of the image is executed (CVE-2022-1227).
 pub fn top(dirs: &Dirs, c: &Container, descriptors: &[String]) -> Result<Vec<Vec<String>>> {
     let state = super::lookup::state(dirs, c)?;
-    let init = state.pid.filter(|_| !matches!(state.status, Status::Created | Status::Exited)).ok_or_else(|| {
-        Error::in_use(format_args!("top can only be used on running containers: {} is not running", c.name))
+    let init =
+        state.pid.filter(|_| !matches!(state.status, Status::Created | Status::Exited)).ok_or_else(|| {
+            Error::in_use(format_args!(
+                "top can only be used on running containers: {} is not running",
+                c.name
+            ))
             .hint(format_args!("Start it with `coracle start {}`.", c.name))
-    })?;
+        })?;
     let wanted = columns(descriptors)?;
     let processes = processes(init, &state);
     let names = Names::of(init);
@@ -111,7 +115,12 @@ fn processes(init: i32, state: &State) -> Vec<Process> {
     } else if let Some(cgroup) = &state.cgroup {
         let inside = |pid: &i32| {
             let path = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-            path.lines().any(|l| l.strip_prefix("0::").is_some_and(|p| p.trim_start_matches('/').starts_with(cgroup.trim_start_matches('/')) && p.contains("/payload")))
+            path.lines().any(|l| {
+                l.strip_prefix("0::").is_some_and(|p| {
+                    p.trim_start_matches('/').starts_with(cgroup.trim_start_matches('/'))
+                        && p.contains("/payload")
+                })
+            })
         };
         all().into_iter().filter(inside).collect()
     } else {
@@ -123,7 +132,8 @@ fn processes(init: i32, state: &State) -> Vec<Process> {
 }
 
 fn descendants(init: i32, all: &[i32]) -> Vec<i32> {
-    let parents: Vec<(i32, i32)> = all.iter().filter_map(|pid| Some((*pid, read(*pid, false)?.hppid))).collect();
+    let parents: Vec<(i32, i32)> =
+        all.iter().filter_map(|pid| Some((*pid, read(*pid, false)?.hppid))).collect();
     let mut found = vec![init];
     let mut at = 0;
     while let Some(parent) = found.get(at).copied() {
@@ -152,7 +162,8 @@ fn parse(hpid: i32, stat: &str, status: &str, cmdline: &[u8], nested: bool) -> O
     let line = |key: &str| status.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(':'));
     let first_id = |key: &str| line(key)?.split_whitespace().next()?.parse::<u32>().ok();
     let last_pid = |key: &str| line(key)?.split_whitespace().last()?.parse::<i32>().ok();
-    let words: Vec<String> = cmdline.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned()).collect();
+    let words: Vec<String> =
+        cmdline.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned()).collect();
     let args = words.join(" ").trim_end().to_owned();
     let inner = |key: &str| if nested { last_pid(key) } else { None };
     Some(Process {

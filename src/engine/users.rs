@@ -53,13 +53,14 @@ fn resolve_in(passwd: &[Passwd], groups: &[Group], spec: &str, extra_groups: &[S
         None => (spec, None),
     };
     let user = if user.is_empty() { "0" } else { user };
-    let entry: std::result::Result<Passwd, u32> = match parse_id(user).map_err(|e| e.wrap(format_args!("invalid user {spec:?}")))? {
-        Id::Number(uid) => passwd.iter().find(|p| p.uid == uid).cloned().ok_or(uid),
-        Id::Name => Ok(passwd.iter().find(|p| p.name == user).cloned().ok_or_else(|| {
-            Error::usage(format_args!("unable to find user {user}: no matching entries in passwd file"))
-                .hint("Give the user by number, for example `--user 1000:1000`.")
-        })?),
-    };
+    let entry: std::result::Result<Passwd, u32> =
+        match parse_id(user).map_err(|e| e.wrap(format_args!("invalid user {spec:?}")))? {
+            Id::Number(uid) => passwd.iter().find(|p| p.uid == uid).cloned().ok_or(uid),
+            Id::Name => Ok(passwd.iter().find(|p| p.name == user).cloned().ok_or_else(|| {
+                Error::usage(format_args!("unable to find user {user}: no matching entries in passwd file"))
+                    .hint("Give the user by number, for example `--user 1000:1000`.")
+            })?),
+        };
     let (uid, primary, home, name) = match entry {
         Ok(p) => (p.uid, p.gid, p.home, Some(p.name)),
         Err(uid) => (uid, 0, "/".to_owned(), None),

@@ -16,7 +16,9 @@ pub fn condition(text: &str) -> Result<Status> {
         "paused" => Ok(Status::Paused),
         "stopping" => Ok(Status::Stopping),
         "exited" | "stopped" | "removing" => Ok(Status::Exited),
-        _ => Err(Error::usage(format_args!("invalid condition {text:?}: not one of created, running, paused, stopping, exited"))),
+        _ => Err(Error::usage(format_args!(
+            "invalid condition {text:?}: not one of created, running, paused, stopping, exited"
+        ))),
     }
 }
 
@@ -29,7 +31,8 @@ pub fn wait(dirs: &Dirs, c: &Container, conditions: &[Status], interval: Duratio
             Err(e) if e.kind() == Kind::NotFound && !dirs.container(&c.id).exists() => return Ok(-1),
             other => other?,
         };
-        let ended = matches!(state.status, Status::Exited) || (conditions.is_empty() && state.status == Status::Created);
+        let ended = matches!(state.status, Status::Exited)
+            || (conditions.is_empty() && state.status == Status::Created);
         let reached = if conditions.is_empty() { ended } else { conditions.contains(&state.status) };
         if reached {
             // podman: 0 for a container that never ran, -1 for a state that is no end.

@@ -33,7 +33,8 @@ pub fn args(lowers: &[String], upper: &str, work: &str, mapping: &IdMapping) -> 
     let mut options = format!("lowerdir={},upperdir={upper},workdir={work}", lowers.join(":"));
     for (name, pieces) in [("uidmapping", &mapping.uids), ("gidmapping", &mapping.gids)] {
         if !pieces.is_empty() {
-            let text: Vec<String> = pieces.iter().map(|(disk, shown, count)| format!("{disk}:{shown}:{count}")).collect();
+            let text: Vec<String> =
+                pieces.iter().map(|(disk, shown, count)| format!("{disk}:{shown}:{count}")).collect();
             options.push_str(&format!(",{name}={}", text.join(":")));
         }
     }

@@ -4,9 +4,9 @@
 //! each with a pure `args` function (tested without the program) and a thin start. A tool's stderr becomes the cause of
 //! the error. Fds are CLOEXEC everywhere in this crate, so a tool gets only what is passed by name.
 
+pub mod fuse_overlayfs;
 pub mod runtime;
 pub mod slirp4netns;
-pub mod fuse_overlayfs;
 
 use crate::error::{Error, Kind, Result};
 use std::ffi::OsString;

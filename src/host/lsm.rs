@@ -82,7 +82,8 @@ fn outer_container() -> Option<String> {
     let markers = [("/run/.containerenv", "a podman container"), ("/.dockerenv", "a Docker container")];
     let marker =
         markers.into_iter().find(|(file, _)| Path::new(file).exists()).map(|(_, what)| what.to_owned());
-    marker.or_else(|| (!crate::sys::spawn::in_initial_user_namespace()).then(|| "a user namespace".to_owned()))
+    marker
+        .or_else(|| (!crate::sys::spawn::in_initial_user_namespace()).then(|| "a user namespace".to_owned()))
 }
 
 /// Mount points below /proc, as mountinfo has them, but for those that every machine may have.

@@ -9,8 +9,8 @@ pub mod atomic;
 pub mod container;
 pub mod image;
 pub mod layer;
-pub mod volume;
 pub mod runtime_state;
+pub mod volume;
 
 pub use atomic::{Durability, publish, read, read_opt};
 

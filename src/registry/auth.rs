@@ -23,7 +23,10 @@ pub struct AuthOptions {
 impl std::fmt::Debug for AuthOptions {
     /// Never the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AuthOptions").field("authfile", &self.authfile).field("tls_verify", &self.tls_verify).finish_non_exhaustive()
+        f.debug_struct("AuthOptions")
+            .field("authfile", &self.authfile)
+            .field("tls_verify", &self.tls_verify)
+            .finish_non_exhaustive()
     }
 }
 
@@ -36,23 +39,40 @@ pub(super) fn find(dirs: &Dirs, domain: &str, path: &str, options: &AuthOptions)
     for file in files(dirs, options) {
         let Ok(bytes) = std::fs::read(&file) else {
             if options.authfile.is_some() {
-                return Err(Error::usage(format_args!("cannot read the authentication file {}", file.display())));
+                return Err(Error::usage(format_args!(
+                    "cannot read the authentication file {}",
+                    file.display()
+                )));
             }
             continue;
         };
         for key in &keys {
             match docker_credential::get_credential_from_reader(bytes.as_slice(), key) {
-                Ok(DockerCredential::UsernamePassword(user, password)) => return Ok(RegistryAuth::Basic(user, password)),
+                Ok(DockerCredential::UsernamePassword(user, password)) => {
+                    return Ok(RegistryAuth::Basic(user, password));
+                }
                 Ok(DockerCredential::IdentityToken(_)) => {
                     return Err(Error::new(Kind::Denied, format_args!("cannot log in to {domain}"))
-                        .cause(format_args!("{} holds an identity token, which is not supported", file.display()))
-                        .hint(format_args!("Log in with a user name and a password: `coracle login {domain}`.")));
+                        .cause(format_args!(
+                            "{} holds an identity token, which is not supported",
+                            file.display()
+                        ))
+                        .hint(format_args!(
+                            "Log in with a user name and a password: `coracle login {domain}`."
+                        )));
                 }
                 Err(CredentialRetrievalError::NoCredentialConfigured) => {}
                 // A helper without an entry for this server fails in its own way; the next place may have one.
-                Err(CredentialRetrievalError::HelperFailure { .. } | CredentialRetrievalError::HelperCommunicationError) => {}
+                Err(
+                    CredentialRetrievalError::HelperFailure { .. }
+                    | CredentialRetrievalError::HelperCommunicationError,
+                ) => {}
                 Err(e) => {
-                    return Err(Error::usage(format_args!("cannot use the authentication file {}", file.display())).cause(e));
+                    return Err(Error::usage(format_args!(
+                        "cannot use the authentication file {}",
+                        file.display()
+                    ))
+                    .cause(e));
                 }
             }
         }

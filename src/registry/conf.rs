@@ -81,7 +81,8 @@ impl RegistriesConf {
 
     /// Parses one file.
     pub fn parse(text: &str) -> Result<Self> {
-        toml::from_str(text).map_err(|e| Error::usage("it is not a registries.conf of version 2").cause(e.to_string().trim()))
+        toml::from_str(text)
+            .map_err(|e| Error::usage("it is not a registries.conf of version 2").cause(e.to_string().trim()))
     }
 
     fn merge(&mut self, over: Self) {
@@ -101,7 +102,9 @@ impl RegistriesConf {
             return vec![full.clone()];
         }
         match self.unqualified_search_registries.as_deref() {
-            Some(registries) if !registries.is_empty() => registries.iter().map(|r| format!("{r}/{short}")).collect(),
+            Some(registries) if !registries.is_empty() => {
+                registries.iter().map(|r| format!("{r}/{short}")).collect()
+            }
             _ => vec![format!("docker.io/{short}")],
         }
     }
@@ -112,12 +115,18 @@ impl RegistriesConf {
         let found = self.registry.iter().filter(|r| r.covers(&name)).max_by_key(|r| r.key().len());
         let insecure = |said: bool| tls_verify.map_or(said, |verify| !verify);
         let Some(registry) = found else {
-            return Ok(vec![Endpoint { host: host_of(domain), path: path.to_owned(), insecure: insecure(false) }]);
+            return Ok(vec![Endpoint {
+                host: host_of(domain),
+                path: path.to_owned(),
+                insecure: insecure(false),
+            }]);
         };
         if registry.blocked {
             return Err(Error::new(Kind::Denied, format_args!("the registry {domain} is blocked"))
                 .cause("registries.conf says `blocked = true`")
-                .hint("Ask your administrator, or change the entry in ~/.config/containers/registries.conf."));
+                .hint(
+                    "Ask your administrator, or change the entry in ~/.config/containers/registries.conf.",
+                ));
         }
         let place = |location: &str, said: bool| {
             let whole = if location.is_empty() || registry.prefix.starts_with("*.") {
@@ -128,7 +137,8 @@ impl RegistriesConf {
             let (host, path) = whole.split_once('/').unwrap_or((&whole, ""));
             Endpoint { host: host_of(host), path: path.to_owned(), insecure: insecure(said) }
         };
-        let mut endpoints: Vec<Endpoint> = registry.mirror.iter().map(|m| place(&m.location, m.insecure)).collect();
+        let mut endpoints: Vec<Endpoint> =
+            registry.mirror.iter().map(|m| place(&m.location, m.insecure)).collect();
         endpoints.push(place(&registry.location, registry.insecure));
         Ok(endpoints)
     }
@@ -146,7 +156,8 @@ impl Registry {
             let host = name.split('/').next().unwrap_or_default();
             return host.ends_with(suffix) && host.len() > suffix.len();
         }
-        !key.is_empty() && name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ':', '@']))
+        !key.is_empty()
+            && name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ':', '@']))
     }
 }
 
@@ -196,8 +207,14 @@ insecure = true
     fn the_longest_prefix_decides_and_mirrors_come_first() {
         let conf = RegistriesConf::parse(CONF).unwrap();
         let e = conf.endpoints("q.io", "team/app", None).unwrap();
-        assert_eq!((e[0].host.as_str(), e[0].path.as_str(), e[0].insecure), ("127.0.0.1:5000", "m/app", true));
-        assert_eq!((e[1].host.as_str(), e[1].path.as_str(), e[1].insecure), ("inner.example", "mirror-of-team/app", false));
+        assert_eq!(
+            (e[0].host.as_str(), e[0].path.as_str(), e[0].insecure),
+            ("127.0.0.1:5000", "m/app", true)
+        );
+        assert_eq!(
+            (e[1].host.as_str(), e[1].path.as_str(), e[1].insecure),
+            ("inner.example", "mirror-of-team/app", false)
+        );
         let e = conf.endpoints("q.io", "teamwork/app", None).unwrap();
         assert_eq!(e[0].host, "q.io");
         assert!(conf.endpoints("bad.example", "x", None).is_err());

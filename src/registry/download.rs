@@ -61,7 +61,12 @@ impl Downloads {
 }
 
 /// Serves jobs until nobody can send any more.
-pub(super) async fn serve(client: &Client, reference: &Reference, name: &str, mut jobs: UnboundedReceiver<Job>) {
+pub(super) async fn serve(
+    client: &Client,
+    reference: &Reference,
+    name: &str,
+    mut jobs: UnboundedReceiver<Job>,
+) {
     let mut running = futures_util::stream::FuturesUnordered::new();
     let mut open = true;
     while open || !running.is_empty() {
@@ -125,8 +130,11 @@ async fn try_once(client: &Client, reference: &Reference, name: &str, job: &mut 
         job.sink.write(bytes)?;
     }
     if job.sink.have() < job.size {
-        return Err(Error::new(Kind::Network, "the download broke off")
-            .cause(format_args!("{} of {} bytes came", job.sink.have(), job.size)));
+        return Err(Error::new(Kind::Network, "the download broke off").cause(format_args!(
+            "{} of {} bytes came",
+            job.sink.have(),
+            job.size
+        )));
     }
     Ok(())
 }
@@ -139,7 +147,11 @@ async fn open(
     (digest, size): (&Sha256, u64),
     have: u64,
 ) -> Result<(SizedStream, u64)> {
-    let descriptor = OciDescriptor { digest: digest.prefixed(), size: i64::try_from(size).unwrap_or(i64::MAX), ..OciDescriptor::default() };
+    let descriptor = OciDescriptor {
+        digest: digest.prefixed(),
+        size: i64::try_from(size).unwrap_or(i64::MAX),
+        ..OciDescriptor::default()
+    };
     // A range also for the whole: such a stream is not hashed by the client, and we hash it anyway.
     let response = client.pull_blob_stream_partial(reference, &descriptor, have, None).await;
     match response.map_err(|e| failure::explain(&e, name, reference.resolve_registry()))? {
@@ -149,21 +161,33 @@ async fn open(
 }
 
 fn broke_off(e: &std::io::Error) -> Error {
+    // A server that ignored our range: then the client has hashed the whole.
+    if e.get_ref().is_some_and(|inner| inner.is::<oci_client::errors::DigestError>()) {
+        return Error::corrupt("the registry's data is not what its digest says").cause(e);
+    }
     Error::new(Kind::Network, "the download broke off").cause(failure::chain(e).pop().unwrap_or_default())
 }
 
 fn too_long(size: u64) -> Error {
-    Error::corrupt("the layer is not what the manifest says").cause(format_args!("it has more than {size} bytes"))
+    Error::corrupt("the layer is not what the manifest says")
+        .cause(format_args!("it has more than {size} bytes"))
 }
 
 /// A small blob into memory.
-pub(super) async fn collect(client: &Client, reference: &Reference, digest: &Sha256, size: u64, out: &mut Vec<u8>) -> Result<()> {
+pub(super) async fn collect(
+    client: &Client,
+    reference: &Reference,
+    digest: &Sha256,
+    size: u64,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     let name = reference.whole();
     let (mut stream, _) = open(client, reference, &name, (digest, size), 0).await?;
     while let Some(chunk) = stream.stream.next().await {
         let chunk = chunk.map_err(|e| broke_off(&e))?;
         if out.len() as u64 + chunk.len() as u64 > size {
-            return Err(Error::corrupt("the image's config is not what the manifest says").cause(format_args!("it has more than {size} bytes")));
+            return Err(Error::corrupt("the image's config is not what the manifest says")
+                .cause(format_args!("it has more than {size} bytes")));
         }
         out.extend_from_slice(&chunk);
     }

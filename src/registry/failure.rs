@@ -8,16 +8,23 @@ pub(super) fn explain(error: &OciDistributionError, name: &str, host: &str) -> E
     match error {
         OciDistributionError::RegistryError { envelope, .. } => {
             let codes: Vec<&OciErrorCode> = envelope.errors.iter().map(|e| &e.code).collect();
-            let said: Vec<String> = envelope.errors.iter().map(|e| format!("{:?} {}", e.code, e.message).trim().to_owned()).collect();
+            let said: Vec<String> = envelope
+                .errors
+                .iter()
+                .map(|e| format!("{:?} {}", e.code, e.message).trim().to_owned())
+                .collect();
             let said = format!("registry {host} answered: {}", said.join("; "));
             let any = |wanted: &[OciErrorCode]| codes.iter().any(|code| wanted.contains(code));
             if any(&[OciErrorCode::ManifestUnknown, OciErrorCode::NameUnknown, OciErrorCode::NotFound]) {
                 return unknown(name).cause(said);
             }
+            if any(&[OciErrorCode::BlobUnknown, OciErrorCode::ManifestBlobUnknown]) {
+                return Error::not_found("the registry lacks a part of the image").cause(said);
+            }
             if any(&[OciErrorCode::Toomanyrequests]) {
-                return Error::new(Kind::Network, "the registry limits how much may be pulled").cause(said).hint(format!(
-                    "Wait some time, or log in with `coracle login {host}`."
-                ));
+                return Error::new(Kind::Network, "the registry limits how much may be pulled")
+                    .cause(said)
+                    .hint(format!("Wait some time, or log in with `coracle login {host}`."));
             }
             if any(&[OciErrorCode::Unauthorized, OciErrorCode::Denied]) {
                 return denied(name, host).cause(said);
@@ -25,7 +32,9 @@ pub(super) fn explain(error: &OciDistributionError, name: &str, host: &str) -> E
             Error::new(Kind::Network, "the registry refuses the request").cause(said)
         }
         OciDistributionError::ImageManifestNotFoundError(why) => unknown(name).cause(why),
-        OciDistributionError::UnauthorizedError { .. } => denied(name, host).cause(format!("registry {host} answered: 401 Unauthorized")),
+        OciDistributionError::UnauthorizedError { .. } => {
+            denied(name, host).cause(format!("registry {host} answered: 401 Unauthorized"))
+        }
         OciDistributionError::AuthenticationFailure(why) => denied(name, host).cause(first_line(why)),
         OciDistributionError::ServerError { code: 404, .. } => {
             unknown(name).cause(format!("registry {host} answered: 404 Not Found"))
@@ -35,7 +44,9 @@ pub(super) fn explain(error: &OciDistributionError, name: &str, host: &str) -> E
                 .cause(format!("registry {host} answered: {code} {}", first_line(message)))
                 .hint("Try again later.")
         }
-        OciDistributionError::DigestError(e) => Error::corrupt("the registry's data is not what its digest says").cause(e),
+        OciDistributionError::DigestError(e) => {
+            Error::corrupt("the registry's data is not what its digest says").cause(e)
+        }
         OciDistributionError::RequestError(e) => request(e, host),
         other => Error::new(Kind::Network, "the registry's answer is not usable").cause(other),
     }
@@ -53,7 +64,8 @@ fn request(error: &(dyn std::error::Error + 'static), host: &str) -> Error {
                 "Put the certificate of its authority into ~/.config/containers/certs.d/{host}/ca.crt, or use `--tls-verify=false` if you must."
             ));
     }
-    if lower.contains("corrupt message") || lower.contains("invalidcontenttype") || lower.contains("http/0.9") {
+    if lower.contains("corrupt message") || lower.contains("invalidcontenttype") || lower.contains("http/0.9")
+    {
         return Error::new(Kind::Network, format_args!("registry {host} does not speak TLS")).cause(deepest).hint(format!(
             "If it is meant to be without TLS, use `--tls-verify=false`, or set `insecure = true` for {host} in ~/.config/containers/registries.conf."
         ));
@@ -80,12 +92,14 @@ pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
 }
 
 fn unknown(name: &str) -> Error {
-    Error::not_found(format_args!("image {name} not found")).hint("Check the name and the tag: the registry has no such image.")
+    Error::not_found(format_args!("image {name} not found"))
+        .hint("Check the name and the tag: the registry has no such image.")
 }
 
 fn denied(name: &str, host: &str) -> Error {
-    Error::new(Kind::Denied, format_args!("the registry does not let you pull {name}"))
-        .hint(format!("Check the name, and log in with `coracle login {host}` (or `podman login`: the same file is read)."))
+    Error::new(Kind::Denied, format_args!("the registry does not let you pull {name}")).hint(format!(
+        "Check the name, and log in with `coracle login {host}` (or `podman login`: the same file is read)."
+    ))
 }
 
 fn first_line(text: &str) -> String {

@@ -68,13 +68,21 @@ pub struct Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("name", &self.name).field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("name", &self.name)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
     }
 }
 
 impl Session {
     /// Opens a session at the first endpoint that has the manifest; returns its bytes and digest too.
-    pub fn open(dirs: &Dirs, target: &Target, conf: &RegistriesConf, options: &AuthOptions) -> Result<(Self, Vec<u8>, Sha256)> {
+    pub fn open(
+        dirs: &Dirs,
+        target: &Target,
+        conf: &RegistriesConf,
+        options: &AuthOptions,
+    ) -> Result<(Self, Vec<u8>, Sha256)> {
         // Only the first of a process counts; others say the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let name = target.to_string();
@@ -92,7 +100,13 @@ impl Session {
                 }
             }
         }
-        Err(failed.unwrap_or_else(|| Error::internal("no endpoint to try")).wrap(format_args!("cannot pull {name}")))
+        let failed = failed.unwrap_or_else(|| Error::internal("no endpoint to try"));
+        // "image … not found" says it all.
+        Err(if failed.kind() == Kind::NotFound {
+            failed
+        } else {
+            failed.wrap(format_args!("cannot pull {name}"))
+        })
     }
 
     fn try_endpoint(
@@ -143,13 +157,25 @@ impl Session {
             user_agent: concat!("coracle/", env!("CARGO_PKG_VERSION")),
             ..ClientConfig::default()
         };
-        let client = oci_client::Client::try_from(config).map_err(|e| failure::explain(&e, name, &endpoint.host))?;
+        let client =
+            oci_client::Client::try_from(config).map_err(|e| failure::explain(&e, name, &endpoint.host))?;
         let (host, path) = (endpoint.host.clone(), endpoint.path.clone());
         let reference = match (&target.digest, &target.tag) {
             (Some(digest), _) => oci_client::Reference::with_digest(host, path, digest.prefixed()),
-            (None, tag) => oci_client::Reference::with_tag(host, path, tag.clone().unwrap_or_else(|| "latest".to_owned())),
+            (None, tag) => oci_client::Reference::with_tag(
+                host,
+                path,
+                tag.clone().unwrap_or_else(|| "latest".to_owned()),
+            ),
         };
-        Ok(Self { runtime, client, reference, auth: auth.clone(), endpoint: endpoint.clone(), name: name.to_owned() })
+        Ok(Self {
+            runtime,
+            client,
+            reference,
+            auth: auth.clone(),
+            endpoint: endpoint.clone(),
+            name: name.to_owned(),
+        })
     }
 
     /// Failing to speak TLS at all, or to connect: a reason to try without, where that is allowed.
@@ -176,7 +202,8 @@ impl Session {
     }
 
     fn manifest(&self, reference: &oci_client::Reference) -> Result<(Vec<u8>, Sha256)> {
-        let pulled = self.runtime.block_on(self.client.pull_manifest_raw(reference, &self.auth, &MANIFEST_TYPES));
+        let pulled =
+            self.runtime.block_on(self.client.pull_manifest_raw(reference, &self.auth, &MANIFEST_TYPES));
         let (bytes, _) = pulled.map_err(|e| failure::explain(&e, &self.name, &self.endpoint.host))?;
         if bytes.len() as u64 > MAX_MANIFEST {
             return Err(Error::corrupt("the manifest is too large")
@@ -195,13 +222,22 @@ impl Session {
         }
         let mut collected = Vec::new();
         let size = descriptor.size;
-        self.runtime
-            .block_on(download::collect(&self.client, &self.reference, &digest, size, &mut collected))
-            .map_err(|e| e.wrap(format_args!("cannot pull {}", self.name)))?;
+        self.runtime.block_on(download::collect(
+            &self.client,
+            &self.reference,
+            &digest,
+            size,
+            &mut collected,
+        ))?;
         let hash: [u8; 32] = sha2::Sha256::digest(&collected).into();
         if Sha256::from_bytes(&hash) != digest || collected.len() as u64 != size {
-            return Err(Error::corrupt("the image's config is not what the manifest says")
-                .cause(format_args!("digest {} instead of {}", Sha256::from_bytes(&hash).prefixed(), digest.prefixed())));
+            return Err(Error::corrupt("the image's config is not what the manifest says").cause(
+                format_args!(
+                    "digest {} instead of {}",
+                    Sha256::from_bytes(&hash).prefixed(),
+                    digest.prefixed()
+                ),
+            ));
         }
         Ok(collected)
     }
@@ -245,7 +281,8 @@ fn wrong_manifest(wanted: Option<&Sha256>, actual: &Sha256) -> Error {
 
 /// This machine: what is sent there is on no wire.
 fn is_loopback(host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.contains(']') { host } else { name });
+    let name =
+        host.rsplit_once(':').map_or(host, |(name, port)| if port.contains(']') { host } else { name });
     let name = name.trim_start_matches('[').trim_end_matches(']');
     name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
@@ -259,7 +296,9 @@ mod tests {
         for yes in ["localhost", "localhost:5000", "127.0.0.1:5000", "127.9.9.9", "[::1]:5000", "[::1]"] {
             assert!(is_loopback(yes), "{yes}");
         }
-        for no in ["127.0.0.1.evil.com", "localhost.evil.com", "10.0.0.1:5000", "evil:127", "[2001:db8::1]:5000"] {
+        for no in
+            ["127.0.0.1.evil.com", "localhost.evil.com", "10.0.0.1:5000", "evil:127", "[2001:db8::1]:5000"]
+        {
             assert!(!is_loopback(no), "{no}");
         }
     }

@@ -172,7 +172,9 @@ impl Document {
                 }
                 Ok(Self::Index(manifests))
             }
-            _ => Err(bad(format!("it must be either a manifest or an index, and as its media type {media:?} says"))),
+            _ => Err(bad(format!(
+                "it must be either a manifest or an index, and as its media type {media:?} says"
+            ))),
         }
     }
 }
@@ -180,8 +182,7 @@ impl Document {
 impl ConfigDocument {
     /// Parses a config.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        serde_json::from_slice(bytes)
-            .map_err(|e| Error::corrupt("the image's config is not usable").cause(e))
+        serde_json::from_slice(bytes).map_err(|e| Error::corrupt("the image's config is not usable").cause(e))
     }
 
     /// The layers' diff ids, checked, bottom first; they must be as many as the manifest's layers.
@@ -262,7 +263,8 @@ impl std::fmt::Display for Platform {
 }
 
 fn invalid_platform(text: &str) -> Error {
-    Error::usage(format_args!("invalid platform {text:?}")).hint("Give it as os/architecture, for example `linux/arm64`.")
+    Error::usage(format_args!("invalid platform {text:?}"))
+        .hint("Give it as os/architecture, for example `linux/arm64`.")
 }
 
 /// Go writes absent lists and maps as null.
@@ -288,7 +290,9 @@ mod tests {
     fn a_document_is_a_manifest_or_an_index_never_both() {
         let d = r#"{"mediaType":"x","digest":"sha256:00","size":1}"#;
         let manifest = format!(r#"{{"schemaVersion":2,"config":{d},"layers":[{d}]}}"#);
-        assert!(matches!(Document::parse(manifest.as_bytes()), Ok(Document::Manifest(m)) if m.layers.len() == 1));
+        assert!(
+            matches!(Document::parse(manifest.as_bytes()), Ok(Document::Manifest(m)) if m.layers.len() == 1)
+        );
         let both = format!(r#"{{"schemaVersion":2,"config":{d},"layers":[],"manifests":[{d}]}}"#);
         assert!(Document::parse(both.as_bytes()).is_err());
         let lie = format!(
@@ -307,7 +311,11 @@ mod tests {
             media_type: String::new(),
             digest: format!("{arch}{variant:?}"),
             size: 0,
-            platform: Some(Platform { architecture: arch.into(), os: "linux".into(), variant: variant.map(Into::into) }),
+            platform: Some(Platform {
+                architecture: arch.into(),
+                os: "linux".into(),
+                variant: variant.map(Into::into),
+            }),
             annotations: BTreeMap::new(),
         };
         let list = [entry("amd64", None), entry("arm", Some("v6")), entry("arm", Some("v7"))];

@@ -1,5 +1,5 @@
 //! OCI documents as data.
 
 pub mod image;
-pub mod seccomp_profile;
 pub mod runtime;
+pub mod seccomp_profile;

@@ -54,7 +54,9 @@ fn images(store: &Store, repair: bool, findings: &mut Findings) -> Result<()> {
             remove_tree(dir.as_fd(), &file)?;
             findings.repaired.push(format!("removed the damaged image {file} ({problem}): pull it again"));
         } else {
-            findings.problems.push(problem.wrap(format_args!("image {} is damaged", file.trim_end_matches(".json"))));
+            findings
+                .problems
+                .push(problem.wrap(format_args!("image {} is damaged", file.trim_end_matches(".json"))));
         }
     }
     Ok(())
@@ -103,16 +105,22 @@ fn layers(store: &Store, repair: bool, findings: &mut Findings) -> Result<()> {
         match store.layer(&diff_id) {
             Ok(Some(_)) => {}
             damaged => {
-                let problem = damaged.err().unwrap_or_else(|| Error::corrupt(format_args!("layer {diff_id} has no record")));
+                let problem = damaged
+                    .err()
+                    .unwrap_or_else(|| Error::corrupt(format_args!("layer {diff_id} has no record")));
                 if repair && store.remove_layer(&diff_id)? {
-                    findings.repaired.push(format!("removed the damaged layer {diff_id}: pull its images again"));
+                    findings
+                        .repaired
+                        .push(format!("removed the damaged layer {diff_id}: pull its images again"));
                 } else {
                     findings.problems.push(problem);
                 }
                 continue;
             }
         }
-        if rustix::fs::statat(store.data(), format!("l/{}", layer::short_link(&diff_id)), AtFlags::empty()).is_err() {
+        if rustix::fs::statat(store.data(), format!("l/{}", layer::short_link(&diff_id)), AtFlags::empty())
+            .is_err()
+        {
             store.link_layer(&diff_id)?;
             findings.notes.push(format!("made the short link of layer {diff_id} again"));
         }

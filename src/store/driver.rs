@@ -48,12 +48,15 @@ impl Store {
             match rustix::process::waitid(id, rustix::process::WaitIdOptions::EXITED) {
                 Err(rustix::io::Errno::INTR) => {}
                 other => {
-                    other.call(|| format!("waitid({})", child.pid)).what(|| "cannot probe the rootfs drivers")?;
+                    other
+                        .call(|| format!("waitid({})", child.pid))
+                        .what(|| "cannot probe the rootfs drivers")?;
                     break;
                 }
             }
         }
-        self.remembered_driver().ok_or_else(|| Error::internal("the probe of the rootfs drivers gave no answer"))
+        self.remembered_driver()
+            .ok_or_else(|| Error::internal("the probe of the rootfs drivers gave no answer"))
     }
 
     fn remembered_driver(&self) -> Option<(Driver, String)> {
@@ -75,7 +78,9 @@ impl Store {
             }
         }
         let (driver, why) = match chosen {
-            Some(driver) if reasons.is_empty() => (driver, "the kernel's overlay works on this directory".to_owned()),
+            Some(driver) if reasons.is_empty() => {
+                (driver, "the kernel's overlay works on this directory".to_owned())
+            }
             Some(driver) => (driver, reasons.join("; ")),
             None => (Driver::Vfs, reasons.join("; ")),
         };
@@ -129,13 +134,15 @@ fn make_sample(dir: BorrowedFd<'_>) -> Result<()> {
 /// What containers do: see whiteouts, copy up, delete a directory and make it anew.
 fn check_sample(merged: &Path) -> Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root: OwnedFd = rustix::fs::open(merged, flags, Mode::empty()).call(|| format!("open({merged:?})"))?;
+    let root: OwnedFd =
+        rustix::fs::open(merged, flags, Mode::empty()).call(|| format!("open({merged:?})"))?;
     let exists = |name: &str| rustix::fs::statat(&root, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
     let wrong = |why: &str| Err(Error::host("layers are not shown as they must be").cause(why));
     if exists("deleted") || exists("hidden/old") || !exists("kept/file") {
         return wrong("whiteouts of layers are not honoured");
     }
-    rustix::fs::chmodat(&root, "kept/file", Mode::from(0o600), AtFlags::empty()).call(|| "chmod() of a file of a layer")?;
+    rustix::fs::chmodat(&root, "kept/file", Mode::from(0o600), AtFlags::empty())
+        .call(|| "chmod() of a file of a layer")?;
     rustix::fs::unlinkat(&root, "kept/file", AtFlags::empty()).call(|| "unlink() of a file of a layer")?;
     rustix::fs::unlinkat(&root, "kept", AtFlags::REMOVEDIR).call(|| "rmdir() of a directory of a layer")?;
     rustix::fs::mkdirat(&root, "kept", Mode::from(0o755)).call(|| "mkdir() over a deleted directory")?;

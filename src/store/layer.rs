@@ -73,7 +73,11 @@ impl Store {
         match rustix::fs::renameat(staging.dir(), "layer", &layers, diff_id.as_str()) {
             // Made by another host on a shared disk: as good as ours.
             Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
-            Err(e) => return Err(e).call(|| format!("renameat(layer, {diff_id})")).what(|| "cannot publish the layer"),
+            Err(e) => {
+                return Err(e)
+                    .call(|| format!("renameat(layer, {diff_id})"))
+                    .what(|| "cannot publish the layer");
+            }
         }
         self.link_layer(diff_id)?;
         rustix::fs::fsync(&layers).call(|| "fsync(layers)")?;
@@ -97,7 +101,11 @@ impl Store {
         let staging = Staging::new(self)?;
         match rustix::fs::renameat(&layers, diff_id.as_str(), staging.dir(), "layer") {
             Ok(()) | Err(Errno::NOENT) => {}
-            Err(e) => return Err(e).call(|| format!("renameat({diff_id})")).what(|| format!("cannot remove layer {diff_id}")),
+            Err(e) => {
+                return Err(e)
+                    .call(|| format!("renameat({diff_id})"))
+                    .what(|| format!("cannot remove layer {diff_id}"));
+            }
         }
         if let Some(links) = self.existing_dir("l")? {
             remove_tree(links.as_fd(), &short_link(diff_id))?;

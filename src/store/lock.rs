@@ -8,7 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A held lock; free when dropped, and when the process ends in any way.
 #[derive(Debug)]
-pub struct Lock { _fd: OwnedFd }
+pub struct Lock {
+    _fd: OwnedFd,
+}
 
 /// How a lock is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +66,8 @@ impl Store {
 /// Opens and flocks; `None` when the file was removed meanwhile: another waiter would lock another file.
 fn take(dir: BorrowedFd<'_>, name: &str, operation: FlockOperation) -> crate::sys::Result<Option<Lock>> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(dir, name, flags, Mode::from(0o600)).call(|| format!("openat(locks, {name:?})"))?;
+    let fd = rustix::fs::openat(dir, name, flags, Mode::from(0o600))
+        .call(|| format!("openat(locks, {name:?})"))?;
     loop {
         match rustix::fs::flock(&fd, operation) {
             Err(rustix::io::Errno::INTR) => {}
@@ -78,6 +81,8 @@ fn take(dir: BorrowedFd<'_>, name: &str, operation: FlockOperation) -> crate::sy
 /// Whether nobody holds the lock file `name` of `dir` (a missing one is free).
 pub fn is_free(dir: impl AsFd, name: &str) -> bool {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(dir, name, flags, Mode::empty())
-        .map_or_else(|e| e == rustix::io::Errno::NOENT, |fd| rustix::fs::flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok())
+    rustix::fs::openat(dir, name, flags, Mode::empty()).map_or_else(
+        |e| e == rustix::io::Errno::NOENT,
+        |fd| rustix::fs::flock(fd, FlockOperation::NonBlockingLockExclusive).is_ok(),
+    )
 }

@@ -23,7 +23,9 @@
 //!
 //! **Who may**: unpacking, mounting and removing need the store's user namespace. Reading records does not.
 
+mod archive;
 pub mod check;
+pub mod collect;
 pub mod driver;
 pub mod image;
 pub mod layer;
@@ -79,7 +81,9 @@ impl Store {
             below.push_str(part);
             match rustix::fs::mkdirat(self.data(), &below, Mode::from(0o700)) {
                 Err(e) if e != rustix::io::Errno::EXIST => {
-                    return Err(e).call(|| format!("mkdirat({below:?}, 0700)")).what(|| format!("cannot make the store's {name}"));
+                    return Err(e)
+                        .call(|| format!("mkdirat({below:?}, 0700)"))
+                        .what(|| format!("cannot make the store's {name}"));
                 }
                 _ => below.push('/'),
             }
@@ -100,7 +104,8 @@ impl Store {
 pub fn open_dir(parent: impl AsFd, name: &str) -> crate::sys::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(parent, name, flags, Mode::empty(), resolve).call(|| format!("openat2({name:?}, O_DIRECTORY)"))
+    rustix::fs::openat2(parent, name, flags, Mode::empty(), resolve)
+        .call(|| format!("openat2({name:?}, O_DIRECTORY)"))
 }
 
 /// The names in a directory, without `.` and `..`, sorted.

@@ -68,7 +68,10 @@ impl Store {
     pub fn open_partial(&self, name: &str) -> Result<(PartialWriter, PartialReader)> {
         let dir = self.dir("staging/blobs")?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let open = || rustix::fs::openat(&dir, name, flags, Mode::from(0o600)).call(|| format!("openat(staging/blobs/{name})"));
+        let open = || {
+            rustix::fs::openat(&dir, name, flags, Mode::from(0o600))
+                .call(|| format!("openat(staging/blobs/{name})"))
+        };
         let (file, reader) = (open()?, open()?);
         let size = rustix::fs::fstat(&file).call(|| "fstat()")?.st_size;
         let shared = Arc::new(Shared::default());

@@ -152,8 +152,11 @@ fn is_component(text: &str) -> bool {
     let bytes = text.as_bytes();
     let ends_good = bytes.first().copied().is_some_and(alnum) && bytes.last().copied().is_some_and(alnum);
     let chars_good = bytes.iter().all(|b| alnum(*b) || b"._-".contains(b));
-    let mut separators = text.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()).filter(|s| !s.is_empty());
-    ends_good && chars_good && separators.all(|s| matches!(s, "." | "_" | "__") || s.bytes().all(|b| b == b'-'))
+    let mut separators =
+        text.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()).filter(|s| !s.is_empty());
+    ends_good
+        && chars_good
+        && separators.all(|s| matches!(s, "." | "_" | "__") || s.bytes().all(|b| b == b'-'))
 }
 
 #[cfg(test)]
@@ -163,7 +166,10 @@ mod tests {
     #[test]
     fn names_are_taken_apart() {
         let r = Reference::parse("127.0.0.1:5000/a/debian:13").unwrap();
-        assert_eq!((r.domain.as_deref(), r.path.as_str(), r.tag.as_deref()), (Some("127.0.0.1:5000"), "a/debian", Some("13")));
+        assert_eq!(
+            (r.domain.as_deref(), r.path.as_str(), r.tag.as_deref()),
+            (Some("127.0.0.1:5000"), "a/debian", Some("13"))
+        );
         let r = Reference::parse("debian").unwrap().in_domain("docker.io").or_latest();
         assert_eq!(r.to_string(), "docker.io/library/debian:latest");
         assert_eq!(r.file_name(), "docker.io%2Flibrary%2Fdebian%3Alatest");
@@ -179,8 +185,29 @@ mod tests {
     #[test]
     fn bad_names_are_refused() {
         for bad in [
-            "", ":", "a:", "a/", "/a", "a//b", "A", "a..b", "a___b", "a/../b", "-a", "a-", "x:70000/a", "h:0/a", "a:-b", "a@sha256:zz",
-            "a@sha512:00", "a b", "a\0b", "q.io/", "..", "exa mple.com/a", "-x.io/a",
+            "",
+            ":",
+            "a:",
+            "a/",
+            "/a",
+            "a//b",
+            "A",
+            "a..b",
+            "a___b",
+            "a/../b",
+            "-a",
+            "a-",
+            "x:70000/a",
+            "h:0/a",
+            "a:-b",
+            "a@sha256:zz",
+            "a@sha512:00",
+            "a b",
+            "a\0b",
+            "q.io/",
+            "..",
+            "exa mple.com/a",
+            "-x.io/a",
         ] {
             assert!(Reference::parse(bad).is_err(), "{bad:?}");
         }

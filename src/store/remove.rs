@@ -45,7 +45,8 @@ pub(super) fn remove_name(dir: BorrowedFd<'_>, name: &CStr) -> sys::Result<()> {
                 moved += 1;
                 let up = CString::new(format!(".coracle-rm-{moved}")).unwrap_or_default();
                 let root = stack.first().map_or(current.as_fd(), |(fd, _)| fd.as_fd());
-                rustix::fs::renameat(&current, &child, root, &up).call(|| format!("renameat({child:?}, {up:?})"))?;
+                rustix::fs::renameat(&current, &child, root, &up)
+                    .call(|| format!("renameat({child:?}, {up:?})"))?;
                 stack.push((current, current_name));
             }
             Some(child) => {
@@ -87,11 +88,18 @@ fn open_child(dir: BorrowedFd<'_>, name: &CStr) -> sys::Result<Option<OwnedFd>> 
         Err(Errno::NOENT) => Ok(None),
         Err(Errno::ACCESS) => {
             // A directory without permissions, of ours, outside the namespace.
-            let path_fd = rustix::fs::openat(dir, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-                .call(|| format!("openat({name:?}, O_PATH)"))?;
+            let path_fd = rustix::fs::openat(
+                dir,
+                name,
+                OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                Mode::empty(),
+            )
+            .call(|| format!("openat({name:?}, O_PATH)"))?;
             let proc_path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&path_fd));
             rustix::fs::chmod(&proc_path, Mode::from(0o700)).call(|| format!("chmod({name:?}, 0700)"))?;
-            rustix::fs::openat(dir, name, flags, Mode::empty()).map(Some).call(|| format!("openat({name:?}, O_DIRECTORY)"))
+            rustix::fs::openat(dir, name, flags, Mode::empty())
+                .map(Some)
+                .call(|| format!("openat({name:?}, O_DIRECTORY)"))
         }
         Err(e) => Err(e).call(|| format!("openat({name:?}, O_DIRECTORY|O_NOFOLLOW)")),
     }

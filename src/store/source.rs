@@ -5,7 +5,8 @@
 //! ever used as a path of the host.
 
 use super::Store;
-use super::unpack::{EntryKind, Expect, TarReader, decoded, from_io};
+use super::archive::{self, Archive, Member, PositionedFile, clean};
+use super::unpack::Expect;
 use crate::error::{Context, Error, Result};
 use crate::id::Sha256;
 use crate::spec::image::{Descriptor, Document, MAX_CONFIG, MAX_MANIFEST, Manifest, Platform};
@@ -13,14 +14,10 @@ use crate::store::reference::Reference;
 use crate::sys::CallContext;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use sha2::Digest;
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-/// Members of an archive that are remembered.
-const MAX_MEMBERS: usize = 100_000;
 /// Index within index.
 const MAX_DEPTH: usize = 3;
 
@@ -56,14 +53,7 @@ pub struct Files {
 #[derive(Debug)]
 enum FilesKind {
     Directory(OwnedFd),
-    Archive { file: OwnedFd, members: BTreeMap<String, Member> },
-}
-
-#[derive(Debug)]
-enum Member {
-    Data { offset: u64, size: u64 },
-    /// docker-archive writes a layer that occurs twice as a link.
-    Link(String),
+    Archive(Archive),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,98 +81,31 @@ pub fn open(store: &Store, name: &str) -> Result<Option<Files>> {
     let what = || format!("cannot read the image {name}");
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let kind = if directory {
-        let fd = rustix::fs::open(path, flags | OFlags::DIRECTORY, Mode::empty()).call(|| format!("open({path:?}, O_DIRECTORY)")).what(what)?;
+        let fd = rustix::fs::open(path, flags | OFlags::DIRECTORY, Mode::empty())
+            .call(|| format!("open({path:?}, O_DIRECTORY)"))
+            .what(what)?;
         FilesKind::Directory(fd)
     } else {
-        let fd = rustix::fs::open(path, flags, Mode::empty()).call(|| format!("open({path:?})")).what(what)?;
-        archive(store, fd).what(what)?
+        let fd =
+            rustix::fs::open(path, flags, Mode::empty()).call(|| format!("open({path:?})")).what(what)?;
+        FilesKind::Archive(archive::open(store, fd).what(what)?)
     };
     Ok(Some(Files { kind, format, tag, base }))
 }
 
 /// Opens an archive of either format, told by its members (`load`).
 pub fn open_any(store: &Store, fd: OwnedFd, base: &str) -> Result<Files> {
-    let kind = archive(store, fd).what(|| "cannot read the image archive")?;
-    let FilesKind::Archive { members, .. } = &kind else { return Err(Error::internal("no archive")) };
-    let format = if members.contains_key("manifest.json") {
+    let archive = archive::open(store, fd).what(|| "cannot read the image archive")?;
+    let format = if archive.members.contains_key("manifest.json") {
         Format::Docker
-    } else if members.contains_key("index.json") {
+    } else if archive.members.contains_key("index.json") {
         Format::Oci
     } else {
         return Err(Error::corrupt("cannot read the image archive")
             .cause("it has neither manifest.json nor index.json")
             .hint("Give an archive made by `podman save` or `docker save`, in docker-archive or oci-archive format."));
     };
-    Ok(Files { kind, format, tag: None, base: base.to_owned() })
-}
-
-fn archive(store: &Store, fd: OwnedFd) -> Result<FilesKind> {
-    let mut file = File::from(fd);
-    let regular = file.metadata().call(|| "fstat()")?.is_file();
-    let mut start = [0u8; 4];
-    let plain = regular && {
-        let n = file.read(&mut start).call(|| "read()")?;
-        file.seek(SeekFrom::Start(0)).call(|| "lseek()")?;
-        n < 4 || !matches!(start, [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd])
-    };
-    if !plain {
-        file = inflate(store, file)?;
-    }
-    let members = members(&file)?;
-    Ok(FilesKind::Archive { file: file.into(), members })
-}
-
-/// Into a file without a name, gone with the last fd.
-fn inflate(store: &Store, source: File) -> Result<File> {
-    let staging = store.dir("staging")?;
-    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(&staging, ".", flags, Mode::from(0o600)).call(|| "openat(staging, O_TMPFILE)")?;
-    let mut file = File::from(fd);
-    decoded(source, &Expect { blob: None }, &|| {}, |stream| {
-        std::io::copy(stream, &mut file).map(drop).map_err(from_io)
-    })?;
-    file.flush().and_then(|()| file.seek(SeekFrom::Start(0))).call(|| "lseek()")?;
-    Ok(file)
-}
-
-fn members(file: &File) -> Result<BTreeMap<String, Member>> {
-    let mut tar = TarReader::new(BufReader::with_capacity(256 << 10, file));
-    let mut members = BTreeMap::new();
-    while let Some(entry) = tar.next_entry()? {
-        let Some(path) = clean(&entry.path) else { continue };
-        let member = match entry.kind {
-            EntryKind::File if entry.sparse.is_none() => Member::Data { offset: tar.offset(), size: entry.size },
-            EntryKind::Symlink | EntryKind::HardLink => {
-                let link = String::from_utf8_lossy(&entry.link).into_owned();
-                let from = path.rsplit_once('/').map_or("", |(dir, _)| dir);
-                Member::Link(if entry.kind == EntryKind::HardLink { link } else { join(from, &link) })
-            }
-            _ => continue,
-        };
-        members.insert(path, member);
-        if members.len() > MAX_MEMBERS {
-            return Err(Error::corrupt("the image archive has too many members"));
-        }
-    }
-    Ok(members)
-}
-
-fn clean(path: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(path).ok()?;
-    Some(text.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/"))
-}
-
-/// A relative link's target within the archive; text only.
-fn join(dir: &str, link: &str) -> String {
-    let mut parts: Vec<&str> = dir.split('/').filter(|p| !p.is_empty()).collect();
-    for part in link.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
+    Ok(Files { kind: FilesKind::Archive(archive), format, tag: None, base: base.to_owned() })
 }
 
 impl Files {
@@ -208,12 +131,20 @@ impl Files {
             [one] => *one,
             [] => {
                 let have: Vec<String> = entries.iter().filter_map(ref_name).collect();
-                return Err(Error::not_found(format_args!("no image {} in it", self.tag.as_deref().unwrap_or_default()))
-                    .cause(format_args!("it has {}", if have.is_empty() { "none".to_owned() } else { have.join(", ") })));
+                return Err(Error::not_found(format_args!(
+                    "no image {} in it",
+                    self.tag.as_deref().unwrap_or_default()
+                ))
+                .cause(format_args!(
+                    "it has {}",
+                    if have.is_empty() { "none".to_owned() } else { have.join(", ") }
+                )));
             }
             several => platform.choose(&entries).filter(|_| self.tag.is_none()).ok_or_else(|| {
                 let have: Vec<String> = several.iter().filter_map(|d| ref_name(d)).collect();
-                Error::usage("it holds several images").cause(have.join(", ")).hint("Name one: add `:tag` after the path.")
+                Error::usage("it holds several images")
+                    .cause(have.join(", "))
+                    .hint("Name one: add `:tag` after the path.")
             })?,
         };
         let mut names = Vec::new();
@@ -226,7 +157,8 @@ impl Files {
                 Document::Manifest(manifest) => return self.oci_manifest(bytes, &manifest, index, names),
                 Document::Index(list) => {
                     index.get_or_insert(descriptor.sha256()?);
-                    descriptor = platform.choose(&list).cloned().ok_or_else(|| no_platform(platform, &list))?;
+                    descriptor =
+                        platform.choose(&list).cloned().ok_or_else(|| no_platform(platform, &list))?;
                 }
             }
         }
@@ -245,7 +177,14 @@ impl Files {
             let digest = layer.sha256()?;
             Ok(LocalLayer { file: format!("blobs/sha256/{digest}"), blob: Some((digest, layer.size)) })
         });
-        Ok(LocalImage { files: self, manifest: bytes, index, config, names, layers: layers.collect::<Result<_>>()? })
+        Ok(LocalImage {
+            files: self,
+            manifest: bytes,
+            index,
+            config,
+            names,
+            layers: layers.collect::<Result<_>>()?,
+        })
     }
 
     fn docker_images(&self) -> Result<Vec<LocalImage<'_>>> {
@@ -265,28 +204,38 @@ impl Files {
         let mut images = Vec::new();
         for item in items {
             let tags = item.repo_tags.unwrap_or_default();
-            let names: Vec<Reference> =
-                tags.iter().filter_map(|tag| Reference::parse(tag).ok()).map(|r| r.in_domain("docker.io").or_latest()).collect();
+            let names: Vec<Reference> = tags
+                .iter()
+                .filter_map(|tag| Reference::parse(tag).ok())
+                .map(|r| r.in_domain("docker.io").or_latest())
+                .collect();
             if wanted.as_ref().is_some_and(|wanted| !names.contains(wanted)) {
                 continue;
             }
             let config = self.read(&item.config, MAX_CONFIG)?;
-            let layers: Vec<LocalLayer> =
-                item.layers.unwrap_or_default().into_iter().map(|file| LocalLayer { file, blob: None }).collect();
+            let layers: Vec<LocalLayer> = item
+                .layers
+                .unwrap_or_default()
+                .into_iter()
+                .map(|file| LocalLayer { file, blob: None })
+                .collect();
             let manifest = made_manifest(&config, layers.len())?;
             images.push(LocalImage { files: self, manifest, index: None, config, names, layers });
         }
         if images.is_empty() {
-            return Err(Error::not_found("no such image in it").hint("Give one of the names of its manifest.json, or none."));
+            return Err(Error::not_found("no such image in it")
+                .hint("Give one of the names of its manifest.json, or none."));
         }
         Ok(images)
     }
 
     /// A name from an OCI annotation: a full name, or the tag of a name made from the path.
     fn name_of(&self, ref_name: &str) -> Option<Reference> {
-        let full = Reference::parse(ref_name).ok().filter(|r| r.domain.is_some() || ref_name.contains(['/', ':']));
+        let full =
+            Reference::parse(ref_name).ok().filter(|r| r.domain.is_some() || ref_name.contains(['/', ':']));
         let base = self.base.trim_end_matches(".tar").to_ascii_lowercase();
-        full.or_else(|| Reference::parse(&format!("localhost/{base}:{ref_name}")).ok()).map(|r| r.in_domain("docker.io").or_latest())
+        full.or_else(|| Reference::parse(&format!("localhost/{base}:{ref_name}")).ok())
+            .map(|r| r.in_domain("docker.io").or_latest())
     }
 
     fn open_member(&self, name: &str) -> Result<std::io::Take<PositionedFile>> {
@@ -294,12 +243,16 @@ impl Files {
             FilesKind::Directory(dir) => {
                 let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
                 let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-                let fd = rustix::fs::openat2(dir, name, flags, Mode::empty(), resolve).call(|| format!("openat2({name:?})"))?;
+                let fd = rustix::fs::openat2(dir, name, flags, Mode::empty(), resolve)
+                    .call(|| format!("openat2({name:?})"))?;
                 let size = u64::try_from(rustix::fs::fstat(&fd).call(|| "fstat()")?.st_size).unwrap_or(0);
-                Ok(PositionedFile { fd, at: 0 }.take(size))
+                Ok(PositionedFile::new(fd, 0).take(size))
             }
-            FilesKind::Archive { file, members } => {
-                let missing = || Error::corrupt("the image archive is not complete").cause(format_args!("it has no {name}"));
+            FilesKind::Archive(Archive { file, members }) => {
+                let missing = || {
+                    Error::corrupt("the image archive is not complete")
+                        .cause(format_args!("it has no {name}"))
+                };
                 let key = clean(name.as_bytes()).ok_or_else(missing)?;
                 let member = match members.get(&key) {
                     Some(Member::Link(target)) => members.get(target),
@@ -307,7 +260,7 @@ impl Files {
                 };
                 let Some(Member::Data { offset, size }) = member else { return Err(missing()) };
                 let fd = file.try_clone().call(|| "fcntl(F_DUPFD_CLOEXEC)")?;
-                Ok(PositionedFile { fd, at: *offset }.take(*size))
+                Ok(PositionedFile::new(fd, *offset).take(*size))
             }
         }
     }
@@ -315,7 +268,8 @@ impl Files {
     fn read(&self, name: &str, max: u64) -> Result<Vec<u8>> {
         let file = self.open_member(name)?;
         if file.limit() > max {
-            return Err(Error::corrupt(format_args!("{name} is too large")).cause(format_args!("{} bytes, at most {max}", file.limit())));
+            return Err(Error::corrupt(format_args!("{name} is too large"))
+                .cause(format_args!("{} bytes, at most {max}", file.limit())));
         }
         let mut bytes = Vec::new();
         file.take(max).read_to_end(&mut bytes).call(|| format!("read({name:?})"))?;
@@ -354,23 +308,29 @@ pub fn check_bytes(bytes: &[u8], digest: &Sha256, size: Option<u64>) -> Result<(
     let hash: [u8; 32] = sha2::Sha256::digest(bytes).into();
     let actual = Sha256::from_bytes(&hash);
     if actual != *digest || size.is_some_and(|size| size != bytes.len() as u64) {
-        return Err(Error::corrupt("a document of the image is not what its digest says").cause(format_args!(
-            "{} bytes with digest {} instead of {}",
-            bytes.len(),
-            actual.prefixed(),
-            digest.prefixed()
-        )));
+        return Err(Error::corrupt("a document of the image is not what its digest says").cause(
+            format_args!(
+                "{} bytes with digest {} instead of {}",
+                bytes.len(),
+                actual.prefixed(),
+                digest.prefixed()
+            ),
+        ));
     }
     Ok(())
 }
 
 /// The error of an index that has nothing for a platform.
 pub fn no_platform(platform: &Platform, list: &[Descriptor]) -> Error {
-    let mut have: Vec<String> = list.iter().filter_map(|d| d.platform.as_ref()).map(ToString::to_string).collect();
+    let mut have: Vec<String> =
+        list.iter().filter_map(|d| d.platform.as_ref()).map(ToString::to_string).collect();
     have.retain(|p| !p.contains("unknown"));
     have.dedup();
     Error::not_found(format_args!("the image has nothing for {platform}"))
-        .cause(format_args!("it has {}", if have.is_empty() { "no platforms".to_owned() } else { have.join(", ") }))
+        .cause(format_args!(
+            "it has {}",
+            if have.is_empty() { "no platforms".to_owned() } else { have.join(", ") }
+        ))
         .hint("Choose one of them with --platform.")
 }
 
@@ -394,19 +354,4 @@ fn made_manifest(config: &[u8], layers: usize) -> Result<Vec<u8>> {
         "layers": layers,
     });
     serde_json::to_vec(&manifest).map_err(|e| Error::internal(format_args!("cannot encode a manifest: {e}")))
-}
-
-/// Reads at its own position, so that several readers share one open file.
-#[derive(Debug)]
-pub struct PositionedFile {
-    fd: OwnedFd,
-    at: u64,
-}
-
-impl Read for PositionedFile {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        let n = rustix::io::pread(&self.fd, buf, self.at)?;
-        self.at += n as u64;
-        Ok(n)
-    }
 }

@@ -31,7 +31,8 @@ impl Staging {
         let name = crate::id::hex(&random);
         let _short = store.lock("staging", Share::Exclusive)?;
         let make = || -> crate::sys::Result<(OwnedFd, OwnedFd)> {
-            rustix::fs::mkdirat(&parent, &name, Mode::from(0o700)).call(|| format!("mkdirat(staging, {name:?})"))?;
+            rustix::fs::mkdirat(&parent, &name, Mode::from(0o700))
+                .call(|| format!("mkdirat(staging, {name:?})"))?;
             let dir = open_dir(&parent, &name)?;
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let lock = rustix::fs::openat(&dir, "lock", flags, Mode::from(0o600)).call(|| "openat(lock)")?;
@@ -91,7 +92,9 @@ impl Store {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let mut removed = 0;
         for name in list_records(&blobs)? {
-            let Ok(st) = rustix::fs::statat(&blobs, &name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let Ok(st) = rustix::fs::statat(&blobs, &name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) else {
+                continue;
+            };
             let age = now.saturating_sub(u64::try_from(st.st_mtime).unwrap_or(0));
             if age > PARTIAL_LIFE.as_secs() {
                 remove_tree(blobs.as_fd(), &name)?;

@@ -50,9 +50,12 @@ pub fn create(dirs: &Dirs, name: Option<&str>, options: VolumeOptions) -> Result
         needs_copy_up: true,
     };
     ondisk::publish(&volume, "volume.json", &record, Durability::Durable)?;
-    match rustix::fs::renameat_with(staging.dir(), "volume", &volumes, name.as_str(), RenameFlags::NOREPLACE) {
+    match rustix::fs::renameat_with(staging.dir(), "volume", &volumes, name.as_str(), RenameFlags::NOREPLACE)
+    {
         // A file system without NOREPLACE: rename refuses a directory that is not empty, and ours never is.
-        Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(staging.dir(), "volume", &volumes, name.as_str()),
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            rustix::fs::renameat(staging.dir(), "volume", &volumes, name.as_str())
+        }
         other => other,
     }
     .map_err(|e| match e {
@@ -145,7 +148,11 @@ pub fn remove(dirs: &Dirs, name: &str) -> Result<()> {
     match rustix::fs::renameat(&volumes, name.as_str(), staging.dir(), "volume") {
         Ok(()) => {}
         Err(Errno::NOENT) => return Err(unknown_volume(name.as_str()).with_exit_code(1)),
-        Err(e) => return Err(e).call(|| format!("renameat(volumes/{name})")).what(|| format!("cannot remove volume {name}")),
+        Err(e) => {
+            return Err(e)
+                .call(|| format!("renameat(volumes/{name})"))
+                .what(|| format!("cannot remove volume {name}"));
+        }
     }
     rustix::fs::fsync(volumes.as_fd()).call(|| "fsync(volumes)")?;
     remove_tree(staging.dir(), "volume")
@@ -168,6 +175,7 @@ pub fn prune(dirs: &Dirs, all: bool) -> Result<(Vec<String>, Vec<Error>)> {
 
 /// The error of a volume that does not exist.
 pub fn unknown_volume(name: &str) -> Error {
-    Error::not_found(format_args!("no volume {name}"))
-        .hint(format_args!("List volumes with `coracle volume ls`, or make it with `coracle volume create {name}`."))
+    Error::not_found(format_args!("no volume {name}")).hint(format_args!(
+        "List volumes with `coracle volume ls`, or make it with `coracle volume create {name}`."
+    ))
 }

@@ -1,1 +1,24 @@
-//! The one test binary: every file of this folder is a module here.
+//! The one test binary: every file of this folder is a module here, and `tidy` fails when one is forgotten.
+//!
+//! Tests start the built programs as an unprivileged user, on the real kernel; nothing here forks, clones or unshares.
+//! `support` holds the isolated environment, prerequisites ([`need!`]) and OCI bundles.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the bans are the product's architecture; tests start programs and write files"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a failed assumption is a failed test; skips are loud"
+)]
+
+mod support;
+
+mod oci_lifecycle;
+mod oci_mounts;
+mod oci_process;
+mod oci_seccomp;
+mod oci_security;
+mod probe;
+mod tidy;

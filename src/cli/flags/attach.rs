@@ -29,7 +29,13 @@ pub struct RelayFlags {
 
 impl AttachFlags {
     /// For `run`: attached unless detached, with stdin when it is kept open or asked for.
-    pub fn to_launch(&self, app: &App, attached: bool, interactive: bool, tty: bool) -> Result<LaunchOptions> {
+    pub fn to_launch(
+        &self,
+        app: &App,
+        attached: bool,
+        interactive: bool,
+        tty: bool,
+    ) -> Result<LaunchOptions> {
         let mut stdin = interactive;
         let (mut stdout, mut stderr) = (self.attach.is_empty(), self.attach.is_empty());
         for stream in &self.attach {
@@ -37,12 +43,20 @@ impl AttachFlags {
                 "stdin" => stdin = true,
                 "stdout" => stdout = true,
                 "stderr" => stderr = true,
-                _ => return Err(parse::invalid("--attach", stream, "one of stdin, stdout, stderr", "--attach stdout,stderr")),
+                _ => {
+                    return Err(parse::invalid(
+                        "--attach",
+                        stream,
+                        "one of stdin, stdout, stderr",
+                        "--attach stdout,stderr",
+                    ));
+                }
             }
         }
         if attached && !(stdout && stderr) {
-            return Err(parse::unsupported(format_args!("--attach {}", self.attach.join(",")))
-                .hint("Attach stdout and stderr together and redirect one: `--attach stdout,stderr 2>/dev/null`."));
+            return Err(parse::unsupported(format_args!("--attach {}", self.attach.join(","))).hint(
+                "Attach stdout and stderr together and redirect one: `--attach stdout,stderr 2>/dev/null`.",
+            ));
         }
         self.relay.to_launch(app, attached, stdin, tty)
     }
@@ -52,7 +66,9 @@ impl RelayFlags {
     /// Detach keys and signals as asked for.
     pub fn to_launch(&self, app: &App, attach: bool, stdin: bool, tty: bool) -> Result<LaunchOptions> {
         if attach && stdin && tty && !ui::stdin_is_terminal() {
-            ui::warn("The input device is not a TTY. The --tty and --interactive flags might not work properly");
+            ui::warn(
+                "The input device is not a TTY. The --tty and --interactive flags might not work properly",
+            );
         }
         Ok(LaunchOptions {
             attach,

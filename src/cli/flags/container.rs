@@ -78,7 +78,10 @@ impl ContainerFlags {
     }
 
     pub fn annotations(&self) -> Result<BTreeMap<String, String>> {
-        self.annotation.iter().map(|text| parse::label::strict_pair("--annotation", text, "--annotation key=value")).collect()
+        self.annotation
+            .iter()
+            .map(|text| parse::label::strict_pair("--annotation", text, "--annotation key=value"))
+            .collect()
     }
 
     /// Values that allow only what coracle does.

@@ -35,7 +35,7 @@ pub struct CreateFlags {
     #[arg(long, action = clap::ArgAction::Help)]
     pub help: Option<bool>,
     /// Image (a name, an id, oci:DIR, docker-archive:FILE, host: for the host's own system), then command and arguments
-    #[arg(value_name = "IMAGE [COMMAND [ARG]", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "IMAGE", required = true, trailing_var_arg = true)]
     pub words: Vec<String>,
 }
 
@@ -105,7 +105,9 @@ impl CreateFlags {
             None | Some("" | "enabled") if manager == CgroupManager::Disabled => Ok(Cgroups::Disabled),
             None | Some("" | "enabled") => Ok(Cgroups::Enabled),
             Some("disabled") => Ok(Cgroups::Disabled),
-            Some(known @ ("no-conmon" | "split")) => Err(parse::unsupported(format_args!("--cgroups {known}"))),
+            Some(known @ ("no-conmon" | "split")) => {
+                Err(parse::unsupported(format_args!("--cgroups {known}")))
+            }
             Some(other) => Err(parse::invalid("--cgroups", other, "one of enabled, disabled", "")),
         }
     }
@@ -113,8 +115,10 @@ impl CreateFlags {
     /// Refuses a `--cidfile` that exists, before anything is made.
     pub fn check_cidfile(&self) -> Result<()> {
         match self.container.cidfile.as_deref() {
-            Some(path) if std::path::Path::new(path).exists() => Err(Error::in_use(format_args!("the cidfile {path} exists"))
-                .hint(format_args!("Remove it, or the container it names: `coracle rm --cidfile {path}`."))),
+            Some(path) if std::path::Path::new(path).exists() => Err(Error::in_use(format_args!(
+                "the cidfile {path} exists"
+            ))
+            .hint(format_args!("Remove it, or the container it names: `coracle rm --cidfile {path}`."))),
             _ => Ok(()),
         }
     }
@@ -134,7 +138,8 @@ impl CreateFlags {
 
     /// Warnings about combinations that work otherwise than they look.
     pub fn warn(&self, options: &CreateOptions) {
-        let ignored = !options.network.ports.is_empty() && matches!(options.network.mode, Some(NetworkMode::None));
+        let ignored =
+            !options.network.ports.is_empty() && matches!(options.network.mode, Some(NetworkMode::None));
         if ignored {
             ui::warn("published ports are of no use with --network none");
         }
@@ -146,11 +151,13 @@ fn runtime_path(text: &str) -> Result<String> {
     if text.contains('/') {
         let path = std::path::absolute(text).call(|| "getcwd()")?;
         if !path.is_file() {
-            return Err(Error::not_found(format_args!("no OCI runtime {text}")).hint("Give the path of a program, or a name such as crun."));
+            return Err(Error::not_found(format_args!("no OCI runtime {text}"))
+                .hint("Give the path of a program, or a name such as crun."));
         }
         return Ok(path.to_string_lossy().into_owned());
     }
-    let system = ["/usr/bin", "/usr/local/bin", "/bin", "/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
+    let system =
+        ["/usr/bin", "/usr/local/bin", "/bin", "/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
     system
         .into_iter()
         .chain(crate::paths::search_path())

@@ -47,14 +47,24 @@ impl NetworkFlags {
         let mode = match parse::network::parse(&self.network)? {
             None => None,
             Some(Network::Mode(mode)) => Some(mode),
-            Some(Network::Container(name)) => Some(NetworkMode::Container { id: crate::engine::find(dirs, &name)?.id }),
+            Some(Network::Container(name)) => {
+                Some(NetworkMode::Container { id: crate::engine::find(dirs, &name)?.id })
+            }
         };
         let mut ports = Vec::new();
         for text in &self.publish {
             ports.extend(parse::port::publish(text)?);
         }
         parse::port::check_unique(&ports)?;
-        let no_ports = matches!(mode, Some(NetworkMode::None | NetworkMode::Host | NetworkMode::Container { .. } | NetworkMode::Ns { .. }));
+        let no_ports = matches!(
+            mode,
+            Some(
+                NetworkMode::None
+                    | NetworkMode::Host
+                    | NetworkMode::Container { .. }
+                    | NetworkMode::Ns { .. }
+            )
+        );
         if no_ports && !ports.is_empty() {
             return Err(Error::usage(format_args!("--publish cannot be combined with --network {}", self.network.join(",")))
                 .hint("Ports are published with `--network slirp4netns`; with `--network host` the container has the host's ports."));

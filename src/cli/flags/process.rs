@@ -76,7 +76,12 @@ impl ProcessFlags {
             return Err(parse::invalid("working directory", dir, "not an absolute path", "--workdir /src"));
         }
         if let Some(name) = self.hostname.as_deref().filter(|n| !is_hostname(n)) {
-            return Err(parse::invalid("hostname", name, "not letters, digits, `-` and `.`, up to 64", "--hostname web"));
+            return Err(parse::invalid(
+                "hostname",
+                name,
+                "not letters, digits, `-` and `.`, up to 64",
+                "--hostname web",
+            ));
         }
         if self.group_add.iter().any(|g| g == "keep-groups") {
             return Err(parse::unsupported("--group-add keep-groups"));
@@ -131,14 +136,16 @@ impl ProcessFlags {
     }
 
     fn sysctls(&self) -> Result<BTreeMap<String, String>> {
-        let pair = |text: &String| parse::label::strict_pair("--sysctl", text, "--sysctl net.ipv4.ip_forward=1");
+        let pair =
+            |text: &String| parse::label::strict_pair("--sysctl", text, "--sysctl net.ipv4.ip_forward=1");
         self.sysctl.iter().map(pair).collect()
     }
 }
 
 /// A small text file that a flag names.
 pub fn read_text(path: &str, flag: &str) -> Result<String> {
-    let read = if path == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+    let read =
+        if path == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
     read.call(|| format!("read({path:?})")).what(|| format!("cannot read {path} of {flag}"))
 }
 
@@ -150,17 +157,18 @@ fn umask(text: &str) -> Result<u32> {
 }
 
 fn oom_score(text: &str) -> Result<i32> {
-    text.parse()
-        .ok()
-        .filter(|score| (-1000..=1000).contains(score))
-        .ok_or_else(|| parse::invalid("--oom-score-adj", text, "not a number from -1000 to 1000", "--oom-score-adj 500"))
+    text.parse().ok().filter(|score| (-1000..=1000).contains(score)).ok_or_else(|| {
+        parse::invalid("--oom-score-adj", text, "not a number from -1000 to 1000", "--oom-score-adj 500")
+    })
 }
 
 /// The kernel's limit is 64 bytes.
 fn is_hostname(name: &str) -> bool {
     name.len() <= 64
         && name.split('.').all(|label| {
-            !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         })
 }
 
@@ -172,8 +180,11 @@ pub fn entrypoint(text: &str) -> Result<Vec<String>> {
     if !text.trim_start().starts_with('[') {
         return Ok(vec![text.to_owned()]);
     }
-    serde_json::from_str(text)
-        .map_err(|e| Error::usage(format_args!("invalid entrypoint {text:?}")).cause(e).hint("For example: `--entrypoint '[\"sh\", \"-c\"]'`."))
+    serde_json::from_str(text).map_err(|e| {
+        Error::usage(format_args!("invalid entrypoint {text:?}"))
+            .cause(e)
+            .hint("For example: `--entrypoint '[\"sh\", \"-c\"]'`.")
+    })
 }
 
 #[cfg(test)]
@@ -193,6 +204,11 @@ mod tests {
         assert_eq!(umask("0027").unwrap(), 0o27);
         assert!(umask("9").is_err() && umask("1777").is_err());
         assert!(oom_score("-1001").is_err() && oom_score("500").is_ok());
-        assert!(is_hostname("a-b.c") && !is_hostname("-a") && !is_hostname("a b") && !is_hostname(&"a".repeat(65)));
+        assert!(
+            is_hostname("a-b.c")
+                && !is_hostname("-a")
+                && !is_hostname("a b")
+                && !is_hostname(&"a".repeat(65))
+        );
     }
 }

@@ -49,7 +49,9 @@ impl ResourceFlags {
     /// Checks the values and the rules between them.
     pub fn to_limits(&self) -> Result<Limits> {
         let cpus = self.cpus.as_deref().map(limits::cpus).transpose()?.flatten();
-        let unified = |text: &String| parse::label::strict_pair("--cgroup-conf", text, "--cgroup-conf memory.high=1073741824");
+        let unified = |text: &String| {
+            parse::label::strict_pair("--cgroup-conf", text, "--cgroup-conf memory.high=1073741824")
+        };
         let limits = Limits {
             memory: self.memory.as_deref().map(|t| limits::memory("--memory", t)).transpose()?.flatten(),
             memory_reservation: self
@@ -62,15 +64,25 @@ impl ResourceFlags {
             cpu_quota: cpus.map(|(quota, _)| quota).or(self.cpu_quota.filter(|q| *q > 0)),
             cpu_period: cpus.map(|(_, period)| period).or(self.cpu_period.filter(|p| *p > 0)),
             cpu_shares: self.cpu_shares.filter(|shares| *shares > 0),
-            cpuset_cpus: self.cpuset_cpus.as_deref().map(|t| limits::cpuset("--cpuset-cpus", t)).transpose()?,
-            cpuset_mems: self.cpuset_mems.as_deref().map(|t| limits::cpuset("--cpuset-mems", t)).transpose()?,
+            cpuset_cpus: self
+                .cpuset_cpus
+                .as_deref()
+                .map(|t| limits::cpuset("--cpuset-cpus", t))
+                .transpose()?,
+            cpuset_mems: self
+                .cpuset_mems
+                .as_deref()
+                .map(|t| limits::cpuset("--cpuset-mems", t))
+                .transpose()?,
             // 0 and -1 both mean none, as in podman.
             pids: self.pids_limit.map(|pids| if pids <= 0 { -1 } else { pids }),
             blkio_weight: self.blkio_weight.filter(|weight| *weight > 0),
             unified: self.cgroup_conf.iter().map(unified).collect::<Result<_>>()?,
         };
         if let Some(name) = limits.unified.keys().find(|name| name.contains('/') || name.starts_with('.')) {
-            return Err(Error::usage(format_args!("invalid --cgroup-conf {name:?}: not the name of a cgroup file")));
+            return Err(Error::usage(format_args!(
+                "invalid --cgroup-conf {name:?}: not the name of a cgroup file"
+            )));
         }
         limits::check(&limits)?;
         Ok(limits)

@@ -39,7 +39,8 @@ pub struct SecurityFlags {
 
 impl SecurityFlags {
     pub fn security(&self, cwd: &Path) -> Result<SecurityOptions> {
-        let capabilities = |list: &[String]| list.iter().map(|c| parse::capability::parse(c)).collect::<Result<Vec<_>>>();
+        let capabilities =
+            |list: &[String]| list.iter().map(|c| parse::capability::parse(c)).collect::<Result<Vec<_>>>();
         Ok(SecurityOptions {
             privileged: self.privileged,
             cap_add: capabilities(&self.cap_add)?,

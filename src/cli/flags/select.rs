@@ -46,7 +46,10 @@ impl Select {
             let chosen = all
                 .into_iter()
                 .filter(|(c, s)| wanted(s) && engine::ps::matches(&filters, c, s))
-                .filter(|(c, _)| words.is_empty() || words.iter().any(|w| w == c.name.as_str() || c.id.as_str().starts_with(w.as_str())))
+                .filter(|(c, _)| {
+                    words.is_empty()
+                        || words.iter().any(|w| w == c.name.as_str() || c.id.as_str().starts_with(w.as_str()))
+                })
                 .map(|(c, _)| (c.id.as_str().to_owned(), Ok(c)));
             return Ok(chosen.chain(damaged.into_iter().map(|e| (String::new(), Err(e)))).collect());
         }
@@ -54,7 +57,8 @@ impl Select {
             return Ok(vec![latest(dirs).map(|c| (c.id.as_str().to_owned(), Ok(c)))?]);
         }
         if words.is_empty() {
-            return Err(Error::usage("no container given").hint("Name one or more containers, or use --all or --latest."));
+            return Err(Error::usage("no container given")
+                .hint("Name one or more containers, or use --all or --latest."));
         }
         Ok(words.into_iter().map(|word| (word.clone(), engine::find(dirs, &word))).collect())
     }

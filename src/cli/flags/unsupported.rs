@@ -105,7 +105,8 @@ const OTHERS: &[(&str, &str, &str)] = &[
 /// The error for `flag` of the command at `path` (`coracle container run`), when podman has such a flag.
 pub fn find(path: &str, flag: &str) -> Option<Error> {
     let command = path.strip_prefix("coracle ").unwrap_or(path);
-    let plain = command.strip_prefix("container ").or_else(|| command.strip_prefix("image ")).unwrap_or(command);
+    let plain =
+        command.strip_prefix("container ").or_else(|| command.strip_prefix("image ")).unwrap_or(command);
     let hint = match plain {
         "run" | "create" => CREATE.iter().find(|(name, _)| *name == flag).map(|(_, hint)| *hint),
         _ => OTHERS
@@ -114,7 +115,11 @@ pub fn find(path: &str, flag: &str) -> Option<Error> {
             .map(|(_, _, hint)| *hint),
     }?;
     let error = Error::usage(format_args!("flag {flag} is not supported yet"));
-    Some(error.hint(if hint.is_empty() { format!("See what `{path} --help` offers.") } else { hint.to_owned() }))
+    Some(error.hint(if hint.is_empty() {
+        format!("See what `{path} --help` offers.")
+    } else {
+        hint.to_owned()
+    }))
 }
 
 #[cfg(test)]

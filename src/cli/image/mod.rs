@@ -32,10 +32,14 @@ pub fn describe(dirs: &Dirs, store: &Store, image: &Image) -> Result<Value> {
             shown.insert(key.into(), value);
         }
     }
-    let manifest: Value = store.blob(&record.manifest).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
+    let manifest: Value =
+        store.blob(&record.manifest).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
     let layers: Vec<String> = record.layers.iter().map(|l| l.prefixed()).collect();
-    let mut paths: Vec<String> =
-        record.layers.iter().map(|l| crate::store::layer_diff_path(dirs, l.as_str()).to_string_lossy().into_owned()).collect();
+    let mut paths: Vec<String> = record
+        .layers
+        .iter()
+        .map(|l| crate::store::layer_diff_path(dirs, l.as_str()).to_string_lossy().into_owned())
+        .collect();
     let upper = paths.pop().unwrap_or_default();
     paths.reverse();
     let labels = if config.labels.is_empty() { Value::Null } else { json!(config.labels) };

@@ -10,7 +10,9 @@ pub fn pull_policy(text: &str) -> Result<PullPolicy> {
         "always" | "true" => Ok(PullPolicy::Always),
         "never" => Ok(PullPolicy::Never),
         "newer" | "ifnewer" => Ok(PullPolicy::Newer),
-        other => Err(super::invalid("pull policy", other, "one of missing, always, newer, never", "--pull=newer")),
+        other => {
+            Err(super::invalid("pull policy", other, "one of missing, always, newer, never", "--pull=newer"))
+        }
     }
 }
 

@@ -39,19 +39,29 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         return app.in_store();
     }
     let dirs = app.dirs()?;
-    let all = [("Images", images(&dirs)?), ("Containers", containers(&dirs)?), ("Local Volumes", volumes(&dirs)?)];
+    let all =
+        [("Images", images(&dirs)?), ("Containers", containers(&dirs)?), ("Local Volumes", volumes(&dirs)?)];
     let lines: Vec<Line> = all.iter().map(|(kind, items)| summary(kind, items)).collect();
     match Format::parse(args.format.as_deref()) {
         Format::Json => ui::out(&format::json(&Value::Array(lines.iter().map(row).collect()))?)?,
-        Format::Template(text) => ui::out(&format::template(&text, &lines.iter().map(row).collect::<Vec<_>>())?)?,
+        Format::Template(text) => {
+            ui::out(&format::template(&text, &lines.iter().map(row).collect::<Vec<_>>())?)?
+        }
         Format::TableTemplate(text) => {
             ui::out(&format::table_template(&text, &lines.iter().map(row).collect::<Vec<_>>(), &[], true)?)?;
         }
         Format::Table if args.verbose => verbose(&all)?,
         Format::Table => {
-            let mut rows = vec![["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"].map(str::to_owned).to_vec()];
+            let mut rows =
+                vec![["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"].map(str::to_owned).to_vec()];
             rows.extend(lines.iter().map(|l| {
-                vec![l.kind.to_owned(), l.total.to_string(), l.active.to_string(), size::human(l.size, ""), reclaimable(l)]
+                vec![
+                    l.kind.to_owned(),
+                    l.total.to_string(),
+                    l.active.to_string(),
+                    size::human(l.size, ""),
+                    reclaimable(l),
+                ]
             }));
             ui::out(&table::render(&rows))?;
         }
@@ -73,7 +83,11 @@ fn images(dirs: &Dirs) -> Result<Vec<Item>> {
 fn containers(dirs: &Dirs) -> Result<Vec<Item>> {
     let (all, _) = engine::list(dirs)?;
     let item = |(c, s): (crate::ondisk::container::Container, crate::ondisk::container::State)| {
-        (c.name.to_string(), engine::prune::written(dirs, &c), matches!(s.status, Status::Running | Status::Paused))
+        (
+            c.name.to_string(),
+            engine::prune::written(dirs, &c),
+            matches!(s.status, Status::Running | Status::Paused),
+        )
     };
     Ok(all.into_iter().map(item).collect())
 }
@@ -118,7 +132,11 @@ fn verbose(all: &[(&str, Vec<Item>)]) -> Result<()> {
     for (kind, items) in all {
         ui::line(format_args!("{kind} space usage:\n"))?;
         let mut rows = vec![["NAME", "SIZE", "IN USE"].map(str::to_owned).to_vec()];
-        rows.extend(items.iter().map(|(name, bytes, used)| vec![name.clone(), size::human(*bytes, ""), used.to_string()]));
+        rows.extend(
+            items
+                .iter()
+                .map(|(name, bytes, used)| vec![name.clone(), size::human(*bytes, ""), used.to_string()]),
+        );
         ui::line(table::render(&rows))?;
     }
     Ok(())

@@ -53,7 +53,9 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         &volume::filters(&for_volumes)?,
     )?;
     let volumes: Vec<String> = pruned.volumes.iter().map(|v| v.name.to_string()).collect();
-    for (title, list) in [("Containers", &pruned.containers), ("Volumes", &volumes), ("Images", &pruned.images)] {
+    for (title, list) in
+        [("Containers", &pruned.containers), ("Volumes", &volumes), ("Images", &pruned.images)]
+    {
         if !list.is_empty() {
             ui::line(format_args!("Deleted {title}\n{}", list.join("\n")))?;
         }

@@ -26,11 +26,15 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     let options = VolumeOptions { labels, ..VolumeOptions::default() };
     match volume::create(&dirs, name.as_ref().map(VolumeName::as_str), options) {
         Ok(record) => ui::line(&record.name)?,
-        Err(e) if e.kind() == Kind::InUse && args.ignore => ui::line(name.as_ref().map_or("", VolumeName::as_str))?,
+        Err(e) if e.kind() == Kind::InUse && args.ignore => {
+            ui::line(name.as_ref().map_or("", VolumeName::as_str))?
+        }
         Err(e) if e.kind() == Kind::InUse => {
             let name = args.name.as_deref().unwrap_or_default();
-            return Err(Error::in_use(format_args!("volume with name {name} already exists: volume already exists"))
-                .hint("Use --ignore to take it as it is, or choose another name."));
+            return Err(Error::in_use(format_args!(
+                "volume with name {name} already exists: volume already exists"
+            ))
+            .hint("Use --ignore to take it as it is, or choose another name."));
         }
         Err(e) => return Err(e),
     }

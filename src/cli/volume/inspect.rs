@@ -21,7 +21,11 @@ pub struct Args {
 
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     let dirs = app.dirs()?;
-    let names = if args.all { volume::list(&dirs)?.0.into_iter().map(|v| v.name.to_string()).collect() } else { args.names.clone() };
+    let names = if args.all {
+        volume::list(&dirs)?.0.into_iter().map(|v| v.name.to_string()).collect()
+    } else {
+        args.names.clone()
+    };
     if names.is_empty() && !args.all {
         return Err(Error::usage("no volume given").hint("Name one or more volumes, or use --all."));
     }

@@ -50,7 +50,12 @@ pub fn filters(texts: &[String]) -> Result<Vec<Filter>> {
                 "until" => Filter::Until(filter::until(value)?),
                 "anonymous" => Filter::Anonymous(filter::parse_bool(text, value)?),
                 "opt" => return Err(super::parse::unsupported("the filter opt=")),
-                _ => return Err(filter::unknown(key, "dangling, driver, label, name, scope, since, until, anonymous")),
+                _ => {
+                    return Err(filter::unknown(
+                        key,
+                        "dangling, driver, label, name, scope, since, until, anonymous",
+                    ));
+                }
             })
         })
         .collect()

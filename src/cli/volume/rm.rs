@@ -35,16 +35,22 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         return app.in_store();
     }
     let dirs = app.dirs()?;
-    let names = if args.all { volume::list(&dirs)?.0.into_iter().map(|v| v.name.to_string()).collect() } else { args.names.clone() };
+    let names = if args.all {
+        volume::list(&dirs)?.0.into_iter().map(|v| v.name.to_string()).collect()
+    } else {
+        args.names.clone()
+    };
     let mut code = 0;
     for name in &names {
         match remove(&dirs, name, args) {
             Ok(()) => ui::line(name)?,
             Err(e) if e.kind() == Kind::NotFound && args.force => {}
             Err(e) if e.kind() == Kind::NotFound => {
-                code = ui::error(&Error::not_found(format_args!("no volume with name {name:?} found: no such volume"))
-                    .hint("List volumes with `coracle volume ls`.")
-                    .with_exit_code(1));
+                code = ui::error(
+                    &Error::not_found(format_args!("no volume with name {name:?} found: no such volume"))
+                        .hint("List volumes with `coracle volume ls`.")
+                        .with_exit_code(1),
+                );
             }
             Err(e) => code = ui::error(&e),
         }

@@ -1,6 +1,7 @@
 //! The container's seccomp profile as the kernel takes it.
 
 use crate::error::{Error, Result};
+use crate::seccomp;
 use crate::sys::seccomp::Instruction;
 use oci_spec::runtime::LinuxSeccomp;
 
@@ -12,6 +13,12 @@ pub struct Filter {
 }
 
 /// Compiles `seccomp`.
-pub fn compile(_seccomp: &LinuxSeccomp) -> Result<Filter> {
-    Err(Error::internal("this build has no seccomp compiler"))
+pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter> {
+    if seccomp::uses_notify(seccomp) {
+        return Err(Error::usage("seccomp: SCMP_ACT_NOTIFY is not supported yet"));
+    }
+    let instruction =
+        |i: seccomp::SockFilter| Instruction { code: i.code, jump_true: i.jt, jump_false: i.jf, k: i.k };
+    let program = seccomp::compile(seccomp)?.0.into_iter().map(instruction).collect();
+    Ok(Filter { program, flags: seccomp::flags(seccomp)? })
 }

@@ -28,11 +28,20 @@ pub fn mount(dirs: &Dirs, plan: &Plan<'_>, id_map: Option<&IdMaps>) -> Result<Ow
     let merged = dirs.data.join(plan.merged);
     // `allow_other`: the container's processes have other ids than the mounter. setuid programs work in it because this
     // user namespace owns the mount.
-    let options = format!("fd={},rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other", fuse.as_raw_fd());
+    let options = format!(
+        "fd={},rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other",
+        fuse.as_raw_fd()
+    );
     let text = std::ffi::CString::new(options.as_str()).unwrap_or_default();
-    rustix::mount::mount("fuse-overlayfs", &merged, "fuse.fuse-overlayfs", MountFlags::empty(), text.as_c_str())
-        .call(|| format!("mount(fuse, {merged:?}, {options:?})"))
-        .what(|| "cannot mount a FUSE file system")?;
+    rustix::mount::mount(
+        "fuse-overlayfs",
+        &merged,
+        "fuse.fuse-overlayfs",
+        MountFlags::empty(),
+        text.as_c_str(),
+    )
+    .call(|| format!("mount(fuse, {merged:?}, {options:?})"))
+    .what(|| "cannot mount a FUSE file system")?;
     let started = start(dirs, plan, id_map, fuse);
     if started.is_err() {
         let _ = rustix::mount::unmount(&merged, rustix::mount::UnmountFlags::DETACH);
@@ -44,10 +53,12 @@ fn start(dirs: &Dirs, plan: &Plan<'_>, id_map: Option<&IdMaps>, fuse: OwnedFd) -
     let words = rustix::fs::memfd_create("fuse-overlayfs", MemfdFlags::CLOEXEC).call(|| "memfd_create()")?;
     let mut words = File::from(words);
     let args = fuse_overlayfs::args(plan.lowers, plan.upper, plan.work, &mapping(id_map));
-    let child = fuse_overlayfs::start(&args, &dirs.data, fuse, words.try_clone().call(|| "fcntl(F_DUPFD_CLOEXEC)")?)?;
+    let child =
+        fuse_overlayfs::start(&args, &dirs.data, fuse, words.try_clone().call(|| "fcntl(F_DUPFD_CLOEXEC)")?)?;
     let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
     let pid = pid.ok_or_else(|| Error::internal("a server without a pid"))?;
-    let server = rustix::process::pidfd_open(pid, PidfdFlags::empty()).call(|| format!("pidfd_open({})", pid.as_raw_nonzero()))?;
+    let server = rustix::process::pidfd_open(pid, PidfdFlags::empty())
+        .call(|| format!("pidfd_open({})", pid.as_raw_nonzero()))?;
     // The first call waits for the server's greeting; a server that ended has closed the connection: ENOTCONN.
     let merged = dirs.data.join(plan.merged);
     match rustix::fs::statfs(&merged) {
@@ -64,8 +75,12 @@ fn start(dirs: &Dirs, plan: &Plan<'_>, id_map: Option<&IdMaps>, fuse: OwnedFd) -
 }
 
 fn mapping(id_map: Option<&IdMaps>) -> IdMapping {
-    let pieces = |ranges: &[crate::userns::IdRange]| ranges.iter().map(|r| (r.inside, r.outside, r.count)).collect();
-    id_map.map_or_else(IdMapping::default, |maps| IdMapping { uids: pieces(&maps.uids), gids: pieces(&maps.gids) })
+    let pieces =
+        |ranges: &[crate::userns::IdRange]| ranges.iter().map(|r| (r.inside, r.outside, r.count)).collect();
+    id_map.map_or_else(IdMapping::default, |maps| IdMapping {
+        uids: pieces(&maps.uids),
+        gids: pieces(&maps.gids),
+    })
 }
 
 /// Waits for the server's end, and makes it end.

@@ -40,15 +40,21 @@ pub fn layer_diff_path(dirs: &Dirs, diff_id: &str) -> PathBuf {
 pub fn prepare(dirs: &Dirs, c: &Container) -> Result<()> {
     let Rootfs::Layers { driver, layers, .. } = &c.rootfs else { return Ok(()) };
     let store = Store::open(dirs)?;
-    let base = open_dir(store.data(), &format!("containers/{}", c.id)).what(|| format!("cannot open container {}", c.name))?;
+    let base = open_dir(store.data(), &format!("containers/{}", c.id))
+        .what(|| format!("cannot open container {}", c.name))?;
     if *driver == Driver::Vfs {
-        return vfs::copy_layers(&store, &base, layers).what(|| format!("cannot make the rootfs of {}", c.name));
+        return vfs::copy_layers(&store, &base, layers)
+            .what(|| format!("cannot make the rootfs of {}", c.name));
     }
     for (name, mode) in [("work", 0o700), ("merged", 0o755), ("upper", 0o700)] {
         match rustix::fs::mkdirat(&base, name, Mode::from(mode)) {
             Ok(()) if name == "upper" => like_the_image(&store, &base, layers)?,
             Ok(()) | Err(Errno::EXIST) => {}
-            Err(e) => return Err(e).call(|| format!("mkdirat({name})")).what(|| format!("cannot make the rootfs of {}", c.name)),
+            Err(e) => {
+                return Err(e)
+                    .call(|| format!("mkdirat({name})"))
+                    .what(|| format!("cannot make the rootfs of {}", c.name));
+            }
         }
     }
     Ok(())
@@ -59,7 +65,8 @@ fn like_the_image(store: &Store, base: &OwnedFd, layers: &[String]) -> Result<()
     let upper = open_dir(base, "upper")?;
     let st = match layers.first() {
         Some(top) => {
-            let diff = open_dir(store.data(), &format!("layers/sha256/{top}/diff")).map_err(|e| missing_layer(top, &e))?;
+            let diff = open_dir(store.data(), &format!("layers/sha256/{top}/diff"))
+                .map_err(|e| missing_layer(top, &e))?;
             let st = rustix::fs::fstat(&diff).call(|| "fstat(diff)")?;
             (st.st_uid, st.st_gid, st.st_mode & 0o7777)
         }
@@ -145,7 +152,10 @@ impl Mounted {
     pub fn umount(self) -> Result<()> {
         if self.mounted {
             // Lazy: a server that is stopped must not stop us. rustix has no AT_EMPTY_PATH for umount; the path is ours.
-            match rustix::mount::unmount(&self.path, rustix::mount::UnmountFlags::DETACH | rustix::mount::UnmountFlags::NOFOLLOW) {
+            match rustix::mount::unmount(
+                &self.path,
+                rustix::mount::UnmountFlags::DETACH | rustix::mount::UnmountFlags::NOFOLLOW,
+            ) {
                 Ok(()) | Err(Errno::INVAL) => {}
                 Err(e) => return Ok(Err(e).call(|| format!("umount2({:?}, MNT_DETACH)", self.path))?),
             }

@@ -27,7 +27,9 @@ pub fn mount(data: BorrowedFd<'_>, plan: &Plan<'_>) -> Result<()> {
     rustix::process::fchdir(data).call(|| "fchdir(store)")?;
     let result = match mount_by_fd(plan) {
         // Kernels before 6.5 know no `lowerdir+`.
-        Err(e) if matches!(e.raw_os_error(), libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP) => mount_by_path(plan).or(Err(e)),
+        Err(e) if matches!(e.raw_os_error(), libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP) => {
+            mount_by_path(plan).or(Err(e))
+        }
         other => other,
     };
     rustix::process::fchdir(&before).call(|| "fchdir(back)")?;
@@ -46,8 +48,10 @@ fn mount_by_fd(plan: &Plan<'_>) -> sys::Result<()> {
     set("upperdir", plan.upper)?;
     set("workdir", plan.work)?;
     rustix::mount::fsconfig_set_flag(fs.as_fd(), "userxattr").call(|| "fsconfig(userxattr)")?;
-    rustix::mount::fsconfig_create(fs.as_fd()).call(|| format!("fsconfig(create overlay{})", kernel_words(fs.as_fd())))?;
-    let mount = rustix::mount::fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).call(|| "fsmount(overlay)")?;
+    rustix::mount::fsconfig_create(fs.as_fd())
+        .call(|| format!("fsconfig(create overlay{})", kernel_words(fs.as_fd())))?;
+    let mount = rustix::mount::fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+        .call(|| "fsmount(overlay)")?;
     rustix::mount::move_mount(mount.as_fd(), "", CWD, plan.merged, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .call(|| format!("move_mount(overlay, {:?})", plan.merged))
 }
@@ -69,9 +73,13 @@ fn kernel_words(fs: BorrowedFd<'_>) -> String {
 fn mount_by_path(plan: &Plan<'_>) -> sys::Result<()> {
     let options = options(plan);
     if options.len() > MAX_OPTIONS {
-        return Err(sys::Error::new(format_args!("mount(overlay, {} layers)", plan.lowers.len()), libc::E2BIG));
+        return Err(sys::Error::new(
+            format_args!("mount(overlay, {} layers)", plan.lowers.len()),
+            libc::E2BIG,
+        ));
     }
-    let text = std::ffi::CString::new(options.as_str()).map_err(|_| sys::Error::new("mount(overlay)", libc::EINVAL))?;
+    let text = std::ffi::CString::new(options.as_str())
+        .map_err(|_| sys::Error::new("mount(overlay)", libc::EINVAL))?;
     rustix::mount::mount("coracle", plan.merged, "overlay", MountFlags::empty(), text.as_c_str())
         .call(|| format!("mount(overlay, {:?}, {options:?})", plan.merged))
 }
@@ -85,7 +93,8 @@ fn explain(e: sys::Error) -> Error {
     let errno = Errno::from_raw_os_error(e.raw_os_error());
     let error = Error::from(e).wrap("cannot mount an overlay").with_kind(crate::error::Kind::Host);
     match errno {
-        Errno::PERM | Errno::NODEV => error.hint("Install fuse-overlayfs for kernels that do not let users mount overlays (before 5.11)."),
+        Errno::PERM | Errno::NODEV => error
+            .hint("Install fuse-overlayfs for kernels that do not let users mount overlays (before 5.11)."),
         Errno::NOSPC => error.hint("The limit on mounts is reached: see `sysctl fs.mount-max`."),
         _ => error,
     }
@@ -99,7 +108,8 @@ mod tests {
     fn a_hundred_and_twenty_eight_layers_fit_into_one_page() {
         let lowers = vec![format!("l/{}", "a".repeat(26)); 128];
         let base = format!("containers/{}", "0".repeat(64));
-        let (upper, work, merged) = (format!("{base}/upper"), format!("{base}/work"), format!("{base}/merged"));
+        let (upper, work, merged) =
+            (format!("{base}/upper"), format!("{base}/work"), format!("{base}/merged"));
         let text = options(&Plan { lowers: &lowers, upper: &upper, work: &work, merged: &merged });
         assert!(text.len() <= MAX_OPTIONS, "{}", text.len());
     }

@@ -24,12 +24,15 @@ pub(super) fn copy_layers(store: &Store, base: &OwnedFd, layers: &[String]) -> R
     let target = open_dir(base, "merged.new")?;
     for text in layers.iter().rev() {
         let diff_id = Sha256::parse(text)?;
-        let record = store.layer(&diff_id)?.ok_or_else(|| super::missing_layer(text, &"no such directory"))?;
+        let record =
+            store.layer(&diff_id)?.ok_or_else(|| super::missing_layer(text, &"no such directory"))?;
         if record.opaque_root {
             clear(&target)?;
         }
         let diff = open_dir(store.data(), &format!("layers/sha256/{text}/diff"))?;
-        Copy { links: HashMap::new(), root: &target }.directory(&diff, &target).what(|| format!("cannot copy layer {text}"))?;
+        Copy { links: HashMap::new(), root: &target }
+            .directory(&diff, &target)
+            .what(|| format!("cannot copy layer {text}"))?;
     }
     rustix::fs::syncfs(base).call(|| "syncfs()")?;
     rustix::fs::renameat(base, "merged.new", base, "merged").call(|| "renameat(merged.new, merged)")?;
@@ -50,8 +53,13 @@ impl Copy<'_> {
         while let Some(path) = todo.pop() {
             let (from, to) = (below(from, &path)?, below(to, &path)?);
             for name in list_dir(&from)? {
-                let full = if path.is_empty() { name.as_bytes().to_vec() } else { [&path, &b"/"[..], name.as_bytes()].concat() };
-                let st = rustix::fs::statat(&from, &name, AtFlags::SYMLINK_NOFOLLOW).call(|| format!("fstatat({name:?})"))?;
+                let full = if path.is_empty() {
+                    name.as_bytes().to_vec()
+                } else {
+                    [&path, &b"/"[..], name.as_bytes()].concat()
+                };
+                let st = rustix::fs::statat(&from, &name, AtFlags::SYMLINK_NOFOLLOW)
+                    .call(|| format!("fstatat({name:?})"))?;
                 if self.entry(&from, &to, &name, &st, &full)? {
                     todo.push(full);
                 }
@@ -64,7 +72,14 @@ impl Copy<'_> {
     }
 
     /// Copies one entry; true for a directory that is to be gone into.
-    fn entry(&mut self, from: &OwnedFd, to: &OwnedFd, name: &OsString, st: &Stat, full: &[u8]) -> Result<bool> {
+    fn entry(
+        &mut self,
+        from: &OwnedFd,
+        to: &OwnedFd,
+        name: &OsString,
+        st: &Stat,
+        full: &[u8],
+    ) -> Result<bool> {
         let kind = FileType::from_raw_mode(st.st_mode);
         let bytes = name.as_bytes();
         if kind == FileType::CharacterDevice && st.st_rdev == 0 {
@@ -79,7 +94,8 @@ impl Copy<'_> {
             return Ok(false);
         }
         if kind == FileType::Directory {
-            let dir = rustix::fs::openat(from, name, DIR, Mode::empty()).call(|| format!("openat({name:?})"))?;
+            let dir =
+                rustix::fs::openat(from, name, DIR, Mode::empty()).call(|| format!("openat({name:?})"))?;
             if is_opaque(&dir) || !is_directory(to, bytes) {
                 remove(to, bytes)?;
             }
@@ -91,7 +107,8 @@ impl Copy<'_> {
         remove(to, bytes)?;
         if st.st_nlink > 1 {
             if let Some(first) = self.links.get(&st.st_ino) {
-                rustix::fs::linkat(self.root, first.as_slice(), to, name, AtFlags::empty()).call(|| format!("linkat({name:?})"))?;
+                rustix::fs::linkat(self.root, first.as_slice(), to, name, AtFlags::empty())
+                    .call(|| format!("linkat({name:?})"))?;
                 return Ok(false);
             }
             self.links.insert(st.st_ino, full.to_vec());
@@ -99,15 +116,21 @@ impl Copy<'_> {
         match kind {
             FileType::RegularFile => file(from, to, name)?,
             FileType::Symlink => {
-                let target = rustix::fs::readlinkat(from, name, Vec::new()).call(|| format!("readlinkat({name:?})"))?;
+                let target = rustix::fs::readlinkat(from, name, Vec::new())
+                    .call(|| format!("readlinkat({name:?})"))?;
                 rustix::fs::symlinkat(target.as_c_str(), to, name).call(|| format!("symlinkat({name:?})"))?;
                 nameless(to, name, st)?;
             }
             FileType::Fifo => {
-                rustix::fs::mkfifoat(to, name, Mode::from_raw_mode(st.st_mode & 0o7777)).call(|| format!("mkfifoat({name:?})"))?;
+                rustix::fs::mkfifoat(to, name, Mode::from_raw_mode(st.st_mode & 0o7777))
+                    .call(|| format!("mkfifoat({name:?})"))?;
                 nameless(to, name, st)?;
             }
-            _ => return Err(Error::corrupt(format_args!("a layer holds a file of an unexpected kind, {name:?}"))),
+            _ => {
+                return Err(Error::corrupt(format_args!(
+                    "a layer holds a file of an unexpected kind, {name:?}"
+                )));
+            }
         }
         Ok(false)
     }
@@ -116,18 +139,23 @@ impl Copy<'_> {
 const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 fn below(root: &OwnedFd, path: &[u8]) -> sys::Result<OwnedFd> {
-    let resolve = rustix::fs::ResolveFlags::IN_ROOT | rustix::fs::ResolveFlags::NO_SYMLINKS | rustix::fs::ResolveFlags::NO_MAGICLINKS;
+    let resolve = rustix::fs::ResolveFlags::IN_ROOT
+        | rustix::fs::ResolveFlags::NO_SYMLINKS
+        | rustix::fs::ResolveFlags::NO_MAGICLINKS;
     let path = if path.is_empty() { b"." } else { path };
-    rustix::fs::openat2(root, path, DIR, Mode::empty(), resolve).call(|| format!("openat2({:?})", String::from_utf8_lossy(path)))
+    rustix::fs::openat2(root, path, DIR, Mode::empty(), resolve)
+        .call(|| format!("openat2({:?})", String::from_utf8_lossy(path)))
 }
 
 fn is_directory(dir: &OwnedFd, name: &[u8]) -> bool {
-    rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|st| FileType::from_raw_mode(st.st_mode).is_dir())
+    rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|st| FileType::from_raw_mode(st.st_mode).is_dir())
 }
 
 fn is_opaque(dir: &OwnedFd) -> bool {
     let mut value = [0u8; 4];
-    rustix::fs::fgetxattr(dir, "user.overlay.opaque", &mut value[..]).is_ok_and(|n| value.get(..n) == Some(b"y"))
+    rustix::fs::fgetxattr(dir, "user.overlay.opaque", &mut value[..])
+        .is_ok_and(|n| value.get(..n) == Some(b"y"))
         || rustix::fs::statat(dir, ".wh..wh..opq", AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
@@ -144,12 +172,17 @@ fn clear(dir: &OwnedFd) -> Result<()> {
 }
 
 fn file(from: &OwnedFd, to: &OwnedFd, name: &OsString) -> Result<()> {
-    let source = rustix::fs::openat(from, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-        .call(|| format!("openat({name:?})"))?;
+    let source =
+        rustix::fs::openat(from, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+            .call(|| format!("openat({name:?})"))?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let target = rustix::fs::openat(to, name, flags, Mode::from(0o600)).call(|| format!("openat({name:?}, O_CREAT)"))?;
+    let target = rustix::fs::openat(to, name, flags, Mode::from(0o600))
+        .call(|| format!("openat({name:?}, O_CREAT)"))?;
     if rustix::fs::ioctl_ficlone(&target, &source).is_err() {
-        let (mut source, mut target) = (std::fs::File::from(source.try_clone().call(|| "dup()")?), std::fs::File::from(target.try_clone().call(|| "dup()")?));
+        let (mut source, mut target) = (
+            std::fs::File::from(source.try_clone().call(|| "dup()")?),
+            std::fs::File::from(target.try_clone().call(|| "dup()")?),
+        );
         // copy_file_range where it works, else read and write.
         std::io::copy(&mut source, &mut target).call(|| format!("copy_file_range({name:?})"))?;
     }
@@ -185,11 +218,18 @@ fn xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> sys::Result<()> {
 }
 
 fn nameless(dir: &OwnedFd, name: &OsString, st: &Stat) -> Result<()> {
-    match rustix::fs::chownat(dir, name, Some(Uid::from_raw(st.st_uid)), Some(Gid::from_raw(st.st_gid)), AtFlags::SYMLINK_NOFOLLOW) {
+    match rustix::fs::chownat(
+        dir,
+        name,
+        Some(Uid::from_raw(st.st_uid)),
+        Some(Gid::from_raw(st.st_gid)),
+        AtFlags::SYMLINK_NOFOLLOW,
+    ) {
         Ok(()) | Err(Errno::PERM) => {}
         Err(e) => return Ok(Err(e).call(|| format!("fchownat({name:?})"))?),
     }
-    Ok(rustix::fs::utimensat(dir, name, &times(st), AtFlags::SYMLINK_NOFOLLOW).call(|| format!("utimensat({name:?})"))?)
+    Ok(rustix::fs::utimensat(dir, name, &times(st), AtFlags::SYMLINK_NOFOLLOW)
+        .call(|| format!("utimensat({name:?})"))?)
 }
 
 fn times(st: &Stat) -> Timestamps {

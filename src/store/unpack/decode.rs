@@ -60,9 +60,17 @@ pub fn decoded<T>(
                     let _ = full_tx.send(Err(e));
                 }
             })
-            .map_err(|e| Error::host("cannot unpack a layer").cause(format_args!("starting a thread: {e}")))?;
-        let mut stream =
-            Decoded { full: full_rx, empty: empty_tx, current: Vec::new(), at: 0, hash: sha2::Sha256::new(), total: 0 };
+            .map_err(|e| {
+                Error::host("cannot unpack a layer").cause(format_args!("starting a thread: {e}"))
+            })?;
+        let mut stream = Decoded {
+            full: full_rx,
+            empty: empty_tx,
+            current: Vec::new(),
+            at: 0,
+            hash: sha2::Sha256::new(),
+            total: 0,
+        };
         let result = work(&mut stream).and_then(|value| {
             stream.drain()?;
             let hash: [u8; 32] = stream.hash.clone().finalize().into();
@@ -85,7 +93,10 @@ fn produce(
     empty: &Receiver<Vec<u8>>,
 ) -> Result<()> {
     let limit = expect.blob.as_ref().map(|(_, size)| *size);
-    let mut input = BufReader::with_capacity(BUFFER, Hashing { inner: source, hash: sha2::Sha256::new(), count: 0, limit });
+    let mut input = BufReader::with_capacity(
+        BUFFER,
+        Hashing { inner: source, hash: sha2::Sha256::new(), count: 0, limit },
+    );
     let format = Format::detect(input.fill_buf().map_err(from_io)?)?;
     let (mut made, mut read) = (0u64, 0u64);
     let mut send = |decoder: &mut dyn Read, count: &dyn Fn() -> u64| -> Result<bool> {
@@ -199,7 +210,8 @@ impl<R: Read> Read for Hashing<R> {
         if self.limit.is_some_and(|limit| self.count > limit) {
             let limit = self.limit.unwrap_or(0);
             return Err(std::io::Error::other(
-                Error::corrupt("the layer is not what the manifest says").cause(format_args!("it has more than {limit} bytes")),
+                Error::corrupt("the layer is not what the manifest says")
+                    .cause(format_args!("it has more than {limit} bytes")),
             ));
         }
         Ok(n)

@@ -5,6 +5,7 @@
 
 mod decode;
 mod parallel;
+mod place;
 mod sink;
 mod tar;
 mod xattr;
@@ -39,7 +40,11 @@ impl<R> std::fmt::Debug for Blob<'_, R> {
 }
 
 /// Unpacks a blob as the layer `diff_id` and publishes it. The caller holds the layer's pull lock.
-pub fn unpack_layer<R: Read + Send>(store: &Store, diff_id: &Sha256, blob: Blob<'_, R>) -> Result<LayerRecord> {
+pub fn unpack_layer<R: Read + Send>(
+    store: &Store,
+    diff_id: &Sha256,
+    blob: Blob<'_, R>,
+) -> Result<LayerRecord> {
     let staging = Staging::new(store)?;
     let mkdir = |name: &str, mode: u32| {
         rustix::fs::mkdirat(staging.dir(), name, Mode::from(mode)).call(|| format!("mkdirat({name:?})"))
@@ -65,8 +70,11 @@ pub fn unpack_layer<R: Read + Send>(store: &Store, diff_id: &Sha256, blob: Blob<
         sink.unpack(&mut tar)
     })?;
     if actual != *diff_id {
-        return Err(Error::corrupt("the layer is not what the image's config says")
-            .cause(format_args!("diff id {} instead of {}", actual.prefixed(), diff_id.prefixed())));
+        return Err(Error::corrupt("the layer is not what the image's config says").cause(format_args!(
+            "diff id {} instead of {}",
+            actual.prefixed(),
+            diff_id.prefixed()
+        )));
     }
     let record = LayerRecord {
         version: ondisk::VERSION,

@@ -33,7 +33,9 @@ pub fn ensure_layers(
     let work = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(diff_id) = diff_ids.get(index).filter(|_| !failed.load(Ordering::Relaxed)) else { return };
+            let Some(diff_id) = diff_ids.get(index).filter(|_| !failed.load(Ordering::Relaxed)) else {
+                return;
+            };
             let result = ensure_layer(store, diff_id, &|| make(index));
             let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
             match result {
@@ -51,7 +53,10 @@ pub fn ensure_layers(
     std::thread::scope(|scope| {
         for _ in 1..PARALLEL.min(diff_ids.len()) {
             // Without a further thread the others, or this one, do its work.
-            let _ = std::thread::Builder::new().name("layer".to_owned()).stack_size(512 << 10).spawn_scoped(scope, work);
+            let _ = std::thread::Builder::new()
+                .name("layer".to_owned())
+                .stack_size(512 << 10)
+                .spawn_scoped(scope, work);
         }
         work();
     });

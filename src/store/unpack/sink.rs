@@ -10,18 +10,19 @@
 //! taken from an archive: they could point a file at another one of a lower layer. Owners, mode, attributes and times are
 //! set by fd and in this order, because chown drops setuid bits and capabilities.
 
+use super::place::{
+    At, MAX_PATH, clean, clear, is_directory, is_whiteout, refused, resolve, split, through_symlink,
+};
 use super::tar::{Entry, EntryKind, TarReader, show};
 use super::xattr;
 use crate::error::{Context, Error, Result};
 use crate::ondisk::layer::{Ownership, Whiteouts};
 use crate::sys::CallContext;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 use std::io::{BufRead, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Longest path of an entry.
-const MAX_PATH: usize = 4096;
 /// Most entries of a layer.
 const MAX_ENTRIES: u64 = 2_000_000;
 /// Bytes of directory names that are remembered to set their times at the end.
@@ -94,7 +95,8 @@ impl Sink {
         while let Some(entry) = tar.next_entry()? {
             self.report.entries += 1;
             if self.report.entries > MAX_ENTRIES {
-                return Err(Error::corrupt("the layer has too many files").cause(format_args!("more than {MAX_ENTRIES}")));
+                return Err(Error::corrupt("the layer has too many files")
+                    .cause(format_args!("more than {MAX_ENTRIES}")));
             }
             self.entry(&entry, tar)
                 .what(|| format!("cannot unpack {}", show(&entry.path)))
@@ -125,7 +127,13 @@ impl Sink {
         Ok(())
     }
 
-    fn place<R: BufRead>(&mut self, entry: &Entry, at: At<'_>, path: &[u8], tar: &mut TarReader<R>) -> Result<()> {
+    fn place<R: BufRead>(
+        &mut self,
+        entry: &Entry,
+        at: At<'_>,
+        path: &[u8],
+        tar: &mut TarReader<R>,
+    ) -> Result<()> {
         if let Some(hidden) = at.1.strip_prefix(b".wh.") {
             return self.whiteout(at.0, path, hidden);
         }
@@ -136,7 +144,8 @@ impl Sink {
             EntryKind::HardLink => self.hard_link(entry, at),
             EntryKind::Fifo => {
                 clear(at)?;
-                rustix::fs::mkfifoat(at.0, at.1, Mode::from(0o600)).call(|| format!("mkfifoat({})", show(at.1)))?;
+                rustix::fs::mkfifoat(at.0, at.1, Mode::from(0o600))
+                    .call(|| format!("mkfifoat({})", show(at.1)))?;
                 self.nameless_attributes(entry, at, path)
             }
             // Nobody may make devices in a user namespace, and 0:0 would be a whiteout in disguise.
@@ -154,22 +163,31 @@ impl Sink {
                 // What was deleted below and made anew here must not show the old content.
                 let opaque = is_whiteout(at)?;
                 clear(at)?;
-                rustix::fs::mkdirat(at.0, at.1, Mode::from(0o700)).call(|| format!("mkdirat({})", show(at.1)))?;
+                rustix::fs::mkdirat(at.0, at.1, Mode::from(0o700))
+                    .call(|| format!("mkdirat({})", show(at.1)))?;
                 if opaque {
-                    let fd = rustix::fs::openat(at.0, at.1, flags, Mode::empty()).call(|| format!("openat({})", show(at.1)))?;
+                    let fd = rustix::fs::openat(at.0, at.1, flags, Mode::empty())
+                        .call(|| format!("openat({})", show(at.1)))?;
                     self.opaque(&fd)?;
                 }
             }
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Ok(Err(e).call(|| format!("mkdirat({})", show(at.1)))?),
         }
-        let fd = rustix::fs::openat(at.0, at.1, flags, Mode::empty()).call(|| format!("openat({}, O_DIRECTORY|O_NOFOLLOW)", show(at.1)))?;
+        let fd = rustix::fs::openat(at.0, at.1, flags, Mode::empty())
+            .call(|| format!("openat({}, O_DIRECTORY|O_NOFOLLOW)", show(at.1)))?;
         self.attributes(&fd, entry, path)?;
         self.remember(path, entry);
         Ok(())
     }
 
-    fn file<R: BufRead>(&mut self, entry: &Entry, at: At<'_>, path: &[u8], tar: &mut TarReader<R>) -> Result<()> {
+    fn file<R: BufRead>(
+        &mut self,
+        entry: &Entry,
+        at: At<'_>,
+        path: &[u8],
+        tar: &mut TarReader<R>,
+    ) -> Result<()> {
         let real = entry.sparse.as_ref().map_or(entry.size, |(_, real)| *real);
         self.room = self.room.checked_sub(real).ok_or_else(|| {
             Error::host("there is not enough free space in the store")
@@ -221,16 +239,21 @@ impl Sink {
             return Err(refused("a hard link to a whiteout"));
         }
         let missing = |e: crate::sys::Error| {
-            Error::corrupt("the hard link's target is not in this layer").cause(format_args!("{}: {e}", show(&entry.link)))
+            Error::corrupt("the hard link's target is not in this layer")
+                .cause(format_args!("{}: {e}", show(&entry.link)))
         };
-        let parent = resolve(self.root.as_fd(), dir).call(|| format!("openat2({})", show(dir))).map_err(missing)?;
-        let st = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).call(|| format!("fstatat({})", show(name))).map_err(missing)?;
+        let parent =
+            resolve(self.root.as_fd(), dir).call(|| format!("openat2({})", show(dir))).map_err(missing)?;
+        let st = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)
+            .call(|| format!("fstatat({})", show(name)))
+            .map_err(missing)?;
         let here = rustix::fs::statat(at.0, at.1, AtFlags::SYMLINK_NOFOLLOW).ok();
         if here.is_some_and(|here| here.st_ino == st.st_ino && here.st_dev == st.st_dev) {
             return Ok(());
         }
         clear(at)?;
-        rustix::fs::linkat(&parent, name, at.0, at.1, AtFlags::empty()).call(|| format!("linkat({}, {})", show(name), show(at.1)))?;
+        rustix::fs::linkat(&parent, name, at.0, at.1, AtFlags::empty())
+            .call(|| format!("linkat({}, {})", show(name), show(at.1)))?;
         Ok(())
     }
 
@@ -256,7 +279,8 @@ impl Sink {
             // The name is made anew by this layer: a directory must not show what was below it.
             Err(Errno::EXIST) if is_directory(at)? => {
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let fd = rustix::fs::openat(parent, hidden, flags, Mode::empty()).call(|| format!("openat({})", show(hidden)))?;
+                let fd = rustix::fs::openat(parent, hidden, flags, Mode::empty())
+                    .call(|| format!("openat({})", show(hidden)))?;
                 self.opaque(&fd)
             }
             Err(Errno::EXIST) => Ok(()),
@@ -280,14 +304,16 @@ impl Sink {
     fn mark(&mut self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
         self.report.whiteouts = Whiteouts::Names;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(dir, name, flags, Mode::from(0o600)).call(|| format!("openat({}, O_CREAT)", show(name)))?;
+        rustix::fs::openat(dir, name, flags, Mode::from(0o600))
+            .call(|| format!("openat({}, O_CREAT)", show(name)))?;
         Ok(())
     }
 
     /// Owner, mode, attributes, in this order.
     fn attributes(&mut self, fd: &OwnedFd, entry: &Entry, path: &[u8]) -> Result<()> {
         if let Some((uid, gid)) = self.owner(entry, path)? {
-            rustix::fs::fchown(fd, Some(uid), Some(gid)).call(|| format!("fchown({}, {})", uid.as_raw(), gid.as_raw()))?;
+            rustix::fs::fchown(fd, Some(uid), Some(gid))
+                .call(|| format!("fchown({}, {})", uid.as_raw(), gid.as_raw()))?;
         }
         let mode = if matches!(self.owners, Owners::Real) { entry.mode } else { reachable(entry) };
         rustix::fs::fchmod(fd, Mode::from_raw_mode(mode)).call(|| format!("fchmod({mode:04o})"))?;
@@ -303,7 +329,8 @@ impl Sink {
         }
         if entry.kind == EntryKind::Fifo {
             // Just made by us, in a directory that nobody else can enter.
-            rustix::fs::chmodat(at.0, at.1, Mode::from_raw_mode(entry.mode), AtFlags::empty()).call(|| "fchmodat()")?;
+            rustix::fs::chmodat(at.0, at.1, Mode::from_raw_mode(entry.mode), AtFlags::empty())
+                .call(|| "fchmodat()")?;
         }
         rustix::fs::utimensat(at.0, at.1, &times(entry), AtFlags::SYMLINK_NOFOLLOW).call(|| "utimensat()")?;
         Ok(())
@@ -312,7 +339,10 @@ impl Sink {
     /// The owner to set; none where owners are written down instead.
     fn owner(&mut self, entry: &Entry, path: &[u8]) -> Result<Option<(Uid, Gid)>> {
         let id = |id: u64, what: &str| {
-            u32::try_from(id).ok().filter(|id| *id != u32::MAX).ok_or_else(|| refused(&format!("impossible {what} {id}")))
+            u32::try_from(id)
+                .ok()
+                .filter(|id| *id != u32::MAX)
+                .ok_or_else(|| refused(&format!("impossible {what} {id}")))
         };
         let (uid, gid) = (id(entry.uid, "uid")?, id(entry.gid, "gid")?);
         let Owners::Recorded(file) = &mut self.owners else {
@@ -335,10 +365,8 @@ impl Sink {
 
     /// The parent directory; what is missing of it is made, as root's with mode 0755.
     fn open_parent(&mut self, dir: &[u8]) -> Result<OwnedFd> {
-        if let Some((last, fd)) = self.parent.take() {
-            if last == dir {
-                return Ok(fd);
-            }
+        if let Some((_, fd)) = self.parent.take().filter(|(last, _)| last == dir) {
+            return Ok(fd);
         }
         match resolve(self.root.as_fd(), dir) {
             Err(Errno::NOENT) => {}
@@ -357,12 +385,15 @@ impl Sink {
             let at = (current.as_fd(), part);
             match rustix::fs::mkdirat(at.0, part, Mode::from(0o755)) {
                 Ok(()) => {
-                    rustix::fs::chmodat(at.0, part, Mode::from(0o755), AtFlags::empty()).call(|| "fchmodat()")?;
+                    rustix::fs::chmodat(at.0, part, Mode::from(0o755), AtFlags::empty())
+                        .call(|| "fchmodat()")?;
                 }
                 Err(Errno::EXIST) if is_whiteout(at)? => {
                     clear(at)?;
-                    rustix::fs::mkdirat(at.0, part, Mode::from(0o755)).call(|| format!("mkdirat({})", show(part)))?;
-                    let fd = rustix::fs::openat(at.0, part, flags, Mode::empty()).call(|| format!("openat({})", show(part)))?;
+                    rustix::fs::mkdirat(at.0, part, Mode::from(0o755))
+                        .call(|| format!("mkdirat({})", show(part)))?;
+                    let fd = rustix::fs::openat(at.0, part, flags, Mode::empty())
+                        .call(|| format!("openat({})", show(part)))?;
                     self.opaque(&fd)?;
                 }
                 Err(Errno::EXIST) => {}
@@ -404,9 +435,6 @@ impl Sink {
     }
 }
 
-/// A name in an open directory.
-type At<'a> = (BorrowedFd<'a>, &'a [u8]);
-
 fn copy<R: BufRead>(fd: &OwnedFd, tar: &mut TarReader<R>, length: Option<u64>) -> Result<()> {
     let mut left = length.unwrap_or(u64::MAX);
     while left > 0 {
@@ -422,74 +450,6 @@ fn copy<R: BufRead>(fd: &OwnedFd, tar: &mut TarReader<R>, length: Option<u64>) -
     Ok(())
 }
 
-/// The path's parts, joined by single slashes; empty for the root.
-fn clean(path: &[u8]) -> Result<Vec<u8>> {
-    if path.len() > MAX_PATH {
-        return Err(refused("a path of more than 4096 bytes"));
-    }
-    let mut out = Vec::with_capacity(path.len());
-    for part in path.split(|b| *b == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => return Err(refused("a path with `..`")),
-            part => {
-                if !out.is_empty() {
-                    out.push(b'/');
-                }
-                out.extend_from_slice(part);
-            }
-        }
-    }
-    Ok(out)
-}
-
-/// Directory and last part; none for the root.
-fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
-    if path.is_empty() {
-        return None;
-    }
-    match path.iter().rposition(|b| *b == b'/') {
-        Some(slash) => Some((path.get(..slash)?, path.get(slash + 1..)?)),
-        None => Some((b"", path)),
-    }
-}
-
-/// A directory below the layer's root, reached through no symlink.
-fn resolve(root: BorrowedFd<'_>, dir: &[u8]) -> rustix::io::Result<OwnedFd> {
-    let dir = if dir.is_empty() { b"." } else { dir };
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(root, dir, flags, Mode::empty(), resolve)
-}
-
-fn stat(at: At<'_>) -> crate::sys::Result<Option<rustix::fs::Stat>> {
-    match rustix::fs::statat(at.0, at.1, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(st) => Ok(Some(st)),
-        Err(Errno::NOENT) => Ok(None),
-        Err(e) => Err(e).call(|| format!("fstatat({})", show(at.1))),
-    }
-}
-
-fn is_directory(at: At<'_>) -> crate::sys::Result<bool> {
-    Ok(stat(at)?.is_some_and(|st| FileType::from_raw_mode(st.st_mode).is_dir()))
-}
-
-fn is_whiteout(at: At<'_>) -> crate::sys::Result<bool> {
-    Ok(stat(at)?.is_some_and(|st| FileType::from_raw_mode(st.st_mode).is_char_device() && st.st_rdev == 0))
-}
-
-/// Removes what an earlier entry made under this name.
-fn clear(at: At<'_>) -> crate::sys::Result<()> {
-    match rustix::fs::unlinkat(at.0, at.1, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(Errno::ISDIR | Errno::PERM) => {
-            let name = std::ffi::CString::new(at.1).unwrap_or_default();
-            crate::store::remove::remove_name(at.0, &name)
-        }
-        Err(e) => Err(e).call(|| format!("unlinkat({})", show(at.1))),
-    }
-}
-
 fn times(entry: &Entry) -> Timestamps {
     let time = Timespec { tv_sec: entry.mtime.0, tv_nsec: i64::from(entry.mtime.1) };
     Timestamps { last_access: time, last_modification: time }
@@ -499,14 +459,6 @@ fn times(entry: &Entry) -> Timestamps {
 fn reachable(entry: &Entry) -> u32 {
     let owner = if entry.kind == EntryKind::Directory { 0o700 } else { 0o600 };
     (entry.mode & 0o777) | owner | (entry.mode & 0o111)
-}
-
-fn refused(why: &str) -> Error {
-    Error::corrupt("the layer is refused").cause(why)
-}
-
-fn through_symlink(dir: &[u8]) -> Error {
-    refused(&format!("its path leads through a symlink or a file of the same layer ({})", show(dir)))
 }
 
 /// Hints for what users meet.

@@ -152,10 +152,9 @@ impl<R: BufRead> TarReader<R> {
 
     fn entry(&mut self, header: &tar::Header, typeflag: u8, size: u64, pending: Pending) -> Result<Entry> {
         let path = pending.gnu_path.or(pending.path).unwrap_or_else(|| header.path_bytes().into_owned());
-        let link = pending
-            .gnu_link
-            .or(pending.link)
-            .unwrap_or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default());
+        let link = pending.gnu_link.or(pending.link).unwrap_or_else(|| {
+            header.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default()
+        });
         let kind = match typeflag {
             0 if path.ends_with(b"/") => EntryKind::Directory,
             0 | b'0' | b'7' | b'S' => EntryKind::File,
@@ -165,7 +164,13 @@ impl<R: BufRead> TarReader<R> {
             b'4' => EntryKind::BlockDevice,
             b'5' => EntryKind::Directory,
             b'6' => EntryKind::Fifo,
-            other => return Err(self.bad(format_args!("unknown entry type {:?} of {}", char::from(other), show(&path)))),
+            other => {
+                return Err(self.bad(format_args!(
+                    "unknown entry type {:?} of {}",
+                    char::from(other),
+                    show(&path)
+                )));
+            }
         };
         if path.contains(&0) || link.contains(&0) {
             return Err(self.bad("a name with a NUL byte"));
@@ -226,7 +231,10 @@ impl<R: BufRead> TarReader<R> {
             if header.numbytes.iter().all(|b| *b == 0) {
                 return Ok(false);
             }
-            pieces.push((self.number(&header.offset, "sparse offset")?, self.number(&header.numbytes, "sparse length")?));
+            pieces.push((
+                self.number(&header.offset, "sparse offset")?,
+                self.number(&header.numbytes, "sparse length")?,
+            ));
         }
         Ok(true)
     }
@@ -234,7 +242,9 @@ impl<R: BufRead> TarReader<R> {
     /// The whole of an extended header's data.
     fn meta(&mut self, size: u64) -> Result<Vec<u8>> {
         if size > MAX_META {
-            return Err(self.bad(format_args!("an extended header of {size} bytes, at most {MAX_META} are allowed")));
+            return Err(
+                self.bad(format_args!("an extended header of {size} bytes, at most {MAX_META} are allowed"))
+            );
         }
         let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
         self.exact(&mut bytes)?;
@@ -248,7 +258,9 @@ impl<R: BufRead> TarReader<R> {
             self.consume(used);
         }
         let mut padding = [0u8; BLOCK];
-        let padding = padding.get_mut(..usize::try_from(std::mem::take(&mut self.padding)).unwrap_or(0)).unwrap_or_default();
+        let padding = padding
+            .get_mut(..usize::try_from(std::mem::take(&mut self.padding)).unwrap_or(0))
+            .unwrap_or_default();
         self.exact(padding)
     }
 
@@ -259,7 +271,9 @@ impl<R: BufRead> TarReader<R> {
             return Ok(Some(block));
         }
         match self.block_raw()? {
-            Some(second) if second.iter().any(|b| *b != 0) => Err(self.bad("one block of zeros amid the archive")),
+            Some(second) if second.iter().any(|b| *b != 0) => {
+                Err(self.bad("one block of zeros amid the archive"))
+            }
             _ => Ok(None),
         }
     }
@@ -310,14 +324,16 @@ impl<R: BufRead> TarReader<R> {
     }
 
     fn bad(&self, why: impl std::fmt::Display) -> Error {
-        Error::corrupt("the layer's archive is damaged").cause(format_args!("at byte {}: {why}", self.offset))
+        Error::corrupt("the archive is damaged").cause(format_args!("at byte {}: {why}", self.offset))
     }
 }
 
 fn number(field: &[u8]) -> Option<u64> {
     match field.split_first() {
         // Base 256; 0xff is negative, which nothing here can be.
-        Some((0x80, rest)) => rest.iter().try_fold(0u64, |n, b| n.checked_mul(256)?.checked_add(u64::from(*b))),
+        Some((0x80, rest)) => {
+            rest.iter().try_fold(0u64, |n, b| n.checked_mul(256)?.checked_add(u64::from(*b)))
+        }
         Some((first, _)) if *first > 0x80 => None,
         _ => {
             let text = field.split(|b| *b == 0).next().unwrap_or_default().trim_ascii();
@@ -335,8 +351,13 @@ impl Pending {
         while !bytes.is_empty() {
             let space = bytes.iter().position(|b| *b == b' ').ok_or("a PAX record without a length")?;
             let (digits, _) = bytes.split_at(space);
-            let length = decimal(digits).and_then(|n| usize::try_from(n).ok()).ok_or("a PAX record with a bad length")?;
-            let record = bytes.get(space + 1..length).and_then(|r| r.strip_suffix(b"\n")).ok_or("a PAX record with a wrong length")?;
+            let length = decimal(digits)
+                .and_then(|n| usize::try_from(n).ok())
+                .ok_or("a PAX record with a bad length")?;
+            let record = bytes
+                .get(space + 1..length)
+                .and_then(|r| r.strip_suffix(b"\n"))
+                .ok_or("a PAX record with a wrong length")?;
             bytes = bytes.get(length..).unwrap_or_default();
             let equals = record.iter().position(|b| *b == b'=').ok_or("a PAX record without `=`")?;
             let (key, value) = record.split_at(equals);
@@ -354,7 +375,9 @@ impl Pending {
             b"uid" => self.uid = Some(number()?),
             b"gid" => self.gid = Some(number()?),
             b"mtime" => self.mtime = Some(pax_time(value).ok_or("PAX mtime is no time")?),
-            _ if key.starts_with(b"GNU.sparse.") => return Err("a sparse file in PAX form, which is not supported".to_owned()),
+            _ if key.starts_with(b"GNU.sparse.") => {
+                return Err("a sparse file in PAX form, which is not supported".to_owned());
+            }
             _ => {
                 if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
                     if value.len() > MAX_XATTR || name.len() > 255 || name.contains(&0) {
@@ -407,7 +430,7 @@ pub fn show(name: &[u8]) -> String {
 }
 
 fn truncated(offset: u64) -> Error {
-    Error::corrupt("the layer's archive is damaged").cause(format_args!("it ends at byte {offset}, amid an entry"))
+    Error::corrupt("the archive is damaged").cause(format_args!("it ends at byte {offset}, amid an entry"))
 }
 
 /// Our own errors travel through `Read` as io errors; others are the stream's.

@@ -41,8 +41,17 @@ mod tests {
     #[test]
     fn nothing_of_an_archive_speaks_to_an_overlay() {
         for dropped in [
-            "user.overlay.redirect", "user.overlay.opaque", "trusted.overlay.metacopy", "user.overlay.overlay.opaque",
-            "user.fuseoverlayfs.opaque", "user.containers.override_stat", "security.selinux", "security.ima", "system.nfs4_acl", "x", "",
+            "user.overlay.redirect",
+            "user.overlay.opaque",
+            "trusted.overlay.metacopy",
+            "user.overlay.overlay.opaque",
+            "user.fuseoverlayfs.opaque",
+            "user.containers.override_stat",
+            "security.selinux",
+            "security.ima",
+            "system.nfs4_acl",
+            "x",
+            "",
         ] {
             assert!(!allowed(dropped.as_bytes()), "{dropped}");
         }

@@ -1,0 +1,20 @@
+//! What every test stands on: an environment of its own, the programs under test, prerequisites, leftovers.
+//!
+//! Environment variables, all optional (`tests/run` sets them): CORACLE_TEST_BIN (where the programs are),
+//! CORACLE_TEST_TMP (where storages go), CORACLE_TEST_USER (whom a root test run becomes), CORACLE_TEST_REQUIRE (which
+//! missing prerequisites are failures), CORACLE_TEST_RUNTIME (whom `oci_*` test: coracle-oci, crun or runc).
+
+mod bundle;
+mod cmd;
+mod env;
+mod leftovers;
+pub mod need;
+mod user;
+
+#[allow(unused_imports, reason = "not every module of tests uses every helper")]
+pub use self::{
+    bundle::{Bundle, Ctr},
+    cmd::{Cmd, Output},
+    env::Env,
+};
+pub use crate::need;
