@@ -58,7 +58,7 @@ fn resources(config: &Spec) -> Option<&LinuxResources> {
 
 /// Device rules are no limit here: they are always in the document.
 fn has_limits(resources: &LinuxResources) -> Result<bool> {
-    Ok(!cgroup::limits::settings(resources, |_| true)?.is_empty())
+    Ok(!cgroup::limits::settings(resources, |_| true)?.iter().all(cgroup::limits::Setting::is_unlimited))
 }
 
 fn is_denied(error: &Error) -> bool {
