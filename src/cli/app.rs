@@ -3,10 +3,11 @@
 use crate::cli::global::Globals;
 use crate::cli::ui;
 use crate::error::Result;
-use crate::paths::Dirs;
+use crate::paths::{self, Dirs};
 use crate::userns;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// The invocation.
 #[derive(Debug)]
@@ -16,16 +17,24 @@ pub struct App {
     pub argv: Vec<String>,
     /// Subcommand and its arguments, to be run again inside the store's namespace.
     pub command: Vec<OsString>,
+    /// Found at the first use: `version` and `completion` need none.
+    pub dirs: OnceLock<Dirs>,
 }
 
 impl App {
     /// The user's directories; says once when the runtime directory is not the usual one.
     pub fn dirs(&self) -> Result<Dirs> {
+        if let Some(dirs) = self.dirs.get() {
+            return Ok(dirs.clone());
+        }
         let dirs = Dirs::discover(self.globals.root.as_deref(), self.globals.runroot.as_deref())?;
         if let Some(note) = dirs.run_note.as_deref().filter(|_| !dirs.run.exists()) {
             ui::warn(note);
         }
-        Ok(dirs)
+        if paths::is_real_root() {
+            userns::root::step_down(&dirs)?;
+        }
+        Ok(self.dirs.get_or_init(|| dirs).clone())
     }
 
     /// Runs this same command inside the store's user namespace and gives its exit code.

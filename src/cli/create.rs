@@ -9,7 +9,7 @@ use crate::error::Result;
 ///
 /// Flags end at the image: everything after it belongs to the command in the container.
 #[derive(Debug, Clone, clap::Parser)]
-#[command(disable_help_flag = true)]
+#[command(disable_help_flag = true, override_usage = "coracle create [OPTIONS] IMAGE [COMMAND [ARG...]]")]
 pub struct Args {
     #[command(flatten)]
     pub create: CreateFlags,

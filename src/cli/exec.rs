@@ -13,6 +13,7 @@ use crate::ondisk::container::Status;
 /// Flags end at the container: everything after it belongs to the command. The exit code is the command's; 125, 126 and
 /// 127 as for run.
 #[derive(Debug, Clone, clap::Parser)]
+#[command(override_usage = "coracle exec [OPTIONS] CONTAINER COMMAND [ARG...]")]
 pub struct Args {
     /// Run in the background
     #[arg(short, long)]
@@ -45,7 +46,7 @@ pub struct Args {
     #[arg(short, long, value_name = "DIR")]
     pub workdir: Option<String>,
     /// Name or id, then command and arguments
-    #[arg(value_name = "CONTAINER [COMMAND [ARG]", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "CONTAINER", trailing_var_arg = true)]
     pub words: Vec<String>,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::cli::flags::select;
 use crate::cli::format::{self, Format};
-use crate::cli::{App, create, run, ui};
+use crate::cli::{App, create, run, tree, ui};
 use crate::engine;
 use crate::error::{Error, Kind, Result};
 use crate::ondisk::container::{Container, State};
@@ -175,10 +175,12 @@ fn add_asked_for(value: &mut Value, c: &Container) {
 fn typed_flags(argv: &[String]) -> Option<crate::cli::flags::create::CreateFlags> {
     let at = argv.iter().position(|word| word == "run" || word == "create")?;
     let rest = argv.get(at + 1..)?;
+    let parse = |command: clap::Command| {
+        let words = tree::end_flags(&command, rest);
+        tree::relax(command).try_get_matches_from(words).ok()
+    };
     if argv.get(at)? == "run" {
-        let matches = crate::cli::tree::relax(run::Args::command()).try_get_matches_from(rest).ok()?;
-        return run::Args::from_arg_matches(&matches).ok().map(|args| args.create);
+        return run::Args::from_arg_matches(&parse(run::Args::command())?).ok().map(|args| args.create);
     }
-    let matches = crate::cli::tree::relax(create::Args::command()).try_get_matches_from(rest).ok()?;
-    create::Args::from_arg_matches(&matches).ok().map(|args| args.create)
+    create::Args::from_arg_matches(&parse(create::Args::command())?).ok().map(|args| args.create)
 }

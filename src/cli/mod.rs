@@ -55,12 +55,17 @@ pub use app::App;
 use crate::error::{Error, Result};
 use clap::FromArgMatches;
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::sync::OnceLock;
 use tree::Node;
 
-/// Runs the command line; `args` without the program's name.
-pub fn main(args: &[OsString]) -> ExitCode {
-    ExitCode::from(dispatch(args).unwrap_or_else(|error| ui::error(&error)))
+/// Runs the command line, `args` without the program's name, and gives the exit code.
+pub fn main(args: Vec<OsString>) -> u8 {
+    dispatch(&args).unwrap_or_else(|error| ui::error(&error))
+}
+
+/// Prints an error from before the command line, and gives its exit code.
+pub fn fail(error: &Error) -> u8 {
+    ui::error(error)
 }
 
 fn dispatch(args: &[OsString]) -> Result<u8> {
@@ -84,12 +89,14 @@ fn dispatch(args: &[OsString]) -> Result<u8> {
         Node::Group { nodes, .. } => return group(node, nodes, rest, &path),
     };
     let command = (leaf.command)().name(path.clone()).bin_name(path.clone()).display_name(path.clone());
-    let matches = match tree::relax(command.clone()).try_get_matches_from(rest) {
+    let words_of_command = tree::end_flags(&command, rest);
+    let matches = match tree::relax(command.clone()).try_get_matches_from(&words_of_command) {
         Ok(matches) => matches,
         Err(e) if e.kind() == clap::error::ErrorKind::DisplayHelp => return help(command, rest),
         Err(e) => return Err(usage::error(&e, &path, rest)),
     };
-    let mut app = App { globals, argv: argv(&words), command: args.get(at..).unwrap_or_default().to_vec() };
+    let command_line = args.get(at..).unwrap_or_default().to_vec();
+    let mut app = App { globals, argv: argv(&words), command: command_line, dirs: OnceLock::new() };
     if let Ok(later) = global::Globals::from_arg_matches(&matches) {
         app.globals.merge(later);
     }

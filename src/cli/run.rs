@@ -13,7 +13,7 @@ use crate::ondisk::container::LogDriver;
 /// Flags end at the image: everything after it belongs to the command in the container. The exit code is the command's;
 /// 125 when coracle itself fails, 126 when the command cannot be executed, 127 when it does not exist.
 #[derive(Debug, Clone, clap::Parser)]
-#[command(disable_help_flag = true)]
+#[command(disable_help_flag = true, override_usage = "coracle run [OPTIONS] IMAGE [COMMAND [ARG...]]")]
 pub struct Args {
     /// Run in the background and print the container's id
     #[arg(short, long)]

@@ -10,12 +10,13 @@ use crate::error::{Error, Result};
 /// Columns: user, uid, huser, group, gid, hgroup, pid, hpid, ppid, pgid, pcpu, etime, tty, time, args, comm, state, nice,
 /// rss, vsz. Names with an h in front are the host's view.
 #[derive(Debug, Clone, clap::Parser)]
+#[command(override_usage = "coracle top [OPTIONS] CONTAINER [COLUMN...]")]
 pub struct Args {
     /// The container that was created last
     #[arg(short, long)]
     pub latest: bool,
     /// Name or id, then columns
-    #[arg(value_name = "CONTAINER [COLUMN", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "CONTAINER", trailing_var_arg = true)]
     pub words: Vec<String>,
 }
 

@@ -99,6 +99,50 @@ pub fn relax(command: Command) -> Command {
     command.args_override_self(true).no_binary_name(true)
 }
 
+/// Puts `--` before the first positional of a command whose flags end there (`run`, `exec`, `top`, `unshare`): what
+/// follows belongs to somebody else, also when it looks like a flag of ours.
+pub fn end_flags(command: &Command, words: &[String]) -> Vec<String> {
+    if !command.get_positionals().any(clap::Arg::is_trailing_var_arg_set) {
+        return words.to_vec();
+    }
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        if word == "--" {
+            return words.to_vec();
+        }
+        if !word.starts_with('-') || word == "-" {
+            break;
+        }
+        at += if value_follows(command, word) { 2 } else { 1 };
+    }
+    let (flags, rest) = words.split_at(at.min(words.len()));
+    if rest.is_empty() {
+        return flags.to_vec();
+    }
+    flags.iter().cloned().chain(["--".to_owned()]).chain(rest.iter().cloned()).collect()
+}
+
+/// Whether the value of this flag, or of the last one of these short flags, is the next word.
+fn value_follows(command: &Command, word: &str) -> bool {
+    let wants = |arg: &clap::Arg| arg.get_action().takes_values() && !arg.is_require_equals_set();
+    if let Some(long) = word.strip_prefix("--") {
+        let is = |arg: &&clap::Arg| {
+            arg.get_long() == Some(long)
+                || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&long))
+        };
+        return command.get_arguments().find(is).is_some_and(wants) || super::global::takes_value(word);
+    }
+    for (at, c) in word.char_indices().skip(1) {
+        match command.get_arguments().find(|arg| arg.get_short() == Some(c)) {
+            // The rest of the word is its value, if there is a rest.
+            Some(arg) if wants(arg) => return at + c.len_utf8() == word.len(),
+            Some(_) => {}
+            None => return false,
+        }
+    }
+    false
+}
+
 /// Go's strconv.ParseBool.
 pub fn go_bool(text: &str) -> Result<bool, String> {
     match text {
@@ -211,3 +255,48 @@ const SYSTEM: &[Node] = &[
     leaf!("info", info),
     leaf!("prune", system::prune),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_words(words: &[&str]) -> Vec<String> {
+        let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
+        end_flags(&crate::cli::run::Args::command(), &words)
+    }
+
+    #[test]
+    fn flags_end_at_the_image() {
+        assert_eq!(
+            run_words(&["-it", "--name", "x", "img", "-c", "y"]),
+            ["-it", "--name", "x", "--", "img", "-c", "y"]
+        );
+        assert_eq!(
+            run_words(&["-e", "A=1", "-eB=2", "--env=C", "i"]),
+            ["-e", "A=1", "-eB=2", "--env=C", "--", "i"]
+        );
+        assert_eq!(run_words(&["-itv", "a:/b", "i", "--", "x"]), ["-itv", "a:/b", "--", "i", "--", "x"]);
+        assert_eq!(run_words(&["--net", "none", "--pull", "i"]), ["--net", "none", "--pull", "--", "i"]);
+        assert_eq!(run_words(&["--rm", "--", "i"]), ["--rm", "--", "i"]);
+        assert_eq!(run_words(&["--rm"]), ["--rm"]);
+    }
+
+    #[test]
+    fn every_definition_is_sound() {
+        document().debug_assert();
+    }
+
+    #[test]
+    fn a_boolean_may_be_false_and_the_last_one_wins() {
+        let words = ["--rm", "--rm=false", "-d=true", "-it", "--memory-swap", "-1", "--", "i"];
+        let matches = relax(crate::cli::run::Args::command()).try_get_matches_from(words).unwrap();
+        let args = crate::cli::run::Args::from_arg_matches(&matches).unwrap();
+        assert!(
+            !args.create.container.rm
+                && args.detach
+                && args.create.process.tty
+                && args.create.process.interactive
+        );
+        assert_eq!(args.create.resources.memory_swap.as_deref(), Some("-1"));
+    }
+}

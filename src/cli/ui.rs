@@ -78,6 +78,9 @@ pub fn note(text: impl Display) {
 
 /// Prints an error once and gives its exit code.
 pub fn error(error: &Error) -> u8 {
+    if error.is_already_said() {
+        return error.exit_code();
+    }
     if error.errno() == Some(libc::EPIPE) && error.what().starts_with("write(stdout)") {
         return READER_GONE;
     }

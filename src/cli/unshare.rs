@@ -11,9 +11,10 @@ use std::path::Path;
 ///
 /// There, files of images and volumes have the owners that containers see. Without a command: $SHELL.
 #[derive(Debug, Clone, clap::Parser)]
+#[command(override_usage = "coracle unshare [COMMAND [ARG...]]")]
 pub struct Args {
     /// Command and arguments
-    #[arg(value_name = "COMMAND [ARG", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     pub command: Vec<String>,
 }
 

@@ -30,14 +30,18 @@ pub fn error(e: &clap::Error, path: &str, words: &[String]) -> Error {
             } else {
                 format!("unknown flag: {flag}")
             });
-            match text(ContextKind::SuggestedArg) {
+            // clap's idea of similar is generous.
+            let suggested = text(ContextKind::SuggestedArg);
+            match suggested.filter(|near| suggest::nearest(flag, std::iter::once(near.as_str())).is_some()) {
                 Some(near) => error.hint(format_args!("Did you mean {near}? {see}")),
                 None => error.hint(see),
             }
         }
-        ErrorKind::MissingRequiredArgument => {
-            Error::usage(format_args!("{path} wants an argument: {}", arg.trim())).hint(see)
-        }
+        ErrorKind::MissingRequiredArgument => Error::usage(format_args!(
+            "{path} wants an argument: {}",
+            arg.trim().trim_end_matches("...").trim_matches(['<', '>'])
+        ))
+        .hint(see),
         ErrorKind::InvalidValue if value.is_empty() => {
             Error::usage(format_args!("flag {} needs a value", flag_of(&arg))).hint(see)
         }

@@ -190,6 +190,15 @@ fn user_spec(options: &CreateOptions, source: &Prepared) -> String {
 
 /// The nested maps: inside ↔ ids of the store's namespace.
 fn container_maps(options: &CreateOptions, store: &StoreMap) -> Result<IdMaps> {
+    let whole = wanted_maps(options, store)?;
+    let outer = store.maps();
+    Ok(IdMaps {
+        uids: idmap::split_along(&whole.uids, &outer.uids),
+        gids: idmap::split_along(&whole.gids, &outer.gids),
+    })
+}
+
+fn wanted_maps(options: &CreateOptions, store: &StoreMap) -> Result<IdMaps> {
     let sizes = (idmap::size(&store.maps().uids), idmap::size(&store.maps().gids));
     match options.namespaces.userns {
         UsernsMode::Host => Ok(IdMaps { uids: idmap::identity(sizes.0), gids: idmap::identity(sizes.1) }),

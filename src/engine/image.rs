@@ -159,6 +159,10 @@ fn pull_full(
         };
         install.run(&make, &bars, std::slice::from_ref(full), Some(&top))
     });
+    if pulled.as_ref().is_err_and(|e| e.kind() != Kind::Network) {
+        // Nothing of this pull can be gone on with: the space goes back.
+        let _ = store.collect();
+    }
     pulled.what(what)
 }
 
@@ -267,7 +271,11 @@ fn install_local(store: &Store, image: &LocalImage<'_>, quiet: bool) -> Result<S
         diff_ids: &diff_ids,
         index: image.index.clone(),
     };
-    install.run(&make, &bars, &image.names, None)
+    let installed = install.run(&make, &bars, &image.names, None);
+    if installed.is_err() {
+        let _ = store.collect();
+    }
+    installed
 }
 
 /// What is known of an image before its layers are there.

@@ -34,9 +34,16 @@ pub fn recover(dirs: &Dirs, id: &ContainerId) -> Result<State> {
     if (is_terminal(&state) && !leftover) || super::client::is_alive(dirs, id)? {
         return Ok(state);
     }
+    recover_dead(dirs, id)
+}
+
+/// The same when the monitor is known to be dead: waits for another one who is at it (the guard).
+pub fn recover_dead(dirs: &Dirs, id: &ContainerId) -> Result<State> {
+    let bundle = open_bundle(dirs, id)?;
+    let run = dirs.container_run(id);
     let container: Container = read(&bundle, "container.json")?;
     if container.machine_id != machine_id() {
-        return Ok(state);
+        return read_state(&bundle);
     }
     std::fs::create_dir_all(&run).call(|| format!("mkdir({run:?})"))?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -57,6 +64,18 @@ pub fn recover(dirs: &Dirs, id: &ContainerId) -> Result<State> {
     remove::clean_run_dir(&run);
     drop(lock);
     Ok(state)
+}
+
+/// The guard's call: the monitor is dead, at whatever point of its life. `--rm` counts also before the payload ran.
+pub(super) fn after_death(dirs: &Dirs, id: &ContainerId) {
+    let state = recover_dead(dirs, id);
+    if state.is_ok_and(|state| state.status == Status::Created)
+        && let Ok(container) =
+            open_bundle(dirs, id).and_then(|bundle| read::<Container>(&bundle, "container.json"))
+        && container.auto_remove
+    {
+        let _ = remove::remove(dirs, &container, true);
+    }
 }
 
 fn is_terminal(state: &State) -> bool {

@@ -161,6 +161,10 @@ async fn open(
 }
 
 fn broke_off(e: &std::io::Error) -> Error {
+    // A server that ignored our range: then the client has hashed the whole.
+    if e.get_ref().is_some_and(|inner| inner.is::<oci_client::errors::DigestError>()) {
+        return Error::corrupt("the registry's data is not what its digest says").cause(e);
+    }
     Error::new(Kind::Network, "the download broke off").cause(failure::chain(e).pop().unwrap_or_default())
 }
 

@@ -18,6 +18,9 @@ pub(super) fn explain(error: &OciDistributionError, name: &str, host: &str) -> E
             if any(&[OciErrorCode::ManifestUnknown, OciErrorCode::NameUnknown, OciErrorCode::NotFound]) {
                 return unknown(name).cause(said);
             }
+            if any(&[OciErrorCode::BlobUnknown, OciErrorCode::ManifestBlobUnknown]) {
+                return Error::not_found("the registry lacks a part of the image").cause(said);
+            }
             if any(&[OciErrorCode::Toomanyrequests]) {
                 return Error::new(Kind::Network, "the registry limits how much may be pulled")
                     .cause(said)

@@ -100,9 +100,13 @@ impl Session {
                 }
             }
         }
-        Err(failed
-            .unwrap_or_else(|| Error::internal("no endpoint to try"))
-            .wrap(format_args!("cannot pull {name}")))
+        let failed = failed.unwrap_or_else(|| Error::internal("no endpoint to try"));
+        // "image … not found" says it all.
+        Err(if failed.kind() == Kind::NotFound {
+            failed
+        } else {
+            failed.wrap(format_args!("cannot pull {name}"))
+        })
     }
 
     fn try_endpoint(
@@ -218,9 +222,13 @@ impl Session {
         }
         let mut collected = Vec::new();
         let size = descriptor.size;
-        self.runtime
-            .block_on(download::collect(&self.client, &self.reference, &digest, size, &mut collected))
-            .map_err(|e| e.wrap(format_args!("cannot pull {}", self.name)))?;
+        self.runtime.block_on(download::collect(
+            &self.client,
+            &self.reference,
+            &digest,
+            size,
+            &mut collected,
+        ))?;
         let hash: [u8; 32] = sha2::Sha256::digest(&collected).into();
         if Sha256::from_bytes(&hash) != digest || collected.len() as u64 != size {
             return Err(Error::corrupt("the image's config is not what the manifest says").cause(

@@ -23,7 +23,9 @@
 //!
 //! **Who may**: unpacking, mounting and removing need the store's user namespace. Reading records does not.
 
+mod archive;
 pub mod check;
+pub mod collect;
 pub mod driver;
 pub mod image;
 pub mod layer;

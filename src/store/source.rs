@@ -5,7 +5,8 @@
 //! ever used as a path of the host.
 
 use super::Store;
-use super::unpack::{EntryKind, Expect, TarReader, decoded, from_io};
+use super::archive::{self, Archive, Member, PositionedFile, clean};
+use super::unpack::Expect;
 use crate::error::{Context, Error, Result};
 use crate::id::Sha256;
 use crate::spec::image::{Descriptor, Document, MAX_CONFIG, MAX_MANIFEST, Manifest, Platform};
@@ -13,14 +14,10 @@ use crate::store::reference::Reference;
 use crate::sys::CallContext;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use sha2::Digest;
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-/// Members of an archive that are remembered.
-const MAX_MEMBERS: usize = 100_000;
 /// Index within index.
 const MAX_DEPTH: usize = 3;
 
@@ -56,17 +53,7 @@ pub struct Files {
 #[derive(Debug)]
 enum FilesKind {
     Directory(OwnedFd),
-    Archive { file: OwnedFd, members: BTreeMap<String, Member> },
-}
-
-#[derive(Debug)]
-enum Member {
-    Data {
-        offset: u64,
-        size: u64,
-    },
-    /// docker-archive writes a layer that occurs twice as a link.
-    Link(String),
+    Archive(Archive),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,97 +88,24 @@ pub fn open(store: &Store, name: &str) -> Result<Option<Files>> {
     } else {
         let fd =
             rustix::fs::open(path, flags, Mode::empty()).call(|| format!("open({path:?})")).what(what)?;
-        archive(store, fd).what(what)?
+        FilesKind::Archive(archive::open(store, fd).what(what)?)
     };
     Ok(Some(Files { kind, format, tag, base }))
 }
 
 /// Opens an archive of either format, told by its members (`load`).
 pub fn open_any(store: &Store, fd: OwnedFd, base: &str) -> Result<Files> {
-    let kind = archive(store, fd).what(|| "cannot read the image archive")?;
-    let FilesKind::Archive { members, .. } = &kind else { return Err(Error::internal("no archive")) };
-    let format = if members.contains_key("manifest.json") {
+    let archive = archive::open(store, fd).what(|| "cannot read the image archive")?;
+    let format = if archive.members.contains_key("manifest.json") {
         Format::Docker
-    } else if members.contains_key("index.json") {
+    } else if archive.members.contains_key("index.json") {
         Format::Oci
     } else {
         return Err(Error::corrupt("cannot read the image archive")
             .cause("it has neither manifest.json nor index.json")
             .hint("Give an archive made by `podman save` or `docker save`, in docker-archive or oci-archive format."));
     };
-    Ok(Files { kind, format, tag: None, base: base.to_owned() })
-}
-
-fn archive(store: &Store, fd: OwnedFd) -> Result<FilesKind> {
-    let mut file = File::from(fd);
-    let regular = file.metadata().call(|| "fstat()")?.is_file();
-    let mut start = [0u8; 4];
-    let plain = regular && {
-        let n = file.read(&mut start).call(|| "read()")?;
-        file.seek(SeekFrom::Start(0)).call(|| "lseek()")?;
-        n < 4 || !matches!(start, [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd])
-    };
-    if !plain {
-        file = inflate(store, file)?;
-    }
-    let members = members(&file)?;
-    Ok(FilesKind::Archive { file: file.into(), members })
-}
-
-/// Into a file without a name, gone with the last fd.
-fn inflate(store: &Store, source: File) -> Result<File> {
-    let staging = store.dir("staging")?;
-    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-    let fd =
-        rustix::fs::openat(&staging, ".", flags, Mode::from(0o600)).call(|| "openat(staging, O_TMPFILE)")?;
-    let mut file = File::from(fd);
-    decoded(source, &Expect { blob: None }, &|| {}, |stream| {
-        std::io::copy(stream, &mut file).map(drop).map_err(from_io)
-    })?;
-    file.flush().and_then(|()| file.seek(SeekFrom::Start(0))).call(|| "lseek()")?;
-    Ok(file)
-}
-
-fn members(file: &File) -> Result<BTreeMap<String, Member>> {
-    let mut tar = TarReader::new(BufReader::with_capacity(256 << 10, file));
-    let mut members = BTreeMap::new();
-    while let Some(entry) = tar.next_entry()? {
-        let Some(path) = clean(&entry.path) else { continue };
-        let member = match entry.kind {
-            EntryKind::File if entry.sparse.is_none() => {
-                Member::Data { offset: tar.offset(), size: entry.size }
-            }
-            EntryKind::Symlink | EntryKind::HardLink => {
-                let link = String::from_utf8_lossy(&entry.link).into_owned();
-                let from = path.rsplit_once('/').map_or("", |(dir, _)| dir);
-                Member::Link(if entry.kind == EntryKind::HardLink { link } else { join(from, &link) })
-            }
-            _ => continue,
-        };
-        members.insert(path, member);
-        if members.len() > MAX_MEMBERS {
-            return Err(Error::corrupt("the image archive has too many members"));
-        }
-    }
-    Ok(members)
-}
-
-fn clean(path: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(path).ok()?;
-    Some(text.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/"))
-}
-
-/// A relative link's target within the archive; text only.
-fn join(dir: &str, link: &str) -> String {
-    let mut parts: Vec<&str> = dir.split('/').filter(|p| !p.is_empty()).collect();
-    for part in link.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
+    Ok(Files { kind: FilesKind::Archive(archive), format, tag: None, base: base.to_owned() })
 }
 
 impl Files {
@@ -332,9 +246,9 @@ impl Files {
                 let fd = rustix::fs::openat2(dir, name, flags, Mode::empty(), resolve)
                     .call(|| format!("openat2({name:?})"))?;
                 let size = u64::try_from(rustix::fs::fstat(&fd).call(|| "fstat()")?.st_size).unwrap_or(0);
-                Ok(PositionedFile { fd, at: 0 }.take(size))
+                Ok(PositionedFile::new(fd, 0).take(size))
             }
-            FilesKind::Archive { file, members } => {
+            FilesKind::Archive(Archive { file, members }) => {
                 let missing = || {
                     Error::corrupt("the image archive is not complete")
                         .cause(format_args!("it has no {name}"))
@@ -346,7 +260,7 @@ impl Files {
                 };
                 let Some(Member::Data { offset, size }) = member else { return Err(missing()) };
                 let fd = file.try_clone().call(|| "fcntl(F_DUPFD_CLOEXEC)")?;
-                Ok(PositionedFile { fd, at: *offset }.take(*size))
+                Ok(PositionedFile::new(fd, *offset).take(*size))
             }
         }
     }
@@ -440,19 +354,4 @@ fn made_manifest(config: &[u8], layers: usize) -> Result<Vec<u8>> {
         "layers": layers,
     });
     serde_json::to_vec(&manifest).map_err(|e| Error::internal(format_args!("cannot encode a manifest: {e}")))
-}
-
-/// Reads at its own position, so that several readers share one open file.
-#[derive(Debug)]
-pub struct PositionedFile {
-    fd: OwnedFd,
-    at: u64,
-}
-
-impl Read for PositionedFile {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        let n = rustix::io::pread(&self.fd, buf, self.at)?;
-        self.at += n as u64;
-        Ok(n)
-    }
 }

@@ -72,6 +72,30 @@ pub fn without_own_id(size: u32) -> Vec<IdRange> {
     vec![IdRange { inside: 0, outside: 1, count: size.saturating_sub(1) }]
 }
 
+/// Cuts the lines of a nested map where the outer map's lines end: the kernel refuses a line whose outside ids lie in two
+/// lines of the outer map (map_id_range_down in kernel/user_namespace.c). Ids that the outer map has not fall away.
+pub fn split_along(map: &[IdRange], outer: &[IdRange]) -> Vec<IdRange> {
+    let mut pieces = Vec::new();
+    for range in map {
+        for line in outer {
+            let first = range.outside.max(line.inside);
+            let end = (u64::from(range.outside) + u64::from(range.count))
+                .min(u64::from(line.inside) + u64::from(line.count));
+            if let Some(count) =
+                end.checked_sub(u64::from(first)).and_then(|c| u32::try_from(c).ok()).filter(|c| *c > 0)
+            {
+                pieces.push(IdRange {
+                    inside: range.inside + (first - range.outside),
+                    outside: first,
+                    count,
+                });
+            }
+        }
+    }
+    pieces.sort_by_key(|r| r.inside);
+    pieces
+}
+
 /// The outside id of `inside`.
 pub fn to_outside(map: &[IdRange], inside: u32) -> Option<u32> {
     let range = map.iter().find(|r| inside >= r.inside && inside - r.inside < r.count)?;
@@ -103,6 +127,15 @@ mod tests {
         assert_eq!(to_text(&map), "0 1000 1\n1 100000 65536\n65537 300000 10\n");
         assert_eq!(size(&map), 65_547);
         assert_eq!(parse_text(&to_text(&map)), Some(map));
+    }
+
+    #[test]
+    fn nested_lines_end_where_the_outer_lines_end() {
+        let outer = root_then_subordinate(1000, &[(100_000, 65_536), (300_000, 10)]);
+        let cut = split_along(&identity(size(&outer)), &outer);
+        assert_eq!(to_text(&cut), "0 0 1\n1 1 65536\n65537 65537 10\n");
+        let cut = split_along(&keep_id(1000, 65_537).unwrap(), &outer);
+        assert_eq!(to_text(&cut), "0 1 1000\n1000 0 1\n1001 1001 64536\n");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Durations (`10m`, `1h30m`, `90`), points in time (`--since`, `--until`), and how they are shown.
 
 use crate::error::Result;
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::{SignedDuration, Timestamp};
 
 /// Go's duration: `1h30m`, `1.5s`, `300ms`; a bare number is seconds.
 pub fn duration(what: &str, text: &str) -> Result<SignedDuration> {
@@ -103,8 +103,7 @@ pub fn go_default(time: &str) -> String {
 /// Seconds since 1970, or Go's zero time (year 1) when it never was.
 pub fn unix(time: Option<&str>) -> i64 {
     const GO_ZERO: i64 = -62_135_596_800;
-    time.and_then(|t| t.parse::<Timestamp>().ok())
-        .map_or(GO_ZERO, |t| t.round(Unit::Second).unwrap_or(t).as_second())
+    time.and_then(|t| t.parse::<Timestamp>().ok()).map_or(GO_ZERO, Timestamp::as_second)
 }
 
 /// Go's zero time, for what never was.

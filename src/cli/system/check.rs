@@ -31,7 +31,9 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
             ui::line(format_args!("note: {text}"))?;
         }
     }
-    findings.problems.iter().for_each(|e| drop(ui::error(e)));
+    for problem in &findings.problems {
+        ui::error(problem);
+    }
     if findings.problems.is_empty() && findings.repaired.is_empty() {
         ui::line("no problems found")?;
     }

@@ -24,32 +24,34 @@ pub struct ManagedFiles {
     pub containerenv: Option<String>,
 }
 
-/// The list, in the order in which the runtime mounts.
+/// The list, in the order in which the runtime mounts: the system's, then everything else by depth, because a mount on /a
+/// must come before one on /a/b, whatever the order on the command line.
 pub fn mounts(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
-    let mut list = system(options, facts);
-    list.extend(managed(facts.files));
-    if let Some(path) = facts.init_path {
-        list.push(process::init_mount(path));
-    }
+    let taken = |path: &str| facts.mounts.iter().any(|m| m.destination.trim_end_matches('/') == path);
+    let mut rest = managed(facts.files);
+    rest.extend(facts.init_path.map(process::init_mount));
     if options.read_only && options.read_only_tmpfs {
-        let taken = |path: &str| facts.mounts.iter().any(|m| m.destination == path);
         let free = ["/run", "/tmp", "/var/tmp"].into_iter().filter(|path| !taken(path));
-        list.extend(free.map(|path| tmpfs(path, &["rw", "nosuid", "nodev", "tmpcopyup"])));
+        rest.extend(free.map(|path| tmpfs(path, &["rw", "nosuid", "nodev", "tmpcopyup"])));
     }
     for (source, destination, access) in &options.devices {
         let mode = if access.contains('w') { "rw" } else { "ro" };
-        list.push(json!({
+        rest.push(json!({
             "destination": destination, "type": "bind", "source": source,
             "options": ["bind", "nosuid", "noexec", mode],
         }));
     }
-    // A mount on /a must come before one on /a/b, whatever the order on the command line.
-    let mut users: Vec<&PreparedMount> = facts.mounts.iter().collect();
-    users.sort_by_key(|m| m.destination.trim_end_matches('/').matches('/').count());
-    list.retain(|m| !users.iter().any(|u| m["destination"] == u.destination.as_str()));
-    list.extend(users.into_iter().map(
+    // What the user mounts stands in the place of what we would.
+    rest.retain(|m| !m["destination"].as_str().is_some_and(taken));
+    rest.extend(facts.mounts.iter().map(
         |m| json!({ "destination": m.destination, "type": m.kind, "source": m.source, "options": m.options }),
     ));
+    rest.sort_by_key(|m| {
+        m["destination"].as_str().map_or(0, |path| path.trim_end_matches('/').matches('/').count())
+    });
+    let mut list = system(options, facts);
+    list.retain(|m| !m["destination"].as_str().is_some_and(taken));
+    list.extend(rest);
     list
 }
 

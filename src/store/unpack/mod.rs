@@ -5,6 +5,7 @@
 
 mod decode;
 mod parallel;
+mod place;
 mod sink;
 mod tar;
 mod xattr;

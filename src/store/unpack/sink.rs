@@ -10,18 +10,19 @@
 //! taken from an archive: they could point a file at another one of a lower layer. Owners, mode, attributes and times are
 //! set by fd and in this order, because chown drops setuid bits and capabilities.
 
+use super::place::{
+    At, MAX_PATH, clean, clear, is_directory, is_whiteout, refused, resolve, split, through_symlink,
+};
 use super::tar::{Entry, EntryKind, TarReader, show};
 use super::xattr;
 use crate::error::{Context, Error, Result};
 use crate::ondisk::layer::{Ownership, Whiteouts};
 use crate::sys::CallContext;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 use std::io::{BufRead, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Longest path of an entry.
-const MAX_PATH: usize = 4096;
 /// Most entries of a layer.
 const MAX_ENTRIES: u64 = 2_000_000;
 /// Bytes of directory names that are remembered to set their times at the end.
@@ -364,10 +365,8 @@ impl Sink {
 
     /// The parent directory; what is missing of it is made, as root's with mode 0755.
     fn open_parent(&mut self, dir: &[u8]) -> Result<OwnedFd> {
-        if let Some((last, fd)) = self.parent.take() {
-            if last == dir {
-                return Ok(fd);
-            }
+        if let Some((_, fd)) = self.parent.take().filter(|(last, _)| last == dir) {
+            return Ok(fd);
         }
         match resolve(self.root.as_fd(), dir) {
             Err(Errno::NOENT) => {}
@@ -436,9 +435,6 @@ impl Sink {
     }
 }
 
-/// A name in an open directory.
-type At<'a> = (BorrowedFd<'a>, &'a [u8]);
-
 fn copy<R: BufRead>(fd: &OwnedFd, tar: &mut TarReader<R>, length: Option<u64>) -> Result<()> {
     let mut left = length.unwrap_or(u64::MAX);
     while left > 0 {
@@ -454,74 +450,6 @@ fn copy<R: BufRead>(fd: &OwnedFd, tar: &mut TarReader<R>, length: Option<u64>) -
     Ok(())
 }
 
-/// The path's parts, joined by single slashes; empty for the root.
-fn clean(path: &[u8]) -> Result<Vec<u8>> {
-    if path.len() > MAX_PATH {
-        return Err(refused("a path of more than 4096 bytes"));
-    }
-    let mut out = Vec::with_capacity(path.len());
-    for part in path.split(|b| *b == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => return Err(refused("a path with `..`")),
-            part => {
-                if !out.is_empty() {
-                    out.push(b'/');
-                }
-                out.extend_from_slice(part);
-            }
-        }
-    }
-    Ok(out)
-}
-
-/// Directory and last part; none for the root.
-fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
-    if path.is_empty() {
-        return None;
-    }
-    match path.iter().rposition(|b| *b == b'/') {
-        Some(slash) => Some((path.get(..slash)?, path.get(slash + 1..)?)),
-        None => Some((b"", path)),
-    }
-}
-
-/// A directory below the layer's root, reached through no symlink.
-fn resolve(root: BorrowedFd<'_>, dir: &[u8]) -> rustix::io::Result<OwnedFd> {
-    let dir = if dir.is_empty() { b"." } else { dir };
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(root, dir, flags, Mode::empty(), resolve)
-}
-
-fn stat(at: At<'_>) -> crate::sys::Result<Option<rustix::fs::Stat>> {
-    match rustix::fs::statat(at.0, at.1, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(st) => Ok(Some(st)),
-        Err(Errno::NOENT) => Ok(None),
-        Err(e) => Err(e).call(|| format!("fstatat({})", show(at.1))),
-    }
-}
-
-fn is_directory(at: At<'_>) -> crate::sys::Result<bool> {
-    Ok(stat(at)?.is_some_and(|st| FileType::from_raw_mode(st.st_mode).is_dir()))
-}
-
-fn is_whiteout(at: At<'_>) -> crate::sys::Result<bool> {
-    Ok(stat(at)?.is_some_and(|st| FileType::from_raw_mode(st.st_mode).is_char_device() && st.st_rdev == 0))
-}
-
-/// Removes what an earlier entry made under this name.
-fn clear(at: At<'_>) -> crate::sys::Result<()> {
-    match rustix::fs::unlinkat(at.0, at.1, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(Errno::ISDIR | Errno::PERM) => {
-            let name = std::ffi::CString::new(at.1).unwrap_or_default();
-            crate::store::remove::remove_name(at.0, &name)
-        }
-        Err(e) => Err(e).call(|| format!("unlinkat({})", show(at.1))),
-    }
-}
-
 fn times(entry: &Entry) -> Timestamps {
     let time = Timespec { tv_sec: entry.mtime.0, tv_nsec: i64::from(entry.mtime.1) };
     Timestamps { last_access: time, last_modification: time }
@@ -531,14 +459,6 @@ fn times(entry: &Entry) -> Timestamps {
 fn reachable(entry: &Entry) -> u32 {
     let owner = if entry.kind == EntryKind::Directory { 0o700 } else { 0o600 };
     (entry.mode & 0o777) | owner | (entry.mode & 0o111)
-}
-
-fn refused(why: &str) -> Error {
-    Error::corrupt("the layer is refused").cause(why)
-}
-
-fn through_symlink(dir: &[u8]) -> Error {
-    refused(&format!("its path leads through a symlink or a file of the same layer ({})", show(dir)))
 }
 
 /// Hints for what users meet.

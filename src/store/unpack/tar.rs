@@ -324,7 +324,7 @@ impl<R: BufRead> TarReader<R> {
     }
 
     fn bad(&self, why: impl std::fmt::Display) -> Error {
-        Error::corrupt("the layer's archive is damaged").cause(format_args!("at byte {}: {why}", self.offset))
+        Error::corrupt("the archive is damaged").cause(format_args!("at byte {}: {why}", self.offset))
     }
 }
 
@@ -430,8 +430,7 @@ pub fn show(name: &[u8]) -> String {
 }
 
 fn truncated(offset: u64) -> Error {
-    Error::corrupt("the layer's archive is damaged")
-        .cause(format_args!("it ends at byte {offset}, amid an entry"))
+    Error::corrupt("the archive is damaged").cause(format_args!("it ends at byte {offset}, amid an entry"))
 }
 
 /// Our own errors travel through `Read` as io errors; others are the stream's.
