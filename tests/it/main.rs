@@ -16,13 +16,16 @@
 mod support;
 
 mod exec;
+mod network;
 mod oci_lifecycle;
 mod oci_mounts;
 mod oci_process;
 mod oci_seccomp;
 mod oci_security;
 mod probe;
+mod run_detached;
 mod run_host;
 mod run_image;
 mod run_limits;
+mod terminal;
 mod tidy;
