@@ -9,7 +9,7 @@ use crate::id::ContainerId;
 use crate::monitor::lock::Lifetime;
 use crate::ondisk::container::{Container, Status};
 use crate::paths::Dirs;
-use crate::store::{self, Store, image::Removed, volume};
+use crate::store::{self, Store, collect::Removed, volume};
 use crate::userns;
 use std::ffi::OsString;
 use std::os::fd::AsFd;

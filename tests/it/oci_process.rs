@@ -1,1 +1,250 @@
-//! x
+//! What the payload's process is like: ids, directories, limits, terminal, descriptors, environment.
+
+use std::io::Read;
+use std::os::fd::OwnedFd;
+
+use serde_json::json;
+
+use crate::need;
+use crate::support::Env;
+
+#[test]
+fn environment_and_directory_are_the_configs() {
+    need!("userns", "busybox", "runtime");
+    let env = Env::new();
+    let mut bundle = env.script("env", "pwd; env | sort");
+    bundle
+        .set("/process/env", json!(["PATH=/bin", "B=2 3", "A=", "HOME=/x"]))
+        .set("/process/cwd", json!("/tmp"));
+    let output = bundle.run().ok();
+    let lines: Vec<&str> =
+        output.lines().filter(|l| !l.starts_with("PWD=") && !l.starts_with("SHLVL=")).collect();
+    // crun adds the container's name for systemd's sake; runc and podman do not mind.
+    let lines: Vec<&str> = lines.into_iter().filter(|l| !l.starts_with("container=")).collect();
+    assert_eq!(lines, ["/tmp", "A=", "B=2 3", "HOME=/x", "PATH=/bin"]);
+}
+
+#[test]
+fn a_missing_directory_is_made_inside_the_rootfs() {
+    need!("userns", "busybox", "runtime");
+    let env = Env::new();
+    let mut bundle = env.bundle("cwd", &["pwd"]);
+    bundle.set("/process/cwd", json!("/made/here"));
+    assert_eq!(bundle.run().ok(), "/made/here\n");
+    assert!(bundle.rootfs().join("made/here").is_dir());
+}
+
+#[test]
+fn user_and_groups_are_the_configs() {
+    need!("subid", "busybox", "runtime");
+    let env = Env::in_store();
+    let mut bundle = env.bundle("ids", &["sh", "-c", "id -u; id -g; id -G; umask"]);
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 1001, "additionalGids": [5, 7], "umask": 0o27}));
+    let lines: Vec<String> = bundle.run().ok().lines().map(str::to_owned).collect();
+    assert_eq!(lines[..2], ["1000", "1001"]);
+    let mut groups: Vec<&str> = lines[2].split(' ').collect();
+    groups.sort_unstable();
+    assert_eq!(groups, ["1001", "5", "7"]);
+    assert_eq!(lines[3], "0027");
+}
+
+#[test]
+fn an_unmapped_user_is_an_error() {
+    need!("userns", "busybox", "runtime");
+    let env = Env::new();
+    let mut bundle = env.bundle("unmapped", &["id"]);
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 0}));
+    let output = bundle.run();
+    assert_eq!(output.stdout, "");
+    output.fails();
+}
+
+#[test]
+fn limits_are_set() {
+    need!("userns", "busybox", "runtime");
+    let env = Env::new();
+    let mut bundle =
+        env.script("limits", "ulimit -S -n; ulimit -H -n; ulimit -S -c; cat /proc/self/oom_score_adj");
+    bundle.set(
+        "/process/rlimits",
+        json!([{"type": "RLIMIT_NOFILE", "soft": 123, "hard": 456}, {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]),
+    );
+    bundle.set("/process/oomScoreAdj", json!(900));
+    assert_eq!(bundle.run().ok(), "123\n456\n0\n900\n");
+    bundle.set("/process/rlimits", json!([{"type": "RLIMIT_NOSUCH", "soft": 1, "hard": 1}]));
+    bundle.run().fails();
+}
+
+#[test]
+fn hostname_and_sysctls_are_the_containers_own() {
+    need!("userns", "busybox", "runtime");
+    let env = Env::new();
+    let mut bundle =
+        env.script("uts", "hostname; cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/kernel/msgmax");
+    bundle.set("/linux/sysctl", json!({"net.ipv4.ip_default_ttl": "77", "kernel.msgmax": "4096"}));
+    assert_eq!(bundle.run().ok(), "box\n77\n4096\n");
+    for wrong in ["kernel.core_pattern", "vm.swappiness", "kernel.../sys", "nosuch.key"] {
+        bundle.set("/linux/sysctl", json!({wrong: "1"}));
+        bundle.run().fails();
+    }
+}
+
+#[test]
+fn the_first_process_is_pid_1_and_alone() {
+    need!("userns", "busybox", "runtime");
+    let env = Env::new();
+    assert_eq!(env.script("pids", "echo $$; ls /proc | grep -c '^[0-9]'").run().ok(), "1\n3\n");
+}
+
+#[test]
+fn all_namespaces_are_new() {
+    need!("userns", "busybox", "runtime");
+    let env = Env::new();
+    let mut bundle =
+        env.script("ns", "cd /proc/self/ns; for n in cgroup ipc mnt net pid user uts; do readlink $n; done");
+    bundle.push("/linux/namespaces", json!({"type": "cgroup"}));
+    let inside = bundle.run().ok();
+    for (line, name) in inside.lines().zip(["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"]) {
+        let ours = std::fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
+        assert_ne!(line, ours.to_str().unwrap(), "{name}");
+    }
+    assert_eq!(inside.lines().count(), 7);
+}
+
+#[test]
+fn a_namespace_can_be_joined_by_path() {
+    need!("userns", "busybox", "runtime");
+    let env = Env::new();
+    let first = env.script("first", "hostname joined; exec sleep 1000");
+    let mut first_bundle = first;
+    first_bundle.set("/process/capabilities/effective", json!(["CAP_SYS_ADMIN"]));
+    first_bundle.set("/process/capabilities/permitted", json!(["CAP_SYS_ADMIN"]));
+    first_bundle.set("/process/capabilities/bounding", json!(["CAP_SYS_ADMIN"]));
+    let ctr = first_bundle.start();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while ctr.exec(&["hostname"]).ok() != "joined\n" && std::time::Instant::now() < until {}
+    let pid = ctr.state()["pid"].as_i64().unwrap();
+
+    let mut second = env.bundle("second", &["hostname"]);
+    second.remove("/hostname");
+    let path = |kind: &str| format!("/proc/{pid}/ns/{kind}");
+    second.set(
+        "/linux/namespaces",
+        json!([{"type": "user", "path": path("user")}, {"type": "uts", "path": path("uts")}, {"type": "mount"},
+               {"type": "pid"}, {"type": "ipc", "path": path("ipc")}, {"type": "network", "path": path("net")}]),
+    );
+    assert_eq!(second.run().ok(), "joined\n");
+}
+
+#[test]
+fn only_standard_descriptors_are_passed_on() {
+    need!("userns", "busybox", "runtime");
+    let env = Env::new();
+    // The shell leaks a directory into the runtime.
+    let bundle = env.bundle("fds", &["ls", "-l", "/proc/self/fd"]);
+    bundle.write();
+    let state = env.dir.join("state");
+    let runtime = crate::support::need::runtime().unwrap();
+    let script = format!(
+        "exec 9</etc 8</; exec {} --root {} run --bundle {} {}",
+        runtime.display(),
+        state.display(),
+        bundle.dir.display(),
+        bundle.id
+    );
+    let output = env.tool("sh").arg("-c").arg(&script).ok();
+    let fds: Vec<&str> = output
+        .lines()
+        .filter(|line| line.starts_with('l'))
+        .filter_map(|line| line.split(" -> ").next()?.split(' ').next_back())
+        .collect();
+    // ls itself opens the directory as 3.
+    assert_eq!(fds, ["0", "1", "2", "3"], "{output}");
+}
+
+#[test]
+fn preserved_descriptors_begin_at_three() {
+    need!("userns", "busybox", "runtime");
+    let env = Env::new();
+    let bundle = env.script("preserve", "cat <&3; cd /proc/$$/fd; echo *");
+    bundle.write();
+    let file = env.dir.join("passed");
+    std::fs::write(&file, "passed\n").unwrap();
+    let script = format!(
+        "exec 3<{} 4</etc; exec {} --root {} run --preserve-fds 1 --bundle {} {}",
+        file.display(),
+        crate::support::need::runtime().unwrap().display(),
+        env.dir.join("state").display(),
+        bundle.dir.display(),
+        bundle.id
+    );
+    // 4 is the directory that the shell reads.
+    assert_eq!(env.tool("sh").arg("-c").arg(&script).ok(), "passed\n0 1 2 3 4\n");
+}
+
+#[test]
+fn a_terminal_is_sent_over_the_console_socket() {
+    need!("subid", "busybox", "runtime");
+    let env = Env::in_store();
+    let mut bundle =
+        env.script("tty", "tty; stty size; ls -l /dev/console | cut -c1; read line; echo got $line");
+    bundle
+        .set("/process/terminal", json!(true))
+        .set("/process/consoleSize", json!({"height": 33, "width": 101}));
+    bundle.write();
+    let path = env.dir.join("console.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let create = env
+        .oci()
+        .args(["create", "--console-socket"])
+        .arg(&path)
+        .arg("--bundle")
+        .arg(&bundle.dir)
+        .arg(&bundle.id);
+    let create = create.spawn();
+    let (socket, _) = listener.accept().unwrap();
+    let terminal = receive_fd(&socket);
+    create.wait().ok();
+    env.oci().args(["start", &bundle.id]).ok();
+
+    let mut terminal = std::fs::File::from(terminal);
+    rustix::io::write(&terminal, b"hello\n").unwrap();
+    let mut seen = Vec::new();
+    let mut buffer = [0; 256];
+    // EIO: the payload has closed its end.
+    while let Ok(n) = terminal.read(&mut buffer) {
+        if n == 0 {
+            break;
+        }
+        seen.extend_from_slice(&buffer[..n]);
+    }
+    let seen = String::from_utf8(seen).unwrap().replace("\r\n", "\n");
+    let lines: Vec<&str> = seen.lines().filter(|line| *line != "hello").collect();
+    assert!(lines[0] == "/dev/pts/0" || lines[0] == "/dev/console", "{seen}");
+    assert_eq!(lines[1..], ["33 101", "c", "got hello"]);
+    env.oci().args(["delete", "--force", &bundle.id]).ok();
+}
+
+#[test]
+fn a_terminal_without_a_socket_is_an_error_for_create() {
+    need!("userns", "busybox", "runtime");
+    let env = Env::new();
+    let mut bundle = env.bundle("nosocket", &["true"]);
+    bundle.set("/process/terminal", json!(true));
+    bundle.create_cmd().fails();
+}
+
+/// One message with one descriptor (SCM_RIGHTS).
+fn receive_fd(socket: &std::os::unix::net::UnixStream) -> OwnedFd {
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+    let mut space = [std::mem::MaybeUninit::uninit(); 64];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut data = [0; 4096];
+    let mut iov = [std::io::IoSliceMut::new(&mut data)];
+    recvmsg(socket, &mut iov, &mut ancillary, RecvFlags::CMSG_CLOEXEC).unwrap();
+    let fds = ancillary.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+        _ => None,
+    });
+    fds.flatten().next().expect("the runtime sends the terminal's descriptor")
+}

@@ -8,6 +8,8 @@
 fn run() {
     match std::env::var("CORACLE_PROBE").as_deref() {
         Ok("refused") => refused(),
+        // On a line of its own: the harness has begun one.
+        Ok("euid") => println!("\nprobe euid {}", nix::unistd::geteuid()),
         Ok(other) => panic!("no probe {other}"),
         Err(_) => {}
     }
@@ -83,6 +85,7 @@ fn refused() {
         ("iopl", 172, [0, 0, 0, 0, 0]),
         ("ioperm", 173, [0, 0, 0, 0, 0]),
     ];
+    println!(); // the harness has begun a line
     for (name, number, [a, b, c, d, e]) in calls {
         // SAFETY: pointers are null or to a live zeroed page that is longer than what these calls read or write; the
         // test is that the kernel refuses each call before it looks.

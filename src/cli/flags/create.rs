@@ -35,16 +35,7 @@ pub struct CreateFlags {
     #[arg(long, action = clap::ArgAction::Help)]
     pub help: Option<bool>,
     /// Image (a name, an id, oci:DIR, docker-archive:FILE, host: for the host's own system), then command and arguments
-<<<<<<< HEAD
-    #[arg(
-        value_name = "IMAGE [COMMAND [ARG]",
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true
-    )]
-=======
     #[arg(value_name = "IMAGE", required = true, trailing_var_arg = true)]
->>>>>>> cli
     pub words: Vec<String>,
 }
 

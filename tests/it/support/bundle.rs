@@ -233,7 +233,8 @@ pub const CAPABILITIES: [&str; 11] = [
 fn config(env: &Env, args: &[&str]) -> Value {
     let (uid, gid) = user::ids();
     let (uids, gids) = if env.has_ids() {
-        let all = json!([{"containerID": 0, "hostID": 0, "size": 65536}]);
+        // As the store's own map is cut: the kernel wants each range inside one range of the parent's.
+        let all = json!([{"containerID": 0, "hostID": 0, "size": 1}, {"containerID": 1, "hostID": 1, "size": 65535}]);
         (all.clone(), all)
     } else {
         let one = |id: u32| json!([{"containerID": 0, "hostID": id, "size": 1}]);

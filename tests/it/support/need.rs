@@ -69,6 +69,10 @@ fn missing(word: &str) -> Option<String> {
         "images" => variable("CORACLE_TEST_IMAGES"),
         "busybox" => busybox().err(),
         "runtime" => runtime().err(),
+        "coracle-oci" => {
+            let name = runtime().map(|path| path.file_name().unwrap_or_default().to_owned());
+            (name != Ok("coracle-oci".into())).then(|| "a test of our own runtime's strictness".to_owned())
+        }
         tool => find(tool).is_none().then(|| format!("no {tool} in PATH")),
     }
 }
