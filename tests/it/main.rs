@@ -15,6 +15,9 @@
 
 mod support;
 
+mod errors;
+mod generated;
+mod help;
 mod oci_lifecycle;
 mod oci_mounts;
 mod oci_process;
