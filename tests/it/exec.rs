@@ -35,7 +35,10 @@ fn user_directory_and_environment() {
     assert_eq!(w.c("exec -w /tmp e pwd").ok(), "/tmp\n");
     assert_eq!(w.c("exec -u user e id -un").ok(), "user\n");
     assert_eq!(w.c("exec -u 1000:10 e id -g").ok(), "10\n");
-    assert_eq!(w.c("exec -u 4711 e sh -c").arg("echo $(id -u) $(grep CapEff /proc/self/status)").ok(), "4711 CapEff: 0000000000000000\n");
+    assert_eq!(
+        w.c("exec -u 4711 e sh -c").arg("echo $(id -u) $(grep CapEff /proc/self/status)").ok(),
+        "4711 CapEff: 0000000000000000\n"
+    );
     assert_eq!(w.c("exec -e A=2 e sh -c").arg("echo $A $FROM_RUN").ok(), "2 1\n");
     assert_eq!(w.c("exec -u user e sh -c").arg("echo $HOME").ok(), "/home/user\n");
     w.c("exec -u nobody-there e true").run().fails_own(&["Error: ", "nobody-there"]);
@@ -49,8 +52,14 @@ fn is_confined_as_the_container_is() {
     w.start("e", "--cap-drop all --security-opt no-new-privileges bb sleep 1000");
     let out = w.c("exec e grep -E").args(["^(CapBnd|CapEff|Seccomp|NoNewPrivs):", "/proc/self/status"]).ok();
     let values: Vec<&str> = out.split_whitespace().collect();
-    assert_eq!(values, ["CapEff:", "0000000000000000", "CapBnd:", "0000000000000000", "NoNewPrivs:", "1", "Seccomp:", "2"]);
-    assert_eq!(w.c("exec e hostname").ok(), w.get("e", "/Config/Hostname").as_str().unwrap().to_owned() + "\n");
+    assert_eq!(
+        values,
+        ["CapEff:", "0000000000000000", "CapBnd:", "0000000000000000", "NoNewPrivs:", "1", "Seccomp:", "2"]
+    );
+    assert_eq!(
+        w.c("exec e hostname").ok(),
+        w.get("e", "/Config/Hostname").as_str().unwrap().to_owned() + "\n"
+    );
     // It shares the pid namespace, not a terminal or file of ours.
     let out = w.c("exec e ls /proc/self/fd").ok();
     assert_eq!(out.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);

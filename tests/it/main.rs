@@ -15,8 +15,11 @@
 
 mod support;
 
+mod errors;
 mod exec;
 mod network;
+mod generated;
+mod help;
 mod oci_lifecycle;
 mod oci_mounts;
 mod oci_process;

@@ -32,7 +32,8 @@ fn what_is_the_users_own_is_not_there() {
 fn the_hosts_files_cannot_be_written() {
     need!("subid");
     let w = World::new();
-    let out = w.c("run --rm host: sh -c").arg("touch /usr/x || echo refused; rm -f /usr/bin/env || echo kept").ok();
+    let out =
+        w.c("run --rm host: sh -c").arg("touch /usr/x || echo refused; rm -f /usr/bin/env || echo kept").ok();
     assert_eq!(out, "refused\nkept\n");
     // What is its own can.
     w.c("run --rm host: sh -c").arg("for d in /tmp /run /home /root; do touch $d/x || exit 1; done").ok();
@@ -42,7 +43,10 @@ fn the_hosts_files_cannot_be_written() {
 fn has_namespaces_of_its_own_and_no_network() {
     need!("subid");
     let w = World::new();
-    let out = w.c("run --rm --hostname box host: sh -c").arg("hostname; ls /proc | grep -c '^[0-9]'; ls /sys/class/net").ok();
+    let out = w
+        .c("run --rm --hostname box host: sh -c")
+        .arg("hostname; ls /proc | grep -c '^[0-9]'; ls /sys/class/net")
+        .ok();
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines.first(), Some(&"box"), "{out}");
     assert!(lines.get(1).unwrap().parse::<u32>().unwrap() < 8, "{out}");
@@ -87,7 +91,8 @@ fn rootfs_directory() {
     let root = w.dir.join("home/rootfs");
     std::fs::create_dir_all(root.join("bin")).unwrap();
     std::fs::copy(crate::support::need::busybox().unwrap(), root.join("bin/sh")).unwrap();
-    let out = w.run("--rootfs").arg(&root).args(["sh", "-c", "echo made >/made; echo $0; exit 3"]).run().exits(3);
+    let out =
+        w.run("--rootfs").arg(&root).args(["sh", "-c", "echo made >/made; echo $0; exit 3"]).run().exits(3);
     assert_eq!(out.stdout, "sh\n");
     // It is used as it is.
     assert_eq!(std::fs::read_to_string(root.join("made")).unwrap(), "made\n");

@@ -47,7 +47,9 @@ fn environment() {
         .env("HOSTVAR", "of the host")
         .env("HOSTVAR2", "too")
         .ok();
-    for line in ["A=1", "B=x=y", "EMPTY=", "FILE=from file", "HOSTVAR=of the host", "HOSTVAR2=too", "HOME=/root"] {
+    for line in
+        ["A=1", "B=x=y", "EMPTY=", "FILE=from file", "HOSTVAR=of the host", "HOSTVAR2=too", "HOME=/root"]
+    {
         assert!(out.lines().any(|l| l == line), "no {line}: {out}");
     }
     for name in ["NOT_THERE=", "XDG_", "DBUS_", "CORACLE_TEST_MARK"] {
@@ -81,7 +83,10 @@ fn entrypoint_and_the_rest_of_an_images_config() {
     assert_eq!(w.run("cfg").arg("echo other").ok(), "other\n");
     assert_eq!(w.run("--entrypoint /bin/echo cfg a b").ok(), "a b\n");
     assert_eq!(w.run("--entrypoint").arg(r#"["/bin/echo","x"]"#).args(["cfg", "y"]).ok(), "x y\n");
-    assert_eq!(w.c("run --rm --network none --entrypoint").arg("").args(["cfg", "echo", "bare"]).ok(), "bare\n");
+    assert_eq!(
+        w.c("run --rm --network none --entrypoint").arg("").args(["cfg", "echo", "bare"]).ok(),
+        "bare\n"
+    );
     let out = w.run("cfg").arg("pwd; id -u; echo $FROM_IMAGE; cat /data/kept; stat -c %u:%a /data").ok();
     assert_eq!(out, "/made/by/start\n1000\nyes\nkept\n0:755\n");
     // The anonymous volume of its VOLUME went with each container.
@@ -108,7 +113,9 @@ fn hostname_hosts_and_init() {
     assert_eq!(w.script("bb", "hostname").ok().trim().len(), 12);
     // Without --init the command is process 1, with it its child; and orphans are reaped.
     assert_eq!(w.script("bb", "echo $$").ok(), "1\n");
-    let out = w.script("--init bb", "(sleep 0 & ) ; sleep 0.3; ps -o stat= | grep -c Z; [ $$ != 1 ] && echo child").ok();
+    let out = w
+        .script("--init bb", "(sleep 0 & ) ; sleep 0.3; ps -o stat= | grep -c Z; [ $$ != 1 ] && echo child")
+        .ok();
     assert_eq!(out, "0\nchild\n");
 }
 
@@ -116,12 +123,20 @@ fn hostname_hosts_and_init() {
 fn read_only_and_tmpfs() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    let script = "touch /x 2>/dev/null && echo rootfs; touch /tmp/x && echo tmp; touch /dev/shm/x && echo shm";
+    let script =
+        "touch /x 2>/dev/null && echo rootfs; touch /tmp/x && echo tmp; touch /dev/shm/x && echo shm";
     assert_eq!(w.script("--read-only bb", script).ok(), "tmp\nshm\n");
     w.script("--read-only --read-only-tmpfs=false bb", "touch /tmp/x").run().exits(1);
-    let out = w.script("--read-only --tmpfs /scratch:size=1m,mode=1770 bb", "stat -c %a /scratch; df -k /scratch | tail -1 | awk '{print $2}'").ok();
+    let out = w
+        .script(
+            "--read-only --tmpfs /scratch:size=1m,mode=1770 bb",
+            "stat -c %a /scratch; df -k /scratch | tail -1 | awk '{print $2}'",
+        )
+        .ok();
     assert_eq!(out, "1770\n1024\n");
-    w.script("--tmpfs /scratch:size=64k bb", "dd if=/dev/zero of=/scratch/f bs=1k count=100 2>/dev/null").run().exits(1);
+    w.script("--tmpfs /scratch:size=64k bb", "dd if=/dev/zero of=/scratch/f bs=1k count=100 2>/dev/null")
+        .run()
+        .exits(1);
 }
 
 #[test]
@@ -154,7 +169,13 @@ fn cidfile_pidfile_and_timeout() {
     need!("subid", "registry");
     let w = World::with_busybox();
     let (cid, pid) = (w.dir.join("home/cid"), w.dir.join("home/pid"));
-    let id = w.c("run -d --name f --network none --cidfile").arg(&cid).arg("--pidfile").arg(&pid).args(["bb", "sleep", "1000"]).ok();
+    let id = w
+        .c("run -d --name f --network none --cidfile")
+        .arg(&cid)
+        .arg("--pidfile")
+        .arg(&pid)
+        .args(["bb", "sleep", "1000"])
+        .ok();
     assert_eq!(std::fs::read_to_string(&cid).unwrap().trim(), id.trim());
     assert_eq!(std::fs::read_to_string(&pid).unwrap().trim(), w.pid("f").to_string());
     w.run("--timeout 1 bb sleep 1000").run().exits(137);

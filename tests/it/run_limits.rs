@@ -82,7 +82,11 @@ fn privileged_and_security_options() {
     assert_eq!(line("--security-opt seccomp=unconfined", "Seccomp:"), "0");
     assert_eq!(line("--privileged", "Seccomp:"), "0");
     assert_eq!(line("--security-opt no-new-privileges", "NoNewPrivs:"), "1");
-    w.script("--privileged bb", "mount -t tmpfs t /mnt 2>/dev/null || { mkdir /mnt; mount -t tmpfs t /mnt; }").ok();
+    w.script(
+        "--privileged bb",
+        "mount -t tmpfs t /mnt 2>/dev/null || { mkdir /mnt; mount -t tmpfs t /mnt; }",
+    )
+    .ok();
     w.script("bb", "mkdir /mnt; mount -t tmpfs t /mnt").run().exits(1);
 }
 
@@ -97,7 +101,12 @@ fn keep_id() {
     let out = w
         .c("run --rm --network none --userns keep-id -v")
         .arg(&mount)
-        .args(["bb", "sh", "-c", "id -u; id -g; touch /work/f; stat -c %u /bin/busybox; stat -c %u /home/user"])
+        .args([
+            "bb",
+            "sh",
+            "-c",
+            "id -u; id -g; touch /work/f; stat -c %u /bin/busybox; stat -c %u /home/user",
+        ])
         .ok();
     assert_eq!(out, format!("{uid}\n{gid}\n0\n1000\n"));
     assert_eq!(std::fs::metadata(dir.join("f")).unwrap().uid(), uid);
@@ -114,7 +123,10 @@ fn ulimits_and_other_limits() {
     assert_eq!(w.script("--umask 0077 bb", "umask").ok(), "0077\n");
     assert_eq!(w.script("--shm-size 1m bb", "df -k /dev/shm | tail -1 | awk '{print $2}'").ok(), "1024\n");
     assert_eq!(w.script("--oom-score-adj 500 bb", "cat /proc/self/oom_score_adj").ok(), "500\n");
-    assert_eq!(w.script("--sysctl net.ipv4.ip_default_ttl=77 bb", "cat /proc/sys/net/ipv4/ip_default_ttl").ok(), "77\n");
+    assert_eq!(
+        w.script("--sysctl net.ipv4.ip_default_ttl=77 bb", "cat /proc/sys/net/ipv4/ip_default_ttl").ok(),
+        "77\n"
+    );
 }
 
 #[test]
