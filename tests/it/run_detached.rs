@@ -10,7 +10,10 @@ fn from_start_to_removal() {
     let id = w.start("web", "bb sleep 1000");
     assert_eq!(id.len(), 64);
     let ps = w.c("ps").ok();
-    assert!(ps.starts_with("CONTAINER ID") && ps.contains(&id[..12]) && ps.contains("Up ") && ps.contains("web"), "{ps}");
+    assert!(
+        ps.starts_with("CONTAINER ID") && ps.contains(&id[..12]) && ps.contains("Up ") && ps.contains("web"),
+        "{ps}"
+    );
     assert_eq!(w.c("ps -q --no-trunc").ok().trim(), id);
     assert_eq!(w.c("stop -t 0 web").ok(), "web\n");
     assert_eq!(w.c("ps -q").ok(), "");
@@ -30,14 +33,14 @@ fn by_id_prefix_and_not_by_an_ambiguous_one() {
     let w = World::with_busybox();
     let id = w.start("a", "bb sleep 1000");
     assert_eq!(w.c("inspect --format {{.Name}}").arg(&id[..8]).ok(), "a\n");
-    w.c("inspect").arg("").run().fails();
+    w.c("inspect").arg("").run().exits(125);
     // Sixteen containers after it two begin alike at the latest.
     for i in 0..17 {
         w.c("create --name").arg(format!("c{i}")).args(["bb", "true"]).ok();
     }
     let ids = w.c("ps -aq --no-trunc").ok();
     let twice = ids.lines().find(|one| ids.lines().filter(|o| o.starts_with(&one[..1])).count() > 1).unwrap();
-    w.c("rm").arg(&twice[..1]).run().fails();
+    w.c("rm").arg(&twice[..1]).run().says(125, &["Error: ", "more than one", "Hint: "]);
     assert_eq!(w.c("ps -aq").ok().lines().count(), 18);
 }
 
@@ -58,14 +61,15 @@ fn wait_and_exit_codes() {
 fn logs() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    w.c("run -d --network none --name l bb sh -c").arg("for i in 1 2 3 4 5; do echo out$i; done; echo err >&2; printf partial; sleep 1000").ok();
+    w.c("run -d --network none --name l bb sh -c")
+        .arg("echo err >&2; sleep 0.3; for i in 1 2 3 4 5; do echo out$i; done; printf partial; sleep 1000")
+        .ok();
     w.wait_log("l", "partial");
     let out = w.c("logs l").run().exits(0);
     assert_eq!(out.stdout, "out1\nout2\nout3\nout4\nout5\npartial");
     assert_eq!(out.stderr, "err\n");
     assert_eq!(w.c("logs --tail 0 l").ok(), "");
-    let tail = w.c("logs --tail 3 l").run();
-    assert_eq!((tail.stdout.as_str(), tail.stderr.as_str()), ("out5\npartial", "err\n"));
+    assert_eq!(w.c("logs --tail 3 l").ok(), "out4\nout5\npartial");
     let stamped = w.c("logs -t --tail 7 l").ok();
     assert!(stamped.lines().next().unwrap().starts_with("20") && stamped.contains(" out1"), "{stamped}");
     assert_eq!(w.c("logs --since 1h l").ok().lines().count(), 6);
@@ -79,7 +83,9 @@ fn logs() {
 fn logs_follow_to_the_end() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    w.c("run -d --network none --name l bb sh -c").arg("echo first; while ! test -e /go; do sleep 0.1; done; echo last").ok();
+    w.c("run -d --network none --name l bb sh -c")
+        .arg("echo first; while ! test -e /go; do sleep 0.1; done; echo last")
+        .ok();
     let following = w.c("logs -f l").spawn();
     wait_for("the first line", || following.so_far().0 == "first\n");
     w.c("exec l touch /go").ok();
@@ -91,12 +97,16 @@ fn logs_follow_to_the_end() {
 fn attach_and_forwarded_signals() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    w.c("run -d -i --network none --name a bb sh -c").arg("trap 'echo usr1' USR1; echo up; while read line; do echo got $line; done; exit 6").ok();
+    w.c("run -d -i --network none --name a bb sh -c")
+        .arg("trap 'echo usr1' USR1; echo up; while read line; do echo got $line; done; exit 6")
+        .ok();
     w.wait_log("a", "up");
     let out = w.sh("printf 'x\\ny\\n' | $C attach a").run().exits(6);
     assert_eq!(out.stdout, "got x\ngot y\n");
     // Signals of an attached command go to the payload.
-    w.c("run -d --network none --name s bb sh -c").arg("trap 'exit 9' TERM; echo up; while :; do sleep 0.1; done").ok();
+    w.c("run -d --network none --name s bb sh -c")
+        .arg("trap 'exit 9' TERM; echo up; while :; do sleep 0.1; done")
+        .ok();
     w.wait_log("s", "up");
     let attached = w.c("attach s").spawn();
     std::thread::sleep(std::time::Duration::from_millis(700));
@@ -110,11 +120,15 @@ fn attach_and_forwarded_signals() {
 fn signals_of_a_foreground_run_are_forwarded() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    let running = w.c("run --name s --network none bb sh -c").arg("trap 'exit 9' INT; echo up; while :; do sleep 0.1; done").spawn();
+    let running = w
+        .c("run --name s --network none bb sh -c")
+        .arg("trap 'exit 9' INT; echo up; while :; do sleep 0.1; done")
+        .spawn();
     wait_for("the payload", || running.so_far().0 == "up\n");
     signal(running.inner_pid(), rustix::process::Signal::INT);
     running.wait().exits(9);
-    let stays = w.c("run --rm --name t --network none --sig-proxy=false bb sh -c").arg("echo up; sleep 1000").spawn();
+    let stays =
+        w.c("run --rm --name t --network none --sig-proxy=false bb sh -c").arg("echo up; sleep 1000").spawn();
     wait_for("the payload", || stays.so_far().0 == "up\n");
     signal(stays.inner_pid(), rustix::process::Signal::TERM);
     stays.wait();
@@ -125,14 +139,18 @@ fn signals_of_a_foreground_run_are_forwarded() {
 fn stop_signals_and_kill() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    w.c("run -d --network none --name s --stop-signal USR2 bb sh -c").arg("trap 'exit 42' USR2; echo up; while :; do sleep 0.1; done").ok();
+    w.c("run -d --network none --name s --stop-signal USR2 bb sh -c")
+        .arg("trap 'exit 42' USR2; echo up; while :; do sleep 0.1; done")
+        .ok();
     w.wait_log("s", "up");
     w.c("stop -t 20 s").ok();
     assert_eq!(w.get("s", "/State/ExitCode"), 42);
     // stop of one that is over is fine; kill is not.
     w.c("stop s").ok();
     w.c("kill s").run().says(125, &["Error: "]);
-    w.c("run -d --network none --name k bb sh -c").arg("trap 'echo hup' HUP; echo up; while :; do sleep 0.1; done").ok();
+    w.c("run -d --network none --name k bb sh -c")
+        .arg("trap 'echo hup' HUP; echo up; while :; do sleep 0.1; done")
+        .ok();
     w.wait_log("k", "up");
     w.c("kill -s HUP k").ok();
     w.wait_log("k", "hup");
@@ -156,7 +174,7 @@ fn names_are_used_once() {
     w.c("rename n m").ok();
     assert_eq!(w.names(), ["m"]);
     w.start("n", "bb true");
-    w.c("rename n m").run().fails();
+    w.c("rename n m").run().says(125, &["Error: ", "in use", "Hint: "]);
 }
 
 #[test]
@@ -192,7 +210,8 @@ fn restart_policies() {
 fn create_start_restart() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    let id = w.c("create --network none --name c bb sh -c").arg("echo run >>/runs; cat /runs; sleep 1000").ok();
+    let id =
+        w.c("create --network none --name c bb sh -c").arg("echo run >>/runs; cat /runs; sleep 1000").ok();
     assert_eq!(id.trim().len(), 64);
     assert_eq!(w.status("c"), "created");
     w.c("start c").ok();
