@@ -1,6 +1,6 @@
 //! `coracle cp`: between the host and a container, running or not, and to and from a tar stream. docker's rules.
 //!
-//! Runs inside the store's user namespace. A running container is reached through `/proc/<pid>/root`, a stopped one by
+//! Runs inside the store's user namespace. A running container's root is got from its monitor, a stopped one by
 //! mounting its rootfs in our own mount namespace. Paths in the container are resolved by openat2 in its root.
 
 use super::copy::{archive, tree};
@@ -146,10 +146,8 @@ impl Tree {
         let Place::Container(container, _) = place else { return Ok(Self { root: None, mounted: None }) };
         let state = super::lookup::state(dirs, container)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        if let Some(pid) = state.pid {
-            let path = format!("/proc/{pid}/root");
-            let root = rustix::fs::open(&path, flags, Mode::empty())
-                .call(|| format!("open({path:?})"))
+        if state.pid.is_some() {
+            let root = crate::monitor::client::root(dirs, &container.id)
                 .what(|| format!("cannot look into container {}", container.name))?;
             return Ok(Self { root: Some(root), mounted: None });
         }

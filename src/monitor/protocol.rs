@@ -48,6 +48,8 @@ pub(super) enum Request {
     },
     Pause,
     Resume,
+    /// The payload's root directory, as a fd of the answer.
+    Root,
 }
 
 /// Monitor → client.
