@@ -262,7 +262,8 @@ fn make_skeleton(staged: &OwnedFd) -> Result<()> {
     for dir in ["var/cache", "var/lib", "var/log", "var/tmp"] {
         make_dir(root.as_fd(), dir)?;
     }
-    for link in ["var/run"] {
+    {
+        let link = "var/run";
         rustix::fs::symlinkat("/run", &root, link).call(|| format!("symlink(/run, {link})"))?;
     }
     for tree in HOST_TREES {

@@ -35,6 +35,7 @@ pub struct Files<'a> {
 }
 
 /// How the child comes into its cgroup.
+#[allow(missing_debug_implementations, reason = "it holds a closure")]
 pub enum Place<'a> {
     None,
     /// Born in it.
