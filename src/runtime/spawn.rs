@@ -15,6 +15,16 @@ use rustix::io::{DupFlags, Errno};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+impl std::fmt::Debug for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Cgroup(_) => "Cgroup",
+            Self::After(_) => "After",
+        })
+    }
+}
+
 /// The running child, as its parent holds it.
 #[derive(Debug)]
 pub struct Child {
