@@ -46,6 +46,7 @@ impl Monitor {
         let log = ctr_log::Log::open(&container, &bundle)?;
         let listener = socket::listen_at(run.as_fd(), control::SOCKET, SocketType::SEQPACKET)?;
         state.monitor_pid = Some(me.as_raw_nonzero().get());
+        state.pid_start = None;
         state.boot_id = Some(recover::boot_id());
         state.cgroup = launch.cgroup;
         state.restarts = 0;

@@ -8,8 +8,9 @@ use super::{LaunchOptions, Outcome, outcome_from_record};
 use crate::cgroup::{delegate, scope};
 use crate::error::{Context, Error, Result};
 use crate::monitor::protocol::{self, Launch, MAX_PACKET, event};
-use crate::ondisk::container::{Cgroups, Container};
-use crate::ondisk::{Durability, atomic};
+use crate::monitor::recover;
+use crate::ondisk::container::{Cgroups, Container, State};
+use crate::ondisk::{self, Durability, atomic};
 use crate::paths::Dirs;
 use crate::sys::{CallContext, tty};
 use crate::userns::{self, RoleChild};
@@ -23,6 +24,7 @@ pub fn launch(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Re
     dirs.open_data()?;
     dirs.open_run()?;
     let signals = options.attach.then(|| Signals::take(container.tty, options.sig_proxy)).transpose()?;
+    announce(dirs, container)?;
     let args = [dirs.data.clone().into(), dirs.run.clone().into(), container.id.as_str().into()];
     let child = userns::spawn_role("monitor", &args, &[])?;
     if let Err(error) = hand_over(dirs, container, options, &child) {
@@ -40,6 +42,25 @@ pub fn launch(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Re
         Some(signals) => relay::relay_started(sync, dirs, container, options, signals),
         None => Ok(Outcome::Started),
     }
+}
+
+/// With `--rm`, says in the record that we are about to start it: if we are killed before the monitor has the lifetime
+/// lock, the next command finds us dead and removes what nobody else would.
+fn announce(dirs: &Dirs, container: &Container) -> Result<()> {
+    if !container.auto_remove {
+        return Ok(());
+    }
+    let me = rustix::process::getpid().as_raw_nonzero().get();
+    let starting = State {
+        monitor_pid: Some(me),
+        pid_start: recover::start_time(me),
+        boot_id: Some(recover::boot_id()),
+        ..State::created()
+    };
+    let bundle = dirs.container(&container.id);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = rustix::fs::open(&bundle, flags, Mode::empty()).call(|| format!("open({bundle:?})"))?;
+    ondisk::publish(&dir, "state.json", &starting, Durability::Volatile)
 }
 
 /// What the monitor needs of us: its id maps, its cgroup, our terminal's size.
