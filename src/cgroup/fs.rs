@@ -108,6 +108,10 @@ impl Cgroup {
     /// Writes the limits of `resources`. A limit whose controller is missing is an error, never silence.
     pub fn apply(&self, resources: &LinuxResources) -> Result<()> {
         for setting in limits::settings(resources, |file| self.has(file))? {
+            // Without the controller there is no limit, which is what is asked for.
+            if setting.is_unlimited() && !self.has(&setting.file) {
+                continue;
+            }
             self.write(&setting.file, &setting.value)
                 .map_err(|e| limits::explain(&setting, &self.path, &e))?;
         }
@@ -185,10 +189,10 @@ impl Cgroup {
             match remove_below(self.dir.as_fd()).and_then(|()| rustix::fs::rmdir(&self.path)) {
                 Ok(()) | Err(Errno::NOENT | Errno::NODEV) => return Ok(()),
                 Err(Errno::BUSY) if attempt + 1 < REMOVE_TRIES => {
-                    std::thread::sleep(Duration::from_millis(if attempt < 20 { 1 } else { 11 }))
+                    std::thread::sleep(Duration::from_millis(if attempt < 20 { 1 } else { 11 }));
                 }
                 Err(e) => {
-                    Err(e).call(|| format!("rmdir({:?})", self.path)).what(|| "cannot remove the cgroup")?
+                    Err(e).call(|| format!("rmdir({:?})", self.path)).what(|| "cannot remove the cgroup")?;
                 }
             }
         }

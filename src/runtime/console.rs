@@ -58,19 +58,14 @@ fn connect_to(path: &Path) -> Result<OwnedFd> {
     let socket =
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
             .call(|| "socket(AF_UNIX)")?;
-    let address = match SocketAddrUnix::new(path) {
-        Ok(address) => address,
-        // Longer than sun_path: by the directory's fd.
-        Err(_) => {
-            let flags = OFlags::PATH | OFlags::CLOEXEC;
-            let fd = rustix::fs::open(path, flags, Mode::empty())
-                .call(|| format!("open({path:?})"))
-                .what(cannot)?;
-            let address =
-                SocketAddrUnix::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).call(|| "sun_path")?;
-            rustix::net::connect(&socket, &address).call(|| format!("connect({path:?})")).what(cannot)?;
-            return Ok(socket);
-        }
+    let Ok(address) = SocketAddrUnix::new(path) else {
+        // Longer than sun_path: by an fd of the socket's own.
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let fd =
+            rustix::fs::open(path, flags, Mode::empty()).call(|| format!("open({path:?})")).what(cannot)?;
+        let address = SocketAddrUnix::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).call(|| "sun_path")?;
+        rustix::net::connect(&socket, &address).call(|| format!("connect({path:?})")).what(cannot)?;
+        return Ok(socket);
     };
     rustix::net::connect(&socket, &address).call(|| format!("connect({path:?})")).what(cannot)?;
     Ok(socket)

@@ -101,9 +101,10 @@ pub fn receive(socket: impl AsFd) -> Result<Option<Message>> {
     let mut bytes = [0u8; SIZE];
     loop {
         match rustix::net::recv(&socket, bytes.as_mut_slice(), RecvFlags::empty()) {
-            Err(Errno::INTR) => {}
-            // The other side died with unread messages in its queue.
-            Ok((_, 0)) | Err(Errno::CONNRESET) => return Ok(None),
+            // The other side died with unread messages in its queue. The kernel says so once, before it hands out what
+            // that side has sent: its last word still comes.
+            Err(Errno::INTR | Errno::CONNRESET) => {}
+            Ok((_, 0)) => return Ok(None),
             Err(e) => return Err(e),
             Ok((_, len)) => {
                 let message = bytes.get(..len).and_then(Message::from_bytes);
@@ -136,7 +137,11 @@ mod tests {
             send(&ours, message).unwrap();
             assert_eq!(receive(&theirs).unwrap(), Some(message));
         }
+        // A death with an unread message loses nothing of what the dead one said.
+        send(&theirs, Message::Commit).unwrap();
+        send(&ours, Message::Fail(fail)).unwrap();
         drop(ours);
+        assert_eq!(receive(&theirs).unwrap(), Some(Message::Fail(fail)));
         assert_eq!(receive(&theirs).unwrap(), None);
         assert_eq!(send(&theirs, Message::Ready), Err(Errno::PIPE));
     }

@@ -15,10 +15,17 @@
 
 mod support;
 
+mod errors;
+mod exec;
+mod generated;
+mod help;
 mod oci_lifecycle;
 mod oci_mounts;
 mod oci_process;
 mod oci_seccomp;
 mod oci_security;
 mod probe;
+mod run_host;
+mod run_image;
+mod run_limits;
 mod tidy;

@@ -136,7 +136,7 @@ pub fn parse(args: Vec<OsString>) -> Result<Parsed> {
     let mut parsed = Parsed::default();
     let mut flags: Vec<Flag> = GLOBAL.to_vec();
     let mut parser = lexopt::Parser::from_args(with_two_dashes(args));
-    while let Some(arg) = parser.next().map_err(|e| Error::usage(e))? {
+    while let Some(arg) = parser.next().map_err(Error::usage)? {
         let flag = match arg {
             Arg::Value(value) if parsed.verb.is_empty() => {
                 parsed.verb = verb(&value, &mut flags)?;
@@ -145,7 +145,7 @@ pub fn parse(args: Vec<OsString>) -> Result<Parsed> {
             Arg::Value(value) => {
                 parsed.operands.push(value);
                 if parsed.verb == "exec" && parsed.operands.len() >= 2 {
-                    let rest = parser.raw_args().map_err(|e| Error::usage(e))?;
+                    let rest = parser.raw_args().map_err(Error::usage)?;
                     parsed.operands.extend(rest);
                     break;
                 }

@@ -27,7 +27,6 @@ pub fn apply(
         Source::Bind(bind) => bind_tree(bind, index)?,
         Source::FileSystem(fs) => (Tree::Made(file_system(fs, &plan.attr, index)?), Make::Directory),
     };
-    let target = ensure(root, &plan.target, make, symlinks).or_fail(Step::MountTarget, index)?;
     let tree_fd = tree.as_fd();
     if !matches!(plan.source, Source::Bind(BindSource { tree: Some(_), .. })) {
         change(tree_fd, plan, index)?;
@@ -35,6 +34,7 @@ pub fn apply(
     if plan.copy_up {
         super::rootfs::copy_up(root, plan, tree_fd).or_fail(Step::MountCopyUp, index)?;
     }
+    let target = ensure(root, &plan.target, make, symlinks).or_fail(Step::MountTarget, index)?;
     mount::attach(tree_fd, &target).or_fail(Step::MountAttach, index)?;
     for (propagation, recursive) in &plan.propagation {
         let attr = MountAttr { propagation: *propagation, ..MountAttr::default() };

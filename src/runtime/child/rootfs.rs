@@ -4,7 +4,7 @@ use super::paths::{Make, ensure};
 use super::{Inherited, devices, expect, hooks, masks, mounts, tell, terminal};
 use crate::runtime::handshake::Message;
 use crate::runtime::plan::Plan;
-use crate::runtime::plan::mounts::MountPlan;
+use crate::runtime::plan::mounts::{MountPlan, Source};
 use crate::runtime::step::{Fail, OrFail, Step, fail};
 use crate::sys::fs::{Symlinks, open_below, path_below};
 use crate::sys::mount::{self, ATTR_RDONLY, MS_PRIVATE, MountAttr};
@@ -40,7 +40,7 @@ pub fn set_up(plan: &Plan, inherited: &Inherited<'_>, pid: i32) -> std::result::
         devices::fill(root, dev)?;
     }
     if plan.process.terminal.is_some() {
-        terminal::open(root, plan, inherited, terminal::Console::Bind)?;
+        terminal::open(root, plan, inherited)?;
     }
     // The specification makes a missing working directory nobody's business; engines expect it to be made.
     let _ = ensure(root, &plan.rootfs.cwd, Make::Directory, Symlinks::InRoot);
@@ -96,7 +96,10 @@ pub fn copy_up(root: BorrowedFd<'_>, plan: &MountPlan, tree: BorrowedFd<'_>) -> 
         Err(e) => return Err(e),
     };
     let to = path_below(tree, c"", Symlinks::Refused)?;
-    copy_owner(&from, &to)?;
+    let says_mode = matches!(&plan.source, Source::FileSystem(fs) if fs.options.iter().any(|(key, _)| key.as_c_str() == c"mode"));
+    if !says_mode {
+        copy_owner(&from, &to)?;
+    }
     copy_directory(from.as_fd(), to.as_fd(), 0)
 }
 

@@ -17,27 +17,13 @@ use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Whether the terminal also becomes `/dev/console`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Console {
-    Bind,
-    /// An exec: the console is init's.
-    Leave,
-}
-
-/// Opens the terminal, puts it on fds 0, 1 and 2 as the controlling terminal, and sends the other side.
-pub fn open(
-    root: BorrowedFd<'_>,
-    plan: &Plan,
-    inherited: &Inherited<'_>,
-    console: Console,
-) -> std::result::Result<(), Fail> {
+/// Opens the container's terminal, which also becomes `/dev/console`.
+pub fn open(root: BorrowedFd<'_>, plan: &Plan, inherited: &Inherited<'_>) -> std::result::Result<(), Fail> {
     let size = plan.process.terminal.unwrap_or_default();
-    let bind_on = plan.rootfs.console.as_ref().filter(|_| console == Console::Bind);
-    open_in(root, &plan.process, size, inherited, bind_on)
+    open_in(root, &plan.process, size, inherited, plan.rootfs.console.as_ref())
 }
 
-/// The same for a process that has no plan of a container.
+/// Opens a terminal, puts it on fds 0, 1 and 2 as the controlling terminal, and sends the other side.
 pub fn open_in(
     root: BorrowedFd<'_>,
     process: &ProcessPlan,
