@@ -62,7 +62,7 @@ impl CreateFlags {
         if self.process.hostname.is_some() && namespaces.uts == crate::engine::options::NamespaceMode::Host {
             return Err(Error::usage("--hostname cannot be combined with --uts host"));
         }
-        if source == Source::Host && matches!(network.mode, None) {
+        if source == Source::Host && network.mode.is_none() {
             ui::debug(|| "host: has no network unless asked for".to_owned());
         }
         Ok(CreateOptions {
