@@ -108,6 +108,10 @@ impl Cgroup {
     /// Writes the limits of `resources`. A limit whose controller is missing is an error, never silence.
     pub fn apply(&self, resources: &LinuxResources) -> Result<()> {
         for setting in limits::settings(resources, |file| self.has(file))? {
+            // Without the controller there is no limit, which is what is asked for.
+            if setting.is_unlimited() && !self.has(&setting.file) {
+                continue;
+            }
             self.write(&setting.file, &setting.value)
                 .map_err(|e| limits::explain(&setting, &self.path, &e))?;
         }

@@ -18,6 +18,13 @@ pub struct Setting {
     pub what: &'static str,
 }
 
+impl Setting {
+    /// Whether it takes a limit away.
+    pub fn is_unlimited(&self) -> bool {
+        self.value == "max" || self.value.starts_with("max ")
+    }
+}
+
 /// The writes for `resources`, in order. `has` says whether the cgroup has a file.
 pub fn settings(resources: &LinuxResources, has: impl Fn(&str) -> bool) -> Result<Vec<Setting>> {
     let mut list = Vec::new();

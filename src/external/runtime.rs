@@ -179,10 +179,14 @@ pub fn delete_args(id: &str) -> Vec<OsString> {
     vec!["delete".into(), "--force".into(), id.into()]
 }
 
-/// What a runtime's message means for the exit code, by the words that podman looks for, in its order.
+/// What a runtime's message means for the exit code, by the words that podman looks for, in its order. Unlike podman we
+/// ask first whether it is about the payload's command at all: a missing mount source is not a missing command.
 fn classify(words: &str) -> Kind {
     let words = words.to_ascii_lowercase();
     let has = |part: &str| words.contains(part);
+    if !["exec", "chdir", "cwd"].into_iter().any(has) {
+        return Kind::External;
+    }
     if has("permission denied") || has("operation not permitted") {
         return Kind::CannotInvoke;
     }
@@ -245,6 +249,7 @@ mod tests {
             ("open executable: Permission denied", 126),
             ("exec: \"/bin\": is a directory: permission denied", 126),
             ("setrlimit: invalid argument", 125),
+            ("write(\"payload/memory.max\"): ENOENT (No such file or directory)", 125),
         ] {
             assert_eq!(Error::new(classify(words), words).exit_code(), code, "{words}");
         }

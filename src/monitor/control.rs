@@ -28,7 +28,8 @@ pub(super) fn accept(monitor: &mut Monitor) {
 /// Reads one packet of the client at `index`.
 pub(super) fn receive(monitor: &mut Monitor, index: usize) {
     let Some(client) = monitor.clients.0.get_mut(index) else { return };
-    let mut packet = [0u8; MAX_PACKET];
+    // On the heap: 64 KiB of stack would stay with this process for ever.
+    let mut packet = vec![0u8; MAX_PACKET];
     let mut fds = Vec::new();
     let received = match socket::recv(client.socket.as_fd(), &mut packet, &mut fds, RecvFlags::DONTWAIT) {
         Err(Errno::AGAIN) => return,

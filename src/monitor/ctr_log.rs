@@ -63,6 +63,8 @@ impl Log {
     pub(super) fn write(&mut self, stream: Stream, mut chunk: &[u8]) {
         let Some(open) = &mut self.file else { return };
         let head = head(stream);
+        // Not more at once than the file may have.
+        let flush = open.max_size.map_or(FLUSH, |max| FLUSH.min(usize::try_from(max).unwrap_or(FLUSH)));
         while !chunk.is_empty() {
             let (line, rest, full) = match chunk.iter().position(|byte| *byte == b'\n') {
                 Some(end) => {
@@ -76,7 +78,7 @@ impl Log {
             self.lines.extend_from_slice(line);
             self.lines.push(b'\n');
             chunk = rest;
-            if self.lines.len() >= FLUSH || chunk.is_empty() {
+            if self.lines.len() >= flush || chunk.is_empty() {
                 open.append(&self.lines);
                 self.lines.clear();
             }

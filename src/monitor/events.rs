@@ -27,6 +27,9 @@ use std::time::{Duration, Instant};
 /// Longest path of a socket (unix(7), sun_path).
 const MAX_SOCKET_PATH: usize = 107;
 
+/// With nothing to do for so long, the monitor makes itself small.
+const CALM: Duration = Duration::from_millis(300);
+
 /// Everything about one container while its monitor lives.
 #[derive(Debug)]
 pub(super) struct Monitor {
@@ -92,6 +95,10 @@ impl Monitor {
             }
             if self.kill_at.is_some_and(|at| now >= at) {
                 self.kill_at = None;
+                if !self.state.stop_requested {
+                    self.state.error =
+                        Some(format!("the time limit of {} s is over", self.container.timeout));
+                }
                 self.kill_payload();
             }
             self.clients.sweep();
@@ -143,7 +150,11 @@ impl Monitor {
             }
         }
         let deadline = [until, self.kill_at, self.clients.deadline()].into_iter().flatten().min();
-        let timeout = deadline.map(|deadline| timespec(deadline.saturating_duration_since(Instant::now())));
+        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left().is_none_or(|left| left > CALM) && calm(&mut fds)? {
+            sys::fork::forget_code();
+        }
+        let timeout = left().map(timespec);
         match rustix::event::poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e).call(|| "poll()").map_err(Error::from),
@@ -176,17 +187,18 @@ impl Monitor {
                 }
             }
             Source::ExecClient(index) => {
-                self.execs.all.get_mut(index).into_iter().for_each(super::exec::Exec::client_left)
+                self.execs.all.get_mut(index).into_iter().for_each(super::exec::Exec::client_left);
             }
             Source::ExecMaster(index) => {
-                self.execs.all.get_mut(index).into_iter().for_each(super::exec::Exec::drain)
+                self.execs.all.get_mut(index).into_iter().for_each(super::exec::Exec::drain);
             }
         }
     }
 
     /// One chunk of output: to the log, then to the clients. False: there was none.
     pub(super) fn relay(&mut self, stream: Stream) -> bool {
-        let mut buf = [0u8; CHUNK];
+        // On the heap: so much stack would stay with this process for ever.
+        let mut buf = vec![0u8; CHUNK];
         let read = self.stdio.read(stream, &mut buf);
         let Some(chunk) = buf.get(..read).filter(|chunk| !chunk.is_empty()) else { return false };
         self.log.write(stream, chunk);
@@ -253,6 +265,15 @@ impl Monitor {
     pub(super) fn console_path(&self, name: &str, number: i32) -> String {
         let path = self.run_path.join(name).to_string_lossy().into_owned();
         if path.len() > MAX_SOCKET_PATH { format!("/proc/self/fd/{number}/{name}") } else { path }
+    }
+}
+
+/// Nothing has happened for a while: most monitors wait for weeks, and then need none of the code of the start.
+fn calm(fds: &mut [PollFd<'_>]) -> Result<bool> {
+    match rustix::event::poll(fds, Some(&timespec(CALM))) {
+        Ok(ready) => Ok(ready == 0),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(e) => Err(e).call(|| "poll()").map_err(Error::from),
     }
 }
 

@@ -165,11 +165,7 @@ impl Monitor {
                     self.exec_ended(pid, code);
                 }
             }
-            (exec, Err(error)) => {
-                exec.fail(
-                    &error.wrap(format_args!("cannot run a command in container {}", self.container.name)),
-                );
-            }
+            (exec, Err(error)) => exec.fail(&error),
         }
         true
     }

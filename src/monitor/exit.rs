@@ -34,6 +34,7 @@ impl Monitor {
             cgroup::kill(cgroup.as_fd(), cgroup::PAYLOAD);
         }
         self.payload = None;
+        self.kill_at = None;
         let deletion = self.delete_from_runtime();
         if let Some(network) = self.network.take() {
             let _ = rustix::process::kill_process(network.pid, Signal::KILL);
@@ -90,7 +91,8 @@ impl Monitor {
     }
 
     /// The very end: after this no trace of the container runs or is mounted.
-    pub(super) fn finish(self, code: i32) {
+    pub(super) fn finish(mut self, code: i32) {
+        self.state.monitor_pid = None;
         let _ = rustix::fs::unlinkat(&self.run, control::SOCKET, AtFlags::empty());
         if !self.container.auto_remove {
             let recorded = publish(&self.bundle, "state.json", &self.state, Durability::Durable);

@@ -6,6 +6,7 @@
 use super::{cgroup, recover};
 use crate::id::ContainerId;
 use crate::paths::Dirs;
+use crate::sys;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
 use std::os::fd::AsFd;
@@ -14,9 +15,18 @@ use std::process::ExitCode;
 /// Rounds of killing: each one reaches the children of the processes that the round before killed.
 const MAX_ROUNDS: usize = 10_000;
 
+/// What the guard knows of the container.
+#[derive(Debug)]
+pub(super) struct Ward {
+    pub dirs: Dirs,
+    pub id: ContainerId,
+    pub cgroup: Option<String>,
+}
+
 /// Waits for the monitor. A clean end (status 0) means that it did everything itself.
-pub(super) fn watch(monitor: Pid, dirs: &Dirs, id: &ContainerId, cgroup: Option<&str>) -> ExitCode {
+pub(super) fn watch(monitor: Pid, ward: &Ward) -> ExitCode {
     let _ = rustix::thread::set_name(c"coracle-guard");
+    sys::fork::forget_code();
     loop {
         match rustix::process::waitid(WaitId::Pid(monitor), WaitIdOptions::EXITED) {
             Err(Errno::INTR) => {}
@@ -25,11 +35,11 @@ pub(super) fn watch(monitor: Pid, dirs: &Dirs, id: &ContainerId, cgroup: Option<
         }
     }
     // Its children are ours now.
-    if let Some(cgroup) = cgroup.and_then(|cgroup| cgroup::open(cgroup).ok()) {
+    if let Some(cgroup) = ward.cgroup.as_deref().and_then(|cgroup| cgroup::open(cgroup).ok()) {
         cgroup::kill(cgroup.as_fd(), cgroup::PAYLOAD);
     }
     kill_children(None);
-    let _ = recover::recover(dirs, id);
+    recover::after_death(&ward.dirs, &ward.id);
     ExitCode::SUCCESS
 }
 

@@ -8,9 +8,9 @@
 //!  └── sync socket ────────────────────▶ │ ◀── pipes or pty: the payload's stdio
 //!                      └── waitid ──────▶│ ◀── <run>/<id>/ctl: attach, wait, exec, signal, pause
 //! ```
-//! - **role** is the order of a start: enter the store's namespace, take the lifetime lock, mount the rootfs while the CLI
-//!   asks systemd for a scope, enter the scope, split in guard and monitor, run the OCI runtime's create, bring the
-//!   network up, record `running`, run start, answer the CLI.
+//! - **role** and **start** are the order of a start: enter the store's namespace, take the lifetime lock, mount the rootfs
+//!   while the CLI asks systemd for a scope, enter the scope, split in guard and monitor; then run the OCI runtime's
+//!   create, bring the network up, record `running`, run start, answer the CLI.
 //! - **events** is the one poll loop. No threads; nothing in it blocks, except a start or an end of the container.
 //! - The CLI is needed until the commit (just before `start`): if it dies earlier, everything is undone. After that it is
 //!   a client like others, on a socket with the same messages. Its death ends nothing.
@@ -51,5 +51,6 @@ mod protocol;
 pub mod recover;
 pub mod remove;
 mod role;
+mod start;
 
 pub use role::role_main;

@@ -31,12 +31,19 @@ pub fn recover(dirs: &Dirs, id: &ContainerId) -> Result<State> {
     let state = read_state(&bundle)?;
     let run = dirs.container_run(id);
     let leftover = run.join("oci").join(id).exists();
-    if (is_terminal(&state) && !leftover) || super::client::is_alive(dirs, id)? {
+    if (is_terminal(&state) && !leftover && !is_abandoned(&state)) || super::client::is_alive(dirs, id)? {
         return Ok(state);
     }
+    recover_dead(dirs, id)
+}
+
+/// The same when the monitor is known to be dead: waits for another one who is at it (the guard).
+pub fn recover_dead(dirs: &Dirs, id: &ContainerId) -> Result<State> {
+    let bundle = open_bundle(dirs, id)?;
+    let run = dirs.container_run(id);
     let container: Container = read(&bundle, "container.json")?;
     if container.machine_id != machine_id() {
-        return Ok(state);
+        return read_state(&bundle);
     }
     std::fs::create_dir_all(&run).call(|| format!("mkdir({run:?})"))?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -47,9 +54,13 @@ pub fn recover(dirs: &Dirs, id: &ContainerId) -> Result<State> {
     };
     // Another one may have been faster.
     let state = read_state(&bundle)?;
+    let abandoned = is_abandoned(&state);
+    if is_terminal(&state) && !abandoned && !dirs.container_run(id).join("oci").join(id).exists() {
+        return Ok(state);
+    }
     let state =
         end(dirs, &container, state).what(|| format!("cannot recover container {}", container.name))?;
-    if state.status == Status::Exited && container.auto_remove {
+    if (abandoned || state.status == Status::Exited) && container.auto_remove {
         remove_auto(dirs, &container, lock)?;
         return Ok(state);
     }
@@ -57,6 +68,25 @@ pub fn recover(dirs: &Dirs, id: &ContainerId) -> Result<State> {
     remove::clean_run_dir(&run);
     drop(lock);
     Ok(state)
+}
+
+/// The guard's call: the monitor is dead, at whatever point of its life. `--rm` counts also before the payload ran.
+pub(super) fn after_death(dirs: &Dirs, id: &ContainerId) {
+    let state = recover_dead(dirs, id);
+    if state.is_ok_and(|state| state.status == Status::Created)
+        && let Ok(container) =
+            open_bundle(dirs, id).and_then(|bundle| read::<Container>(&bundle, "container.json"))
+        && container.auto_remove
+    {
+        let _ = remove::remove(dirs, &container, true);
+    }
+}
+
+/// A start of which nobody is left: the command that announced it (`--rm`) is dead, and no monitor lives.
+fn is_abandoned(state: &State) -> bool {
+    let same_boot = || state.boot_id.as_deref() == Some(boot_id().as_str());
+    state.status == Status::Created
+        && state.monitor_pid.is_some_and(|pid| start_time(pid) != state.pid_start || !same_boot())
 }
 
 fn is_terminal(state: &State) -> bool {

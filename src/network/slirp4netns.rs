@@ -133,6 +133,12 @@ fn publish(run: BorrowedFd<'_>, port: &PortMapping) -> Result<()> {
     }
     let desc = answer.pointer("/error/desc").and_then(Value::as_str).unwrap_or("no answer").to_owned();
     let error = Error::new(Kind::InUse, what()).cause(format_args!("slirp4netns: {desc}"));
+    if port.host_port < 1024 {
+        return Err(error.hint(format_args!(
+            "Ports below 1024 are not for users: choose another, or ask the administrator for `sysctl net.ipv4.ip_unprivileged_port_start={}`.",
+            port.host_port
+        )));
+    }
     Err(error.hint(format_args!(
         "See who uses it with `ss -ltnup 'sport = :{}'`, or choose another port.",
         port.host_port

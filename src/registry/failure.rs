@@ -57,6 +57,11 @@ fn request(error: &(dyn std::error::Error + 'static), host: &str) -> Error {
     let chain = chain(error);
     let deepest = chain.last().cloned().unwrap_or_default();
     let lower = chain.join(" ").to_ascii_lowercase();
+    if lower.contains("causedasendentity") {
+        return Error::new(Kind::Network, format_args!("registry {host} shows a certificate that is not trusted"))
+            .cause(deepest)
+            .hint("It shows the authority's own certificate: give the server one of its own, signed by the authority, or use `--tls-verify=false` if you must.");
+    }
     if lower.contains("certificate") || lower.contains("unknownissuer") {
         return Error::new(Kind::Network, format_args!("registry {host} shows a certificate that is not trusted"))
             .cause(deepest)
@@ -78,6 +83,16 @@ fn request(error: &(dyn std::error::Error + 'static), host: &str) -> Error {
     Error::new(Kind::Network, format_args!("registry {host} does not answer"))
         .cause(deepest)
         .hint(format!("Check that it runs and can be reached: `curl -v https://{host}/v2/`."))
+}
+
+/// Whether the other side answered with something that is no TLS.
+pub(super) fn speaks_no_tls(error: &OciDistributionError) -> bool {
+    matches!(error, OciDistributionError::RequestError(e) if is_no_tls(&chain(e).join(" ").to_ascii_lowercase()))
+}
+
+/// By text: the error's type is lost below the HTTP client.
+fn is_no_tls(lower: &str) -> bool {
+    lower.contains("corrupt message") || lower.contains("invalidcontenttype")
 }
 
 /// The texts of an error and of all below it.

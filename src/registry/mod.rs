@@ -120,15 +120,26 @@ impl Session {
         let loopback = is_loopback(&endpoint.host);
         let clear_allowed = endpoint.insecure || (loopback && options.tls_verify != Some(true));
         let https = Self::connect(dirs, target, endpoint, (ClientProtocol::Https, &auth), name)?;
-        match https.manifest_of(target) {
-            Err(e) if clear_allowed && https.is_not_tls(&e) => {
+        match https.try_manifest(&https.reference) {
+            // Only where it speaks no TLS at all: a certificate that is not trusted is no reason to go without.
+            Err(e) if clear_allowed && failure::speaks_no_tls(&e) => {
                 let http = Self::connect(dirs, target, endpoint, (ClientProtocol::Http, &auth), name)?;
-                let (bytes, digest) = http.manifest_of(target)?;
-                Ok((http, bytes, digest))
+                let (bytes, digest) = http.manifest(&http.reference)?;
+                http.checked(target, bytes, digest)
             }
-            Err(e) => Err(e),
-            Ok((bytes, digest)) => Ok((https, bytes, digest)),
+            Err(e) => Err(failure::explain(&e, name, &endpoint.host)),
+            Ok(bytes) => {
+                let (bytes, digest) = sized(bytes)?;
+                https.checked(target, bytes, digest)
+            }
         }
+    }
+
+    fn checked(self, target: &Target, bytes: Vec<u8>, digest: Sha256) -> Result<(Self, Vec<u8>, Sha256)> {
+        if target.digest.as_ref().is_some_and(|wanted| *wanted != digest) {
+            return Err(wrong_manifest(target.digest.as_ref(), &digest));
+        }
+        Ok((self, bytes, digest))
     }
 
     fn connect(
@@ -178,19 +189,6 @@ impl Session {
         })
     }
 
-    /// Failing to speak TLS at all, or to connect: a reason to try without, where that is allowed.
-    fn is_not_tls(&self, error: &Error) -> bool {
-        error.kind() == Kind::Network && error.errno().is_none()
-    }
-
-    fn manifest_of(&self, target: &Target) -> Result<(Vec<u8>, Sha256)> {
-        let (bytes, digest) = self.manifest(&self.reference)?;
-        if target.digest.as_ref().is_some_and(|wanted| *wanted != digest) {
-            return Err(wrong_manifest(target.digest.as_ref(), &digest));
-        }
-        Ok((bytes, digest))
-    }
-
     /// The manifest that an index names.
     pub fn manifest_by_digest(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
         let wanted = descriptor.sha256()?;
@@ -202,15 +200,16 @@ impl Session {
     }
 
     fn manifest(&self, reference: &oci_client::Reference) -> Result<(Vec<u8>, Sha256)> {
+        sized(self.try_manifest(reference).map_err(|e| failure::explain(&e, &self.name, &self.endpoint.host))?)
+    }
+
+    fn try_manifest(
+        &self,
+        reference: &oci_client::Reference,
+    ) -> std::result::Result<Vec<u8>, oci_client::errors::OciDistributionError> {
         let pulled =
             self.runtime.block_on(self.client.pull_manifest_raw(reference, &self.auth, &MANIFEST_TYPES));
-        let (bytes, _) = pulled.map_err(|e| failure::explain(&e, &self.name, &self.endpoint.host))?;
-        if bytes.len() as u64 > MAX_MANIFEST {
-            return Err(Error::corrupt("the manifest is too large")
-                .cause(format_args!("{} bytes, at most {MAX_MANIFEST} are allowed", bytes.len())));
-        }
-        let hash: [u8; 32] = sha2::Sha256::digest(&bytes).into();
-        Ok((bytes.to_vec(), Sha256::from_bytes(&hash)))
+        pulled.map(|(bytes, _)| bytes.to_vec())
     }
 
     /// A small blob, whole and checked: a config.
@@ -271,6 +270,16 @@ impl std::fmt::Display for Target {
             (None, None) => Ok(()),
         }
     }
+}
+
+/// A manifest of a bearable size, with its digest.
+fn sized(bytes: Vec<u8>) -> Result<(Vec<u8>, Sha256)> {
+    if bytes.len() as u64 > MAX_MANIFEST {
+        return Err(Error::corrupt("the manifest is too large")
+            .cause(format_args!("{} bytes, at most {MAX_MANIFEST} are allowed", bytes.len())));
+    }
+    let hash: [u8; 32] = sha2::Sha256::digest(&bytes).into();
+    Ok((bytes, Sha256::from_bytes(&hash)))
 }
 
 fn wrong_manifest(wanted: Option<&Sha256>, actual: &Sha256) -> Error {

@@ -8,10 +8,11 @@
 use super::args::{Context, CreateArgs};
 use super::handshake::{self, Message};
 use super::hooks::{self, HookState};
+use super::limits::Wanted;
 use super::plan::{self, Facts, Plan};
-use super::spawn::{self, Child, Files};
+use super::spawn::{self, Child, Files, Place};
 use super::state::{self, StateDir, Status};
-use super::{console, home, limits, maps, sources};
+use super::{console, home, limits, maps, selfexe, sources};
 use crate::cgroup::fs::Cgroup;
 use crate::error::{Context as _, Error, Result};
 use crate::ondisk::runtime_state::{BUNDLE, CGROUP, FIFO, MARKER, RuntimeState};
@@ -45,6 +46,7 @@ pub struct Born {
 
 /// `create`.
 pub fn create(context: &Context, args: &CreateArgs) -> Result<()> {
+    selfexe::protect()?;
     bear(context, args, Mode::Create).map(drop)
 }
 
@@ -97,15 +99,15 @@ fn build(asked: Asked<'_>, dir: &StateDir, made: &mut Made) -> Result<(RuntimeSt
     let Asked { context, args, mode, bundle, config } = asked;
     let proc = sources::open_proc()?;
     dir.note(BUNDLE, bundle)?;
-    let cgroup_path = limits::path(context, config, &args.id)?;
+    let wanted = limits::decide(context, config, &args.id)?;
     let terminal = config.process().as_ref().is_some_and(|p| p.terminal().unwrap_or(false));
     let detached = !matches!(mode, Mode::Run { detach: false });
     let console = console::connect(terminal, detached, args.console_socket.as_deref())?;
-    let mut plan = plan::plan(config, &facts(args, bundle, config, cgroup_path.as_deref(), proc.as_fd()))?;
+    let mut plan = plan::plan(config, &facts(args, bundle, config, wanted.path(), proc.as_fd()))?;
     sources::open(&mut plan)?;
     let marker = make_marker(dir)?;
     let fifo = if mode == Mode::Create { Some(make_fifo(dir)?) } else { None };
-    if let Some(path) = &cgroup_path {
+    if let Wanted::Path(path) = &wanted {
         dir.note(CGROUP, path)?;
         made.cgroup = limits::create(context, path, config, proc.as_fd())?;
     }
@@ -121,7 +123,22 @@ fn build(asked: Asked<'_>, dir: &StateDir, made: &mut Made) -> Result<(RuntimeSt
         proc: proc.as_fd(),
         hook_state: (&hook_state.0, &hook_state.1),
     };
-    let child = made.child.insert(spawn::spawn(&plan, made.cgroup.as_ref(), files)?);
+    let mut by_systemd = None;
+    let mut after = |pid: i32| {
+        let Wanted::Scope(name) = &wanted else { return Ok(()) };
+        let cgroup = limits::create_scope(name, &args.id, pid, config, proc.as_fd())?;
+        dir.note(CGROUP, cgroup.path())?;
+        by_systemd = Some(cgroup);
+        Ok(())
+    };
+    let place = match (&wanted, made.cgroup.as_ref()) {
+        (Wanted::Scope(_), _) => Place::After(&mut after),
+        (_, Some(cgroup)) => Place::Cgroup(cgroup),
+        (_, None) => Place::None,
+    };
+    let spawned = spawn::spawn(&plan, place, files);
+    made.cgroup = by_systemd.or(made.cgroup.take());
+    let child = made.child.insert(spawned?);
     let record = record(args, bundle, config, &plan, child.pid, made.cgroup.as_ref())?;
     ondisk::publish(&dir.fd, crate::ondisk::runtime_state::STATE, &record, Durability::Volatile)?;
     let word = if mode == Mode::Create { Message::Commit } else { Message::Start };

@@ -14,7 +14,7 @@ use super::plan::namespaces::{NEWPID, NEWUSER, flag_of};
 use super::plan::process::{self, ProcessPlan, ProcessScope};
 use super::spawn::{self, Child, pidfd_of};
 use super::state::{StateDir, Status, is_alive, no_such_container};
-use super::{console, create, home, sources, words};
+use super::{console, create, home, selfexe, sources, words};
 use crate::caps;
 use crate::cgroup::fs::Cgroup;
 use crate::error::{Context as _, Error, Result};
@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 
 /// `exec`. In the foreground: returns the process's exit code.
 pub fn exec(context: &Context, args: &ExecArgs) -> Result<i32> {
+    selfexe::protect()?;
     let _ = cloexec_from(3 + args.preserve_fds);
     let dir = StateDir::get(context, &args.id)?;
     let record = dir.record()?.ok_or_else(no_such_container)?;

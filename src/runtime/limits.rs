@@ -7,31 +7,107 @@ use super::args::Context;
 use super::maps;
 use crate::cgroup;
 use crate::cgroup::fs::Cgroup;
+use crate::cgroup::scope::{Manager, Scope};
 use crate::error::{Error, Result};
 use crate::id::RuntimeId;
 use oci_spec::runtime::{LinuxResources, Spec};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
-/// The cgroup's path; none where there is no tree, or none is wanted.
-pub fn path(context: &Context, config: &Spec, id: &RuntimeId) -> Result<Option<PathBuf>> {
+/// What was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    None,
+    /// A directory that we make.
+    Path(PathBuf),
+    /// A scope that systemd makes around the first process.
+    Scope(ScopeName),
+}
+
+/// `slice:prefix:name` as units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScopeName {
+    /// None: the manager's default.
+    pub slice: Option<String>,
+    pub unit: String,
+}
+
+impl Wanted {
+    /// The directory, where it is known beforehand.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Path(path) => Some(path),
+            _ => None,
+        }
+    }
+}
+
+/// Decides; none where there is no tree, or no cgroup is wanted.
+pub fn decide(context: &Context, config: &Spec, id: &RuntimeId) -> Result<Wanted> {
     if context.cgroups_disabled {
-        return Ok(None);
+        return Ok(Wanted::None);
     }
     let asked =
         config.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref()).map(|p| p.to_string_lossy());
     if context.systemd_cgroup {
-        return Err(Error::host("cannot use --systemd-cgroup")
-            .cause("it is not supported yet")
-            .hint("Use a cgroupsPath that is a path, without --systemd-cgroup."));
+        return scope_name(asked.as_deref(), id.as_str()).map(Wanted::Scope);
     }
     let path = cgroup::fs::resolve(asked.as_deref(), id.as_str())?;
-    match (&path, resources(config)) {
+    match (path, resources(config)) {
+        (Some(path), _) => Ok(Wanted::Path(path)),
         (None, Some(resources)) if has_limits(resources)? => {
             Err(Error::host("cannot set limits").cause("no cgroup v2 tree is mounted"))
         }
-        _ => Ok(path),
+        (None, _) => Ok(Wanted::None),
     }
+}
+
+/// Slice names are written as they are nested: `a-b.slice` is `a.slice/a-b.slice`, which systemd knows by itself.
+fn scope_name(path: Option<&str>, id: &str) -> Result<ScopeName> {
+    let Some(path) = path.filter(|path| !path.is_empty()) else {
+        return Ok(ScopeName { slice: None, unit: format!("coracle-{id}.scope") });
+    };
+    let parts: Vec<&str> = path.split(':').collect();
+    let &[slice, prefix, name] = parts.as_slice() else {
+        return Err(Error::usage(format_args!("invalid cgroupsPath {path:?}"))
+            .cause("with --systemd-cgroup it must be slice:prefix:name"));
+    };
+    let bad = |part: &str| part.contains('/') || part.contains("..");
+    if name.is_empty() || bad(slice) || bad(prefix) || bad(name) {
+        return Err(
+            Error::usage(format_args!("invalid cgroupsPath {path:?}")).cause("a part of it is no unit name")
+        );
+    }
+    let unit = if prefix.is_empty() { format!("{name}.scope") } else { format!("{prefix}-{name}.scope") };
+    Ok(ScopeName { slice: (!slice.is_empty() && slice != "-.slice").then(|| slice.to_owned()), unit })
+}
+
+/// Asks systemd for the scope around `pid` and writes the limits.
+pub fn create_scope(
+    name: &ScopeName,
+    id: &RuntimeId,
+    pid: i32,
+    config: &Spec,
+    proc: BorrowedFd<'_>,
+) -> Result<Cgroup> {
+    let root = rustix::process::geteuid().is_root() && maps::in_initial_user_namespace(proc);
+    let manager = if root { Manager::System } else { Manager::User };
+    let description = format!("container {id}");
+    let scope = Scope { name: &name.unit, pid, description: &description, slice: name.slice.as_deref() };
+    let path = cgroup::scope::create_in(manager, &scope)?.ok_or_else(|| {
+        Error::host(format_args!("cannot make the scope {}", name.unit))
+            .cause("no systemd manager answers")
+            .hint("Use a cgroupsPath that is a path, without --systemd-cgroup.")
+    })?;
+    let tree = cgroup::delegate::tree().ok_or_else(|| Error::host("no cgroup v2 tree is mounted"))?;
+    let dir = cgroup::delegate::dir_of(tree, &path)
+        .ok_or_else(|| Error::host(format_args!("cgroup {path} is out of sight")))?;
+    let cgroup =
+        Cgroup::open(&dir)?.ok_or_else(|| Error::host(format_args!("cgroup {} is gone", dir.display())))?;
+    if let Some(resources) = resources(config) {
+        cgroup.apply(resources)?;
+    }
+    Ok(cgroup)
 }
 
 /// Makes the cgroup and writes the limits.
@@ -58,7 +134,7 @@ fn resources(config: &Spec) -> Option<&LinuxResources> {
 
 /// Device rules are no limit here: they are always in the document.
 fn has_limits(resources: &LinuxResources) -> Result<bool> {
-    Ok(!cgroup::limits::settings(resources, |_| true)?.is_empty())
+    Ok(!cgroup::limits::settings(resources, |_| true)?.iter().all(cgroup::limits::Setting::is_unlimited))
 }
 
 fn is_denied(error: &Error) -> bool {
@@ -70,4 +146,24 @@ fn is_rootless(context: &Context, proc: BorrowedFd<'_>) -> bool {
     context
         .rootless
         .unwrap_or_else(|| !rustix::process::geteuid().is_root() || !maps::in_initial_user_namespace(proc))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn systemd_paths_are_three_parts() {
+        let name = |path| scope_name(Some(path), "id");
+        let kube = name("kubepods-a.slice:cri-containerd:x").unwrap();
+        assert_eq!(
+            kube,
+            ScopeName { slice: Some("kubepods-a.slice".into()), unit: "cri-containerd-x.scope".into() }
+        );
+        assert_eq!(name("::x").unwrap(), ScopeName { slice: None, unit: "x.scope".into() });
+        assert_eq!(scope_name(None, "id").unwrap().unit, "coracle-id.scope");
+        for bad in ["/docker/x", "a:b", "a:b:", "a/../b:c:d", "a:b:c/d"] {
+            assert!(name(bad).is_err(), "{bad}");
+        }
+    }
 }

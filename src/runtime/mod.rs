@@ -16,6 +16,7 @@ pub mod maps;
 pub mod plan;
 pub mod reaper;
 pub mod run;
+pub mod selfexe;
 pub mod sources;
 pub mod spawn;
 pub mod start;

@@ -3,13 +3,14 @@
 use super::args::{Context, CreateArgs, RunArgs};
 use super::create::{Mode, bear};
 use super::foreground::{self, Signals};
-use super::{console, delete, spawn, start};
+use super::{console, delete, selfexe, spawn, start};
 use crate::error::Result;
 use crate::sys::CallContext;
 
 /// Runs the container. In the foreground: returns its exit code and removes it.
 pub fn run(context: &Context, args: &CreateArgs, how: &RunArgs) -> Result<i32> {
-    // Orphans of the container come to us, so that its last output is out before we end.
+    // Before signals are caught: what replaces us starts with a clean mask.
+    selfexe::protect()?;
     let signals = if how.detach { None } else { Some(Signals::catch()?) };
     let born = bear(context, args, Mode::Run { detach: how.detach })?;
     let started = spawn::hear_exec(&born.child, &born.plan);

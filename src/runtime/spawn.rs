@@ -34,11 +34,25 @@ pub struct Files<'a> {
     pub hook_state: (&'a [u8], &'a [u8]),
 }
 
+/// How the child comes into its cgroup.
+pub enum Place<'a> {
+    None,
+    /// Born in it.
+    Cgroup(&'a Cgroup),
+    /// Moved by somebody else (systemd), who must know the pid first.
+    After(&'a mut dyn FnMut(i32) -> Result<()>),
+}
+
 /// Clones the first process of a container into its cgroup and lets it go.
-pub fn spawn(plan: &Plan, cgroup: Option<&Cgroup>, files: Files<'_>) -> Result<Child> {
+pub fn spawn(plan: &Plan, place: Place<'_>, files: Files<'_>) -> Result<Child> {
+    let (cgroup, after) = match place {
+        Place::None => (None, None),
+        Place::Cgroup(cgroup) => (Some(cgroup), None),
+        Place::After(after) => (None, Some(after)),
+    };
     let (mut ours, theirs) = handshake::pair().call(|| "socketpair(SOCK_SEQPACKET)")?;
     let staged = plan.namespaces.needs_stage();
-    let mut waits = Waits { go: staged || plan.namespaces.new_user(), joined: staged };
+    let mut waits = Waits { go: staged || after.is_some() || plan.namespaces.new_user(), joined: staged };
     let flags = plan.namespaces.create;
     let inherited = Inherited {
         socket: theirs.as_fd(),
@@ -72,7 +86,9 @@ pub fn spawn(plan: &Plan, cgroup: Option<&Cgroup>, files: Files<'_>) -> Result<C
     drop(theirs);
     let in_cgroup = cloned.in_cgroup || staged && !waits.go;
     let child = adopt(cloned, ours, staged, plan)?;
-    let prepared = prepare(plan, &child, cgroup.filter(|_| !in_cgroup), files.proc, waits);
+    let placed = after.map_or(Ok(()), |after| after(child.pid));
+    let prepared =
+        placed.and_then(|()| prepare(plan, &child, cgroup.filter(|_| !in_cgroup), files.proc, waits));
     if let Err(e) = prepared {
         kill_and_reap(&child);
         return Err(e);
@@ -130,6 +146,9 @@ fn prepare(
     if let Some(score) = plan.process.oom_score_adj {
         set_oom_score(child.pid, score, proc)?;
     }
+    if plan.namespaces.new_user() {
+        raise_limits(child.pid, plan);
+    }
     if waits.go {
         match handshake::send(&child.socket, Message::Go(child.pid)) {
             // It died already; the reason waits in our end.
@@ -138,6 +157,23 @@ fn prepare(
         }
     }
     Ok(())
+}
+
+/// The child, root of its own namespace only, may lower its limits and not raise them: where the caller may, it raises
+/// the hard ones first. Where it may not, the child's own attempt says so.
+fn raise_limits(pid: i32, plan: &Plan) {
+    for (resource, wanted) in &plan.process.rlimits {
+        let now = rustix::process::getrlimit(*resource);
+        let higher = match (wanted.maximum, now.maximum) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(wanted), Some(now)) => wanted > now,
+        };
+        if higher {
+            let raised = rustix::process::Rlimit { current: now.current, maximum: wanted.maximum };
+            let _ = rustix::process::prlimit(Pid::from_raw(pid), *resource, raised);
+        }
+    }
 }
 
 /// An unprivileged user may raise it, not lower it: then it stays, as with every engine.

@@ -33,7 +33,8 @@ mod tests;
 use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompFilterFlag};
 
 use crate::error::Result;
-pub use crate::spec::seccomp_profile::{default_profile, parse_profile};
+pub use crate::spec::seccomp_file::parse_profile;
+pub use crate::spec::seccomp_profile::default_profile;
 
 /// One instruction, laid out as the kernel's `struct sock_filter`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Images and their names: publishing, finding, naming, removing.
 
+pub use super::collect::Removed;
 use super::lock::Share;
 use super::reference::Reference;
 use super::{Store, list_records};

@@ -67,6 +67,11 @@ impl Store {
         self.lock(&format!("{diff_id}.pull"), Share::Exclusive)
     }
 
+    /// Ends a claim; its file goes, because the layer is there and nobody will claim it again soon.
+    pub fn end_claim(&self, diff_id: &Sha256, claim: Lock) -> Result<()> {
+        self.remove_lock(&format!("{diff_id}.pull"), claim)
+    }
+
     /// Renames a staged `layer` into place, with its short link.
     pub fn publish_layer(&self, staging: &Staging, diff_id: &Sha256) -> Result<()> {
         let layers = self.dir(LAYERS)?;

@@ -1,12 +1,17 @@
-//! System calls: splitting the calling process in two that share their memory pages (fork).
+//! System calls of a process that stays for weeks and must be small: letting go of what it inherited, splitting in two that
+//! share their memory pages (fork), and giving back the pages of code that only the start needed.
 //!
-//! Exactly one caller: the monitor, for its guard. A guard that is an exec of its own would pay again for every page that
+//! fork has exactly one caller: the monitor, for its guard. A guard that is an exec of its own would pay again for every page that
 //! the loader relocates; the fork shares them with the monitor until one of the two writes.
 
-#![allow(unsafe_code, reason = "fork has no safe face: what the child may do depends on the process")]
+#![allow(
+    unsafe_code,
+    reason = "fork, close_range and madvise have no safe face: what is safe depends on the process"
+)]
 
 use super::{CallContext, Result};
 use rustix::process::Pid;
+use std::os::fd::RawFd;
 
 /// Which of the two the caller is now.
 #[derive(Debug)]
@@ -26,6 +31,48 @@ pub fn fork() -> Result<Side> {
     let pid = unsafe { libc::fork() };
     check(pid).call(|| "fork()")?;
     Ok(Pid::from_raw(pid).map_or(Side::Child, Side::Parent))
+}
+
+/// Closes every fd from `first` on: what a careless caller left open without its CLOEXEC flag.
+pub fn close_inherited(first: RawFd) -> Result<()> {
+    // SAFETY: a role process calls this first of all, when no value of it owns a fd at or above `first`.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+    check(i32::try_from(closed).unwrap_or(-1)).call(|| format!("close_range({first}, ~0)"))
+}
+
+/// Gives back this program's own code and constants: the kernel maps a page again when it is used, from the file. In a
+/// process that waits for weeks they are most of its memory.
+pub fn forget_code() {
+    // SAFETY: the auxiliary vector is the kernel's, and its entries live as long as the process.
+    let (headers, count) = unsafe { (libc::getauxval(libc::AT_PHDR), libc::getauxval(libc::AT_PHNUM)) };
+    let headers =
+        std::ptr::with_exposed_provenance::<libc::Elf64_Phdr>(usize::try_from(headers).unwrap_or(0));
+    if headers.is_null() {
+        return;
+    }
+    // SAFETY: AT_PHDR points to AT_PHNUM program headers of this program, which the kernel has mapped for good.
+    let headers = unsafe { std::slice::from_raw_parts(headers, usize::try_from(count).unwrap_or(0)) };
+    // SAFETY: only its address is taken.
+    let file_start = (&raw const __ehdr_start) as u64;
+    let first = headers.iter().find(|header| header.p_type == libc::PT_LOAD && header.p_offset == 0);
+    let Some(first) = first else { return };
+    let base = file_start.wrapping_sub(first.p_vaddr);
+    for header in
+        headers.iter().filter(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0)
+    {
+        let begin = base.wrapping_add(header.p_vaddr) & !0xFFF;
+        let length = (header.p_vaddr & 0xFFF) + header.p_memsz;
+        let address =
+            std::ptr::with_exposed_provenance_mut::<libc::c_void>(usize::try_from(begin).unwrap_or(0));
+        // SAFETY: the range is one loadable segment that was never writable (the loader's relocations are in others), so
+        // every page of it equals the file, and dropping the mapping of a page loses nothing.
+        unsafe { libc::madvise(address, usize::try_from(length).unwrap_or(0), libc::MADV_DONTNEED) };
+    }
+}
+
+unsafe extern "C" {
+    /// The linker's name for where this program's ELF header was loaded.
+    static __ehdr_start: u8;
 }
 
 fn check(returned: libc::c_int) -> std::io::Result<()> {

@@ -36,6 +36,11 @@ pub fn size(terminal: impl AsFd) -> Option<(u16, u16)> {
     (size.ws_row > 0 && size.ws_col > 0).then_some((size.ws_row, size.ws_col))
 }
 
+/// Rows and columns of the terminal that the caller sits at: its stdout, else its stdin.
+pub fn own_size() -> Option<(u16, u16)> {
+    size(rustix::stdio::stdout()).or_else(|| size(rustix::stdio::stdin()))
+}
+
 /// Sets rows and columns; the kernel sends SIGWINCH to the foreground process group.
 pub fn set_size(terminal: impl AsFd, (rows, columns): (u16, u16)) -> Result<()> {
     let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };

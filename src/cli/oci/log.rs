@@ -4,7 +4,7 @@
 //! A person at a terminal gets the causes and hints on lines of their own.
 
 use super::flags::Parsed;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use rustix::fs::{Mode, OFlags};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -25,7 +25,11 @@ impl Log {
 
     /// Says what failed; returns `code`.
     pub fn fail(&self, error: &Error, code: u8) -> u8 {
-        let line = error.to_string().replace('\n', " ");
+        let mut line = error.to_string().replace('\n', " ");
+        if error.kind() != Kind::CommandNotFound {
+            // podman and Docker take these words anywhere for a missing command (exit code 127).
+            line = line.replace(" (No such file or directory)", "");
+        }
         let mut stderr = std::io::stderr().lock();
         if stderr.is_terminal() {
             let _ = writeln!(stderr, "Error: {}", error.what());

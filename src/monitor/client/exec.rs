@@ -1,5 +1,6 @@
-//! `exec`, client side. Without a tty our own fds go to the process, and we only wait. With one we hold the pty's master
-//! and relay the terminal ourselves: the monitor is not between.
+//! `exec`, client side. Without a tty our own fds go to the process, and we only wait; but one that is a terminal is never
+//! given away (a program could type into it): the process gets a pipe, and we copy. With a tty we hold the pty's master and
+//! relay the terminal ourselves. The monitor is never between.
 
 use super::relay::{DetachKeys, Signals, poll};
 use super::{Outcome, outcome_from_record, request};
@@ -11,10 +12,12 @@ use crate::paths::Dirs;
 use crate::sys::CallContext;
 use crate::sys::tty::{self, RawMode};
 use rustix::event::{PollFd, PollFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What is to run.
 #[derive(Debug, Clone)]
@@ -32,28 +35,33 @@ pub fn exec(dirs: &Dirs, id: &ContainerId, wanted: &ExecRequest) -> Result<Outco
     let what = || format!("cannot run a command in container {}", id.short());
     let process = process_file(wanted).what(what)?;
     let null = open_null()?;
-    let size = wanted.tty.then(|| tty::size(rustix::stdio::stdout())).flatten();
-    let (stdin, stdout, stderr) = (rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr());
-    let fds = match (wanted.tty, wanted.detach) {
-        (true, _) => vec![process.as_fd()],
-        (false, true) => vec![process.as_fd(), null.as_fd(), null.as_fd(), null.as_fd()],
-        (false, false) => {
-            vec![process.as_fd(), if wanted.interactive { stdin } else { null.as_fd() }, stdout, stderr]
+    let mut pipes = Pipes::default();
+    let size = wanted.tty.then(tty::own_size).flatten();
+    let stdio =
+        if wanted.tty || wanted.detach { None } else { Some(pipes.make(wanted.interactive).what(what)?) };
+    let fds = match (&stdio, wanted.tty) {
+        (_, true) => vec![process.as_fd()],
+        (None, false) => vec![process.as_fd(), null.as_fd(), null.as_fd(), null.as_fd()],
+        (Some([stdin, stdout, stderr]), false) => {
+            vec![process.as_fd(), stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]
         }
     };
     let connection = request(dirs, id, &Request::Exec { tty: wanted.tty, size }, &fds)?
         .ok_or_else(super::not_running)
         .what(what)?;
-    drop(process);
+    drop((process, stdio));
 
     let mut master = None;
     let started = wait_started(&connection, &mut master).what(what)?;
     match (started, master) {
-        (Progress::Exited(code), None) => Ok(Outcome::Exited(code)),
+        (Progress::Exited(code), None) => {
+            pipes.drain()?;
+            Ok(Outcome::Exited(code))
+        }
         (Progress::Gone, _) => outcome_from_record(dirs, id),
         _ if wanted.detach => Ok(Outcome::Started),
         (_, Some(master)) => relay_terminal(&connection, &master, wanted),
-        (Progress::Started, None) => match super::exit_code(&connection)? {
+        (Progress::Started, None) => match pipes.relay(&connection)? {
             Some(code) => Ok(Outcome::Exited(code)),
             None => outcome_from_record(dirs, id),
         },
@@ -99,6 +107,105 @@ fn wait_started(connection: &OwnedFd, master: &mut Option<OwnedFd>) -> Result<Pr
     }
 }
 
+/// Our ends of the pipes that stand for terminals.
+#[derive(Default)]
+struct Pipes {
+    stdin: Option<OwnedFd>,
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
+}
+
+impl Pipes {
+    /// The stdio of the process: ours, or pipes where ours are terminals.
+    fn make(&mut self, interactive: bool) -> Result<[OwnedFd; 3]> {
+        let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).call(|| "pipe2(O_CLOEXEC)");
+        let copy =
+            |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, 3).call(|| "fcntl(F_DUPFD_CLOEXEC)");
+        let output = |ours: BorrowedFd<'_>, slot: &mut Option<OwnedFd>| -> Result<OwnedFd> {
+            if !rustix::termios::isatty(ours) {
+                return Ok(copy(ours)?);
+            }
+            let (read, write) = pipe()?;
+            *slot = Some(read);
+            Ok(write)
+        };
+        let stdout = output(rustix::stdio::stdout(), &mut self.stdout)?;
+        let stderr = output(rustix::stdio::stderr(), &mut self.stderr)?;
+        let stdin = rustix::stdio::stdin();
+        let stdin = if !interactive {
+            open_null()?
+        } else if rustix::termios::isatty(stdin) {
+            let (read, write) = pipe()?;
+            self.stdin = Some(write);
+            read
+        } else {
+            copy(stdin)?
+        };
+        Ok([stdin, stdout, stderr])
+    }
+
+    /// Copies until the process has ended. `None`: the monitor is gone.
+    fn relay(&mut self, connection: &OwnedFd) -> Result<Option<i32>> {
+        let keyboard = rustix::stdio::stdin();
+        loop {
+            let mut fds = vec![PollFd::new(connection, PollFlags::IN)];
+            fds.extend(self.stdout.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
+            fds.extend(self.stderr.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
+            fds.extend(self.stdin.is_some().then(|| PollFd::new(&keyboard, PollFlags::IN)));
+            poll(&mut fds)?;
+            let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+            let mut next = |open: bool| open && ready.next().unwrap_or(false);
+            let told = next(true);
+            let (out, err, typed) =
+                (next(self.stdout.is_some()), next(self.stderr.is_some()), next(self.stdin.is_some()));
+            if out && !copy_some(self.stdout.as_ref(), rustix::stdio::stdout())? {
+                self.stdout = None;
+            }
+            if err && !copy_some(self.stderr.as_ref(), rustix::stdio::stderr())? {
+                self.stderr = None;
+            }
+            if typed
+                && !copy_some(Some(&keyboard), self.stdin.as_ref().map_or(keyboard, AsFd::as_fd))
+                    .unwrap_or(false)
+            {
+                self.stdin = None;
+            }
+            if told {
+                let code = super::exit_code(connection)?;
+                self.drain()?;
+                return Ok(code);
+            }
+        }
+    }
+
+    /// What is still in the pipes; a background process that holds them open is not waited for.
+    fn drain(&mut self) -> Result<()> {
+        for (pipe, to) in
+            [(self.stdout.take(), rustix::stdio::stdout()), (self.stderr.take(), rustix::stdio::stderr())]
+        {
+            let Some(pipe) = pipe else { continue };
+            rustix::fs::fcntl_setfl(&pipe, OFlags::NONBLOCK).call(|| "fcntl(O_NONBLOCK)")?;
+            let mut buf = [0u8; 16 << 10];
+            while let Ok(read @ 1..) = rustix::io::read(&pipe, &mut buf) {
+                write_all(to, buf.get(..read).unwrap_or_default())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Copies what is there. False: the end.
+fn copy_some(from: Option<impl AsFd>, to: BorrowedFd<'_>) -> Result<bool> {
+    let Some(from) = from else { return Ok(false) };
+    let mut buf = [0u8; 16 << 10];
+    match rustix::io::read(from, &mut buf) {
+        Ok(0) => Ok(false),
+        Ok(read) => write_all(to, buf.get(..read).unwrap_or_default()).map(|()| true),
+        Err(Errno::INTR | Errno::AGAIN) => Ok(true),
+        Err(_) => Ok(false),
+    }
+}
+
 /// Our terminal ↔ the master, until the process has ended and everything that it wrote is read.
 fn relay_terminal(connection: &OwnedFd, master: &OwnedFd, wanted: &ExecRequest) -> Result<Outcome> {
     let signals = Signals::take(true, false)?;
@@ -126,10 +233,10 @@ fn relay_terminal(connection: &OwnedFd, master: &OwnedFd, wanted: &ExecRequest) 
         let typed = reads_stdin && next();
 
         if signalled {
-            signals.serve_terminal(&mut raw, || tty::size(stdout).map(|size| tty::set_size(master, size)));
+            signals.serve_terminal(&mut raw, || tty::own_size().map(|size| tty::set_size(master, size)));
         }
         if printable {
-            output_open = copy_output(master)?;
+            output_open = copy_some(Some(master), stdout)?;
         } else if exited.is_some() {
             // Ended, and nothing more comes: what a background process holds open is not waited for.
             output_open = false;
@@ -166,21 +273,6 @@ fn read_keys(keys: &mut DetachKeys) -> Result<Typed> {
         }),
         Err(Errno::INTR | Errno::AGAIN) => Ok(Typed::Keys(Vec::new())),
         Err(_) => Ok(Typed::End),
-    }
-}
-
-/// False: the pty has no user any more.
-fn copy_output(master: &OwnedFd) -> Result<bool> {
-    let mut buf = [0u8; 16 << 10];
-    match rustix::io::read(master, &mut buf) {
-        Ok(0) => Ok(false),
-        Ok(read) => {
-            let stdout = rustix::stdio::stdout();
-            write_all(stdout, buf.get(..read).unwrap_or_default())?;
-            Ok(true)
-        }
-        Err(Errno::INTR | Errno::AGAIN) => Ok(true),
-        Err(_) => Ok(false),
     }
 }
 

@@ -8,11 +8,13 @@ use super::{LaunchOptions, Outcome, outcome_from_record};
 use crate::cgroup::{delegate, scope};
 use crate::error::{Context, Error, Result};
 use crate::monitor::protocol::{self, Launch, MAX_PACKET, event};
-use crate::ondisk::container::{Cgroups, Container};
-use crate::ondisk::{Durability, atomic};
+use crate::monitor::recover;
+use crate::ondisk::container::{Cgroups, Container, State};
+use crate::ondisk::{self, Durability, atomic};
 use crate::paths::Dirs;
 use crate::sys::{CallContext, tty};
 use crate::userns::{self, RoleChild};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use serde_json::Value;
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,15 +24,16 @@ pub fn launch(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Re
     dirs.open_data()?;
     dirs.open_run()?;
     let signals = options.attach.then(|| Signals::take(container.tty, options.sig_proxy)).transpose()?;
+    announce(dirs, container)?;
     let args = [dirs.data.clone().into(), dirs.run.clone().into(), container.id.as_str().into()];
     let child = userns::spawn_role("monitor", &args, &[])?;
-    userns::map_role(&child, &userns::store_map()?)?;
-    let cgroup = make_cgroup(container, options, child.pid)?;
-    set_cgroups_path(dirs, container, cgroup.as_deref())?;
-
-    let size = container.tty.then(|| tty::size(rustix::stdio::stdout())).flatten();
-    // It may have failed already: then its error is in the socket.
-    let _ = protocol::send_json(child.sync.as_fd(), &Launch { cgroup, attach: options.attach, size }, &[]);
+    if let Err(error) = hand_over(dirs, container, options, &child) {
+        let RoleChild { pidfd, sync, .. } = child;
+        drop(sync);
+        // It cleans up (`--rm`): the name is free when we return.
+        wait_end(&pidfd);
+        return Err(error);
+    }
     let RoleChild { sync, .. } = child;
     if !wait_started(&sync, signals.as_ref())? {
         return no_answer(dirs, container);
@@ -39,6 +42,42 @@ pub fn launch(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Re
         Some(signals) => relay::relay_started(sync, dirs, container, options, signals),
         None => Ok(Outcome::Started),
     }
+}
+
+/// With `--rm`, says in the record that we are about to start it: if we are killed before the monitor has the lifetime
+/// lock, the next command finds us dead and removes what nobody else would.
+fn announce(dirs: &Dirs, container: &Container) -> Result<()> {
+    if !container.auto_remove {
+        return Ok(());
+    }
+    let me = rustix::process::getpid().as_raw_nonzero().get();
+    let starting = State {
+        monitor_pid: Some(me),
+        pid_start: recover::start_time(me),
+        boot_id: Some(recover::boot_id()),
+        ..State::created()
+    };
+    let bundle = dirs.container(&container.id);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = rustix::fs::open(&bundle, flags, Mode::empty()).call(|| format!("open({bundle:?})"))?;
+    ondisk::publish(&dir, "state.json", &starting, Durability::Volatile)
+}
+
+/// What the monitor needs of us: its id maps, its cgroup, our terminal's size.
+fn hand_over(dirs: &Dirs, container: &Container, options: &LaunchOptions, child: &RoleChild) -> Result<()> {
+    userns::map_role(child, &userns::store_map()?)?;
+    let cgroup = make_cgroup(container, options, child.pid)?;
+    set_cgroups_path(dirs, container, cgroup.as_deref())?;
+    let size = container.tty.then(tty::own_size).flatten();
+    // It may have failed already: then its error is in the socket.
+    let _ = protocol::send_json(child.sync.as_fd(), &Launch { cgroup, attach: options.attach, size }, &[]);
+    Ok(())
+}
+
+fn wait_end(pidfd: &OwnedFd) {
+    let patience = rustix::time::Timespec { tv_sec: 5, tv_nsec: 0 };
+    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+    let _ = rustix::event::poll(&mut fds, Some(&patience));
 }
 
 /// True: it runs. False: the monitor is gone without a word.

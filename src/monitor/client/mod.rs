@@ -60,7 +60,7 @@ pub fn is_alive(dirs: &Dirs, id: &ContainerId) -> Result<bool> {
 /// Attaches to a running container.
 pub fn attach(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Result<Outcome> {
     let what = || format!("cannot attach to container {}", container.name);
-    let size = container.tty.then(|| tty::size(rustix::stdio::stdout())).flatten();
+    let size = container.tty.then(tty::own_size).flatten();
     let connection =
         request(dirs, &container.id, &Request::Attach { size }, &[])?.ok_or_else(not_running).what(what)?;
     relay::relay(connection, dirs, container, options).what(what)
@@ -153,7 +153,7 @@ fn exit_code(connection: &OwnedFd) -> Result<Option<i32>> {
 
 /// What became of a container whose monitor went away without a word.
 fn outcome_from_record(dirs: &Dirs, id: &ContainerId) -> Result<Outcome> {
-    match recover::recover(dirs, id) {
+    match recover::recover_dead(dirs, id) {
         Ok(state) if state.status == Status::Exited => Ok(Outcome::Exited(state.exit_code.unwrap_or(137))),
         // Removed by the guard (`--rm`): it was killed, or there would have been a word.
         Err(error) if error.kind() == crate::error::Kind::NotFound => Ok(Outcome::Exited(137)),

@@ -290,7 +290,7 @@ impl Relay {
     fn handle_signals(&mut self) {
         while let Some(signal) = self.signals.fd.next() {
             if signal == libc::SIGWINCH {
-                if let Some((rows, columns)) = tty::size(rustix::stdio::stdout()) {
+                if let Some((rows, columns)) = tty::own_size() {
                     let [r0, r1] = rows.to_le_bytes();
                     let [c0, c1] = columns.to_le_bytes();
                     self.send(input::RESIZE, &[r0, r1, c0, c1]);

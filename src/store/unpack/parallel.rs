@@ -69,12 +69,15 @@ fn ensure_layer(store: &Store, diff_id: &Sha256, make: &dyn Fn() -> Result<()>) 
     if is_there(store, diff_id)? {
         return Ok((pin, Outcome::Existed));
     }
-    let _claim = store.claim_layer(diff_id)?;
-    if is_there(store, diff_id)? {
-        return Ok((pin, Outcome::Existed));
-    }
-    make()?;
-    Ok((pin, Outcome::Made))
+    let claim = store.claim_layer(diff_id)?;
+    let outcome = if is_there(store, diff_id)? {
+        Outcome::Existed
+    } else {
+        make()?;
+        Outcome::Made
+    };
+    store.end_claim(diff_id, claim)?;
+    Ok((pin, outcome))
 }
 
 fn is_there(store: &Store, diff_id: &Sha256) -> Result<bool> {

@@ -4,6 +4,8 @@
 //! CORACLE_TEST_TMP (where storages go), CORACLE_TEST_USER (whom a root test run becomes), CORACLE_TEST_REQUIRE (which
 //! missing prerequisites are failures), CORACLE_TEST_RUNTIME (whom `oci_*` test: coracle-oci, crun or runc).
 
+#![allow(dead_code, reason = "helpers for every module of tests, some of which are still to come")]
+
 mod bundle;
 mod cmd;
 mod env;
