@@ -200,7 +200,10 @@ impl Session {
     }
 
     fn manifest(&self, reference: &oci_client::Reference) -> Result<(Vec<u8>, Sha256)> {
-        sized(self.try_manifest(reference).map_err(|e| failure::explain(&e, &self.name, &self.endpoint.host))?)
+        sized(
+            self.try_manifest(reference)
+                .map_err(|e| failure::explain(&e, &self.name, &self.endpoint.host))?,
+        )
     }
 
     fn try_manifest(

@@ -16,6 +16,7 @@
 mod support;
 
 mod errors;
+mod exec;
 mod generated;
 mod help;
 mod oci_lifecycle;
@@ -24,4 +25,7 @@ mod oci_process;
 mod oci_seccomp;
 mod oci_security;
 mod probe;
+mod run_host;
+mod run_image;
+mod run_limits;
 mod tidy;

@@ -11,12 +11,16 @@ mod cmd;
 mod env;
 mod leftovers;
 pub mod need;
+mod terminal;
 mod user;
+mod world;
 
 #[allow(unused_imports, reason = "not every module of tests uses every helper")]
 pub use self::{
     bundle::{Bundle, Ctr},
-    cmd::{Cmd, Output},
+    cmd::{Cmd, Output, Running},
     env::Env,
+    terminal::Terminal,
+    world::{World, wait_for},
 };
 pub use crate::need;
