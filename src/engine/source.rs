@@ -100,7 +100,9 @@ fn image(
         format!("Check the store with `coracle system check --repair`, then `coracle pull {name}`.")
     })?;
     let (driver, _) = store.driver()?;
-    let shown = found.names.first().cloned().unwrap_or_else(|| name.to_owned());
+    // Under the name that was asked for, of several.
+    let asked = found.names.iter().find(|full| super::prune::is_reference(full, name));
+    let shown = asked.or(found.names.first()).cloned().unwrap_or_else(|| name.to_owned());
     Ok(Prepared {
         name: shown,
         image_id: Some(found.id.to_string()),
