@@ -23,7 +23,7 @@ fn in_a_container_that_does_not_run() {
     need!("subid", "registry");
     let w = World::with_busybox();
     w.c("create --name e bb true").ok();
-    w.c("exec e true").run().says(255, &["Error: "]);
+    w.c("exec e true").run().says(125, &["Error: ", "Hint: "]);
 }
 
 #[test]

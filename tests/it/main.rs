@@ -19,6 +19,7 @@ mod support;
 
 mod errors;
 mod exec;
+mod network;
 mod generated;
 mod help;
 mod oci_lifecycle;
@@ -27,7 +28,9 @@ mod oci_process;
 mod oci_seccomp;
 mod oci_security;
 mod probe;
+mod run_detached;
 mod run_host;
 mod run_image;
 mod run_limits;
+mod terminal;
 mod tidy;
