@@ -76,7 +76,7 @@ pub fn spawn(plan: &Plan, place: Place<'_>, files: Files<'_>) -> Result<Child> {
     // Somebody is in a namespace that is joined, and must not be able to look into us there (R8). With a new user
     // namespace nobody is in it before we say so, and its maps can be written by a user only while we are dumpable.
     if !plan.namespaces.join.is_empty()
-        && !(plan.namespaces.new_user() && !rustix::process::geteuid().is_root())
+        && (!plan.namespaces.new_user() || rustix::process::geteuid().is_root())
     {
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .call(|| "prctl(PR_SET_DUMPABLE, 0)")?;

@@ -19,9 +19,9 @@ mod support;
 
 mod errors;
 mod exec;
-mod network;
 mod generated;
 mod help;
+mod network;
 mod oci_lifecycle;
 mod oci_mounts;
 mod oci_process;

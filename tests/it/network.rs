@@ -50,14 +50,22 @@ fn a_published_port_answers() {
     need!("subid", "registry", "tun", "slirp4netns");
     let w = World::with_busybox();
     let port = port();
-    w.c("run -d --name web -v page:/www").arg("-p").arg(format!("{port}:80")).args(["bb", "httpd", "-f", "-p", "80", "-h", "/www"]).ok();
+    w.c("run -d --name web -v page:/www")
+        .arg("-p")
+        .arg(format!("{port}:80"))
+        .args(["bb", "httpd", "-f", "-p", "80", "-h", "/www"])
+        .ok();
     w.c("exec web sh -c").arg("echo a page >/www/index.html").ok();
     wait_for("an answer", || get(port).is_some_and(|answer| answer.contains("a page")));
     assert_eq!(w.c("port web").ok(), format!("80/tcp -> 0.0.0.0:{port}\n"));
     assert!(w.c("ps").ok().contains(&format!("0.0.0.0:{port}->80/tcp")));
 
     // The port is taken.
-    w.c("run --rm -p").arg(format!("{port}:80")).args(["bb", "true"]).run().says(125, &["Error: ", &port.to_string()]);
+    w.c("run --rm -p")
+        .arg(format!("{port}:80"))
+        .args(["bb", "true"])
+        .run()
+        .says(125, &["Error: ", &port.to_string()]);
     // It is free again after the end.
     w.c("stop -t 0 web").ok();
     wait_for("the port to be free", || TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok());
@@ -91,7 +99,10 @@ fn a_privileged_port_is_refused_with_a_hint() {
 fn slirp_has_an_address_and_a_resolver() {
     need!("subid", "registry", "tun", "slirp4netns");
     let w = World::with_busybox();
-    let out = w.c("run --rm --network slirp4netns bb sh -c").arg("ls /sys/class/net; ip addr show tap0; ip route; cat /etc/resolv.conf").ok();
+    let out = w
+        .c("run --rm --network slirp4netns bb sh -c")
+        .arg("ls /sys/class/net; ip addr show tap0; ip route; cat /etc/resolv.conf")
+        .ok();
     for part in ["tap0", "10.0.2.100", "default via 10.0.2.2", "nameserver 10.0.2.3"] {
         assert!(out.contains(part), "no {part}: {out}");
     }
@@ -105,7 +116,9 @@ fn slirp_has_an_address_and_a_resolver() {
 fn resolver_and_hosts_files() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    let out = w.script("--dns 192.0.2.53 --dns-search example.org --dns-option ndots:3 bb", "cat /etc/resolv.conf").run();
+    let out = w
+        .script("--dns 192.0.2.53 --dns-search example.org --dns-option ndots:3 bb", "cat /etc/resolv.conf")
+        .run();
     if out.code == 0 {
         for part in ["nameserver 192.0.2.53", "search example.org", "options ndots:3"] {
             assert!(out.stdout.contains(part), "{out:?}");
@@ -115,7 +128,9 @@ fn resolver_and_hosts_files() {
         out.says(125, &["Error: ", "dns"]);
     }
     let out = w.script("--add-host db:192.0.2.7 --hostname box bb", "cat /etc/hosts").ok();
-    let line = |name: &str| out.lines().find(|line| line.split_whitespace().any(|word| word == name)).unwrap_or_default();
+    let line = |name: &str| {
+        out.lines().find(|line| line.split_whitespace().any(|word| word == name)).unwrap_or_default()
+    };
     assert!(line("db").starts_with("192.0.2.7"), "{out}");
     assert!(line("localhost").starts_with("127.0.0.1"), "{out}");
     assert!(!line("box").is_empty(), "{out}");

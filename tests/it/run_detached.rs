@@ -10,7 +10,10 @@ fn from_start_to_removal() {
     let id = w.start("web", "bb sleep 1000");
     assert_eq!(id.len(), 64);
     let ps = w.c("ps").ok();
-    assert!(ps.starts_with("CONTAINER ID") && ps.contains(&id[..12]) && ps.contains("Up ") && ps.contains("web"), "{ps}");
+    assert!(
+        ps.starts_with("CONTAINER ID") && ps.contains(&id[..12]) && ps.contains("Up ") && ps.contains("web"),
+        "{ps}"
+    );
     assert_eq!(w.c("ps -q --no-trunc").ok().trim(), id);
     assert_eq!(w.c("stop -t 0 web").ok(), "web\n");
     assert_eq!(w.c("ps -q").ok(), "");
@@ -58,7 +61,9 @@ fn wait_and_exit_codes() {
 fn logs() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    w.c("run -d --network none --name l bb sh -c").arg("for i in 1 2 3 4 5; do echo out$i; done; echo err >&2; printf partial; sleep 1000").ok();
+    w.c("run -d --network none --name l bb sh -c")
+        .arg("for i in 1 2 3 4 5; do echo out$i; done; echo err >&2; printf partial; sleep 1000")
+        .ok();
     w.wait_log("l", "partial");
     let out = w.c("logs l").run().exits(0);
     assert_eq!(out.stdout, "out1\nout2\nout3\nout4\nout5\npartial");
@@ -79,7 +84,9 @@ fn logs() {
 fn logs_follow_to_the_end() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    w.c("run -d --network none --name l bb sh -c").arg("echo first; while ! test -e /go; do sleep 0.1; done; echo last").ok();
+    w.c("run -d --network none --name l bb sh -c")
+        .arg("echo first; while ! test -e /go; do sleep 0.1; done; echo last")
+        .ok();
     let following = w.c("logs -f l").spawn();
     wait_for("the first line", || following.so_far().0 == "first\n");
     w.c("exec l touch /go").ok();
@@ -91,12 +98,16 @@ fn logs_follow_to_the_end() {
 fn attach_and_forwarded_signals() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    w.c("run -d -i --network none --name a bb sh -c").arg("trap 'echo usr1' USR1; echo up; while read line; do echo got $line; done; exit 6").ok();
+    w.c("run -d -i --network none --name a bb sh -c")
+        .arg("trap 'echo usr1' USR1; echo up; while read line; do echo got $line; done; exit 6")
+        .ok();
     w.wait_log("a", "up");
     let out = w.sh("printf 'x\\ny\\n' | $C attach a").run().exits(6);
     assert_eq!(out.stdout, "got x\ngot y\n");
     // Signals of an attached command go to the payload.
-    w.c("run -d --network none --name s bb sh -c").arg("trap 'exit 9' TERM; echo up; while :; do sleep 0.1; done").ok();
+    w.c("run -d --network none --name s bb sh -c")
+        .arg("trap 'exit 9' TERM; echo up; while :; do sleep 0.1; done")
+        .ok();
     w.wait_log("s", "up");
     let attached = w.c("attach s").spawn();
     std::thread::sleep(std::time::Duration::from_millis(700));
@@ -110,11 +121,15 @@ fn attach_and_forwarded_signals() {
 fn signals_of_a_foreground_run_are_forwarded() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    let running = w.c("run --name s --network none bb sh -c").arg("trap 'exit 9' INT; echo up; while :; do sleep 0.1; done").spawn();
+    let running = w
+        .c("run --name s --network none bb sh -c")
+        .arg("trap 'exit 9' INT; echo up; while :; do sleep 0.1; done")
+        .spawn();
     wait_for("the payload", || running.so_far().0 == "up\n");
     signal(running.inner_pid(), rustix::process::Signal::INT);
     running.wait().exits(9);
-    let stays = w.c("run --rm --name t --network none --sig-proxy=false bb sh -c").arg("echo up; sleep 1000").spawn();
+    let stays =
+        w.c("run --rm --name t --network none --sig-proxy=false bb sh -c").arg("echo up; sleep 1000").spawn();
     wait_for("the payload", || stays.so_far().0 == "up\n");
     signal(stays.inner_pid(), rustix::process::Signal::TERM);
     stays.wait();
@@ -125,14 +140,18 @@ fn signals_of_a_foreground_run_are_forwarded() {
 fn stop_signals_and_kill() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    w.c("run -d --network none --name s --stop-signal USR2 bb sh -c").arg("trap 'exit 42' USR2; echo up; while :; do sleep 0.1; done").ok();
+    w.c("run -d --network none --name s --stop-signal USR2 bb sh -c")
+        .arg("trap 'exit 42' USR2; echo up; while :; do sleep 0.1; done")
+        .ok();
     w.wait_log("s", "up");
     w.c("stop -t 20 s").ok();
     assert_eq!(w.get("s", "/State/ExitCode"), 42);
     // stop of one that is over is fine; kill is not.
     w.c("stop s").ok();
     w.c("kill s").run().says(125, &["Error: "]);
-    w.c("run -d --network none --name k bb sh -c").arg("trap 'echo hup' HUP; echo up; while :; do sleep 0.1; done").ok();
+    w.c("run -d --network none --name k bb sh -c")
+        .arg("trap 'echo hup' HUP; echo up; while :; do sleep 0.1; done")
+        .ok();
     w.wait_log("k", "up");
     w.c("kill -s HUP k").ok();
     w.wait_log("k", "hup");
@@ -192,7 +211,8 @@ fn restart_policies() {
 fn create_start_restart() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    let id = w.c("create --network none --name c bb sh -c").arg("echo run >>/runs; cat /runs; sleep 1000").ok();
+    let id =
+        w.c("create --network none --name c bb sh -c").arg("echo run >>/runs; cat /runs; sleep 1000").ok();
     assert_eq!(id.trim().len(), 64);
     assert_eq!(w.status("c"), "created");
     w.c("start c").ok();

@@ -83,7 +83,8 @@ fn the_terminal_is_restored_on_every_way_out() {
         let t = w.terminal("run --rm -it --sig-proxy=false --network none bb sh");
         t.keys("echo up-$((40+2))\n");
         t.sees("up-42");
-        rustix::process::kill_process(rustix::process::Pid::from_raw(t.pid() as i32).unwrap(), signal).unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_raw(t.pid() as i32).unwrap(), signal)
+            .unwrap();
         t.wait();
     }
     // It never began.
