@@ -10,7 +10,7 @@ use super::specgen::{self, Facts, ForeignNetwork, PreparedMount};
 use super::{files, names, users};
 use crate::error::{Context, Error, Result};
 use crate::id::{ContainerId, ContainerName, VolumeName};
-use crate::ondisk::container::{Container, MountRecord, Network, NetworkMode, State, VolumeUse};
+use crate::ondisk::container::{Cgroups, Container, MountRecord, Network, NetworkMode, State, VolumeUse};
 use crate::ondisk::{self, Durability};
 use crate::paths::Dirs;
 use crate::store::{self, volume};
@@ -54,8 +54,17 @@ pub fn create(dirs: &Dirs, options: &CreateOptions) -> Result<Created> {
     let (network, note) = super::netchoice::decide(dirs, options, &source)?;
     warnings.extend(note);
 
+    if options.cgroups == Cgroups::Disabled && options.limits != super::options::Limits::default() {
+        return Err(Error::usage("limits need a cgroup, and --cgroups=disabled asks for none")
+            .hint("Leave out one of the two."));
+    }
+
     let staged = Staged::new(dirs, &id)?;
-    let volumes = prepare_mounts(dirs, options, &source)?;
+    let owner = (
+        idmap::to_outside(&maps.uids, user.uid).unwrap_or(0),
+        idmap::to_outside(&maps.gids, user.gid).unwrap_or(0),
+    );
+    let volumes = prepare_mounts(dirs, options, &source, owner)?;
     let rootfs = source.make_rootfs(&staged.dir, &maps)?;
     let hostname = hostname(options, &id);
     let container_dir = dirs.container(&id);
@@ -340,8 +349,14 @@ struct Volumes {
     records: Vec<MountRecord>,
 }
 
-/// Checks bind sources, makes missing volumes, and turns everything into mounts of host paths.
-fn prepare_mounts(dirs: &Dirs, options: &CreateOptions, source: &Prepared) -> Result<Volumes> {
+/// Checks bind sources, makes missing volumes, and turns everything into mounts of host paths. `owner`: whom the
+/// container runs as, in ids of the store's namespace.
+fn prepare_mounts(
+    dirs: &Dirs,
+    options: &CreateOptions,
+    source: &Prepared,
+    owner: (u32, u32),
+) -> Result<Volumes> {
     let mut all = options.mounts.clone();
     all.extend(super::imagevolumes::from_image(options, &source.image.volumes));
     let mut seen = std::collections::BTreeSet::new();
@@ -381,6 +396,8 @@ fn prepare_mounts(dirs: &Dirs, options: &CreateOptions, source: &Prepared) -> Re
             source: host.clone(),
             destination: mount.destination.clone(),
             options: mount_options.clone(),
+            copy_up: mount.copy_up,
+            owner,
         });
         out.mounts.push(PreparedMount {
             kind,

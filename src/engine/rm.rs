@@ -29,10 +29,11 @@ pub struct RemoveOptions {
 pub fn remove(dirs: &Dirs, c: &Container, options: RemoveOptions) -> Result<()> {
     let what = || format!("cannot remove container {}", c.name);
     let state = lookup::state(dirs, c)?;
-    if matches!(state.status, Status::Running | Status::Paused | Status::Stopping) {
-        if !options.force {
-            return Err(still_running(c, state.status));
-        }
+    let running = matches!(state.status, Status::Running | Status::Paused | Status::Stopping);
+    if running && !options.force {
+        return Err(still_running(c, state.status));
+    }
+    if options.force {
         stop::stop(dirs, c, options.timeout).what(what)?;
     }
     match remove_stopped(dirs, c, options.volumes) {
@@ -55,7 +56,7 @@ fn still_running(c: &Container, status: Status) -> Error {
 fn remove_stopped(dirs: &Dirs, c: &Container, volumes: bool) -> Result<()> {
     let run_parent = dirs.open_run()?;
     let run = names::subdir(&run_parent, c.id.as_str())?;
-    let Some(_lock) = Lifetime::try_acquire(run.as_fd())? else {
+    let Some(_lock) = Lifetime::acquire(run.as_fd(), stop::LAST_MOMENTS)? else {
         return Err(still_running(c, Status::Running));
     };
     names::release(dirs, &c.id, &c.name)?;

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// How long the monitor may take to record an end after SIGKILL.
 const AFTER_KILL: Duration = Duration::from_secs(10);
 
+/// How long a monitor may live after its last word: it unmounts.
+pub const LAST_MOMENTS: Duration = Duration::from_secs(5);
+
 /// What `stop` had to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
@@ -25,10 +28,12 @@ pub enum Stopped {
 pub fn stop(dirs: &Dirs, c: &Container, timeout: Option<i64>) -> Result<Stopped> {
     let what = || format!("cannot stop container {}", c.name);
     match lookup::state(dirs, c)?.status {
-        Status::Created | Status::Exited => return Ok(Stopped::Already),
+        Status::Created => return Ok(Stopped::Already),
+        // Between two runs of a restart policy its monitor lives on, and must be told.
+        Status::Exited if !client::is_alive(dirs, &c.id)? => return Ok(Stopped::Already),
         // A frozen process takes no signal.
         Status::Paused => client::resume(dirs, &c.id).what(what)?,
-        Status::Running | Status::Stopping => {}
+        Status::Running | Status::Stopping | Status::Exited => {}
     }
     let seconds = timeout.unwrap_or_else(|| i64::from(c.stop_timeout));
     let patience = u64::try_from(seconds).map_or(Duration::MAX, Duration::from_secs);
@@ -56,10 +61,10 @@ fn kill_and_wait(dirs: &Dirs, c: &Container) -> Result<()> {
     ))
 }
 
-/// A signal that means the end. That it has ended meanwhile is no failure.
+/// A signal that means the end. That it is ending already is no failure: its monitor then listens no more.
 fn signal(dirs: &Dirs, c: &Container, number: i32) -> Result<()> {
     match client::signal(dirs, &c.id, number, true) {
-        Err(_) if !client::is_alive(dirs, &c.id)? => Ok(()),
+        Err(_) if ended_within(dirs, c, LAST_MOMENTS)? => Ok(()),
         other => other,
     }
 }

@@ -78,7 +78,12 @@ fn resolve_in(passwd: &[Passwd], groups: &[Group], spec: &str, extra_groups: &[S
     for extra in extra_groups {
         supplementary.push(find_group(groups, extra)?);
     }
+    // With a user of its own choice the primary group stands among them too: a setgid program that changes it must not
+    // lose a group that is denied something (CVE-2022-2989).
     supplementary.retain(|g| *g != gid);
+    if !spec.is_empty() {
+        supplementary.push(gid);
+    }
     supplementary.sort_unstable();
     supplementary.dedup();
     let home = if home.is_empty() { "/".to_owned() } else { home };
@@ -164,13 +169,13 @@ mod tests {
         let ada = who("ada").unwrap();
         assert_eq!(
             (ada.uid, ada.gid, ada.groups, ada.home.as_str()),
-            (1000, 1001, vec![10, 44], "/home/ada")
+            (1000, 1001, vec![10, 44, 1001], "/home/ada")
         );
         let ada = who("ada:10").unwrap();
-        assert_eq!((ada.uid, ada.gid, ada.groups), (1000, 10, vec![]));
+        assert_eq!((ada.uid, ada.gid, ada.groups), (1000, 10, vec![10]));
         let unknown = who("4000").unwrap();
         assert_eq!((unknown.uid, unknown.gid, unknown.home.as_str()), (4000, 0, "/"));
-        assert_eq!(who("").unwrap().uid, 0);
+        assert_eq!((who("").unwrap().uid, who("").unwrap().groups), (0, vec![]));
         assert_eq!(who(":10").unwrap().gid, 10);
     }
 

@@ -127,7 +127,12 @@ impl Run {
         let words = self.log.try_clone().ok().and_then(|log| last_error(File::from(log)));
         let words = words
             .unwrap_or_else(|| super::last_words(stderr, &format!("the runtime ended with status {code}")));
-        Error::new(classify(&words), words)
+        let error = Error::new(classify(&words), &words);
+        // The runtime's log has no hints.
+        if words.contains("is not delegated to") {
+            return error.hint("See what is delegated, and how to get the rest, with `coracle doctor`; or leave the limit out.");
+        }
+        error
     }
 }
 

@@ -10,6 +10,7 @@ use crate::id::ContainerId;
 use crate::ondisk::container::{Container, Driver, LogDriver, Rootfs, State};
 use crate::ondisk::{read, read_opt};
 use crate::paths::Dirs;
+use crate::store::fill::fill;
 use crate::store::rootfs;
 use crate::sys::fork::{Side, fork};
 use crate::sys::signal::SignalFd;
@@ -138,14 +139,25 @@ fn mount_and_enter(
 ) -> Result<(Launch, rootfs::Mounted, Option<OwnedFd>)> {
     let late = matches!(container.rootfs, Rootfs::Layers { driver: Driver::FuseOverlayfs, .. });
     let early = if late { None } else { Some(rootfs::mount(dirs, container)?) };
-    let launch = receive_launch(sync)?;
-    let cgroup = launch.cgroup.as_deref().map(cgroup::open).transpose()?;
-    launch.cgroup.as_deref().map_or(Ok(()), cgroup::enter_supervisor)?;
-    let rootfs = match early {
-        Some(mounted) => mounted,
-        None => rootfs::mount(dirs, container)?,
+    let enter = || {
+        let launch = receive_launch(sync)?;
+        let cgroup = launch.cgroup.as_deref().map(cgroup::open).transpose()?;
+        launch.cgroup.as_deref().map_or(Ok(()), cgroup::enter_supervisor)?;
+        Ok((launch, cgroup))
     };
-    Ok((launch, rootfs, cgroup))
+    let (entered, rootfs) = match early {
+        Some(mounted) => (enter(), mounted),
+        None => (Ok(enter()?), rootfs::mount(dirs, container)?),
+    };
+    let filled = entered.and_then(|entered| fill(dirs, container, &rootfs).map(|()| entered));
+    match filled {
+        Ok((launch, cgroup)) => Ok((launch, rootfs, cgroup)),
+        Err(error) => {
+            // What is mounted cannot be removed.
+            let _ = rootfs.umount();
+            Err(error)
+        }
+    }
 }
 
 fn receive_launch(sync: &OwnedFd) -> Result<Launch> {

@@ -215,10 +215,14 @@ impl Monitor {
         self.kill_payload();
         self.bring_down(i32::from(error.exit_code()));
         self.state = State { error: Some(error.to_string()), ..State::created() };
+        if !self.container.auto_remove {
+            let _ = self.publish();
+        }
+        // What is mounted cannot be removed.
+        let _ = self.rootfs.umount();
         if self.container.auto_remove {
             let _ = super::remove::remove_locked(&self.dirs, &self.container, true);
         } else {
-            let _ = self.publish();
             super::remove::clean_run_dir(&self.run);
         }
     }

@@ -193,6 +193,12 @@ pub struct MountRecord {
     pub source: String,
     pub destination: String,
     pub options: Vec<String>,
+    /// Volumes: a new one gets what the image has there (not with `nocopy`), …
+    #[serde(default)]
+    pub copy_up: bool,
+    /// … or, where the image has nothing, this owner: ids of the store's namespace.
+    #[serde(default)]
+    pub owner: (u32, u32),
 }
 
 /// What became of it.

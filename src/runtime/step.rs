@@ -28,6 +28,7 @@ steps! {
     Join => "join a namespace",
     CgroupNamespace => "unshare(CLONE_NEWCGROUP)",
     TimeNamespace => "set up the time namespace",
+    Loopback => "bring the loopback interface up",
     Hostname => "set the host name",
     Domainname => "set the domain name",
     HostPropagation => "stop mount propagation to the host",

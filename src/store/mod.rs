@@ -27,6 +27,7 @@ mod archive;
 pub mod check;
 pub mod collect;
 pub mod driver;
+pub mod fill;
 pub mod image;
 pub mod layer;
 pub mod lock;

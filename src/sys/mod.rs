@@ -10,6 +10,7 @@ mod error;
 pub mod fork;
 pub mod fs;
 pub mod mount;
+pub mod net;
 pub mod ns;
 pub mod process;
 pub mod reap;

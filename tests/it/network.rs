@@ -26,8 +26,9 @@ fn none_has_only_loopback() {
     need!("subid", "registry");
     let w = World::with_busybox();
     assert_eq!(w.run("bb ls /sys/class/net").ok(), "lo\n");
-    let out = w.script("bb", "ip addr show lo | grep -c 127.0.0.1; wget -T 2 -O- http://192.0.2.1/ 2>&1 | grep -ci unreachable").ok();
-    assert_eq!(out, "1\n1\n");
+    assert!(w.run("bb ip addr show lo").ok().contains("inet 127.0.0.1/8"));
+    let out = w.run("bb nc -w 2 192.0.2.1 80").run().exits(1);
+    assert!(out.stderr.contains("unreachable"), "{out:?}");
 }
 
 #[test]
@@ -140,12 +141,9 @@ fn resolver_and_hosts_files() {
 }
 
 #[test]
-fn joins_another_containers_network() {
+fn unknown_modes_and_containers() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    w.start("first", "bb nc -lk -p 7000 -e echo hi");
-    wait_for("the listener", || w.c("exec first netstat -ltn").ok().contains(":7000"));
-    assert_eq!(w.c("run --rm --network container:first bb nc 127.0.0.1 7000").ok(), "hi\n");
     w.c("run --rm --network container:nobody bb true").run().says(125, &["Error: ", "nobody"]);
     w.c("run --rm --network no-such-mode bb true").run().says(125, &["Error: ", "no-such-mode"]);
 }

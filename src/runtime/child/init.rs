@@ -3,6 +3,7 @@
 use super::{Inherited, creds, exec, expect, give_up, hooks, namespaces, rootfs, tell};
 use crate::runtime::handshake::Message;
 use crate::runtime::plan::Plan;
+use crate::runtime::plan::namespaces::NEWNET;
 use crate::runtime::step::{Fail, OrFail, Step, fail};
 use crate::sys;
 use rustix::fs::Mode;
@@ -59,6 +60,13 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
         namespaces::join(plan)?;
     }
     namespaces::unshare_cgroup(plan)?;
+    if plan.namespaces.create & NEWNET != 0 {
+        match sys::net::loopback_up() {
+            // A kernel without IPv4.
+            Ok(()) | Err(Errno::AFNOSUPPORT) => {}
+            Err(e) => return Err(fail(Step::Loopback, 0, e)),
+        }
+    }
     if let Some(name) = &plan.hostname {
         rustix::system::sethostname(name.to_bytes()).or_fail(Step::Hostname, 0)?;
     }

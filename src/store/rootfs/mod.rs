@@ -8,6 +8,8 @@ pub mod fuse;
 pub mod overlay;
 mod vfs;
 
+pub use vfs::copy_tree;
+
 use super::{Store, layer, open_dir};
 use crate::error::{Context, Error, Result};
 use crate::id::Sha256;

@@ -39,6 +39,11 @@ pub(super) fn copy_layers(store: &Store, base: &OwnedFd, layers: &[String]) -> R
     Ok(())
 }
 
+/// Copies a tree that is whole (no layer) into a directory; what is there already is written over.
+pub fn copy_tree(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
+    Copy { links: HashMap::new(), root: to }.directory(from, to)
+}
+
 /// One layer's copy.
 struct Copy<'a> {
     /// Inode in the layer → path in the copy, for files with several names.
