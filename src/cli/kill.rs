@@ -1,7 +1,7 @@
 //! `coracle kill`.
 
+use crate::cli::App;
 use crate::cli::flags::select::{self, Select};
-use crate::cli::{App, parse};
 use crate::engine;
 use crate::error::Result;
 use crate::ondisk::container::Status;
@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, app: &App) -> Result<u8> {
-    let signal = parse::signal::parse(&args.signal)?;
+    let signal = engine::signals::parse(&args.signal)?;
     let dirs = app.dirs()?;
     let Args { containers, all, latest, cidfile, .. } = args.clone();
     let select = Select { containers, all, latest, cidfile, filter: Vec::new() };

@@ -1,8 +1,8 @@
 //! `coracle stop`: end containers gently, then by force.
 
 use crate::cli::flags::select::{self, Select};
-use crate::cli::parse::signal::name as signal_name;
 use crate::cli::{App, ui};
+use crate::engine::signals::name as signal_name;
 use crate::engine::{self, stop::Stopped};
 use crate::error::{Kind, Result};
 use crate::ondisk::container::Status;

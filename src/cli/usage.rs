@@ -31,8 +31,10 @@ pub fn error(e: &clap::Error, path: &str, words: &[String]) -> Error {
                 format!("unknown flag: {flag}")
             });
             // clap's idea of similar is generous.
-            let suggested = text(ContextKind::SuggestedArg);
-            match suggested.filter(|near| suggest::nearest(flag, std::iter::once(near.as_str())).is_some()) {
+            let word = flag.trim_start_matches('-');
+            let near =
+                |near: &str| suggest::nearest(word, [near.trim_start_matches('-')].into_iter()).is_some();
+            match text(ContextKind::SuggestedArg).filter(|suggested| near(suggested)) {
                 Some(near) => error.hint(format_args!("Did you mean {near}? {see}")),
                 None => error.hint(see),
             }

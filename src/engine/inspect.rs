@@ -274,7 +274,7 @@ fn container_config(c: &Container, config: &Value, image: &ImageFacts) -> Value 
         "OnBuild": null,
         "Labels": c.labels,
         "Annotations": c.annotations,
-        "StopSignal": signal_name(c.stop_signal),
+        "StopSignal": super::signals::name(c.stop_signal),
         "HealthcheckOnFailureAction": "none",
         "CreateCommand": c.create_command,
         "Umask": format!("{umask:04o}"),
@@ -284,15 +284,6 @@ fn container_config(c: &Container, config: &Value, image: &ImageFacts) -> Value 
         "sdNotifyMode": "ignore",
         "ExposedPorts": exposed,
     })
-}
-
-/// `SIGTERM`, `SIGRTMIN+3`.
-fn signal_name(number: i32) -> String {
-    match nix::sys::signal::Signal::try_from(number) {
-        Ok(signal) => signal.as_str().to_owned(),
-        Err(_) if number == 34 => "SIGRTMIN".to_owned(),
-        Err(_) => format!("SIGRTMIN+{}", number - 34),
-    }
 }
 
 fn host_config(dirs: &Dirs, c: &Container, config: &Value) -> Value {

@@ -13,6 +13,8 @@ pub struct CreateOptions {
     /// Remove a container of the same name first.
     pub replace: bool,
     pub source: Source,
+    /// Further flags for `coracle pull`, when it comes to one: `--quiet`, `--authfile=F`.
+    pub pull_flags: Vec<String>,
     /// Arguments after the image.
     pub command: Vec<String>,
     /// `--entrypoint`: given and empty clears the image's.

@@ -116,6 +116,7 @@ pub fn containers(dirs: &Dirs, filters: &[Filter]) -> Result<(Vec<Container>, Ve
 }
 
 /// Images without a name, or (`all`) every image that no container uses: id and bytes.
+#[allow(clippy::type_complexity, reason = "ids with sizes, and what failed")]
 pub fn images(dirs: &Dirs, all: bool, filters: &[ImageFilter]) -> Result<(Vec<(String, u64)>, Vec<Error>)> {
     let store = Store::open(dirs)?;
     let (images, mut failed) = store.images()?;

@@ -27,6 +27,16 @@ pub fn parse(text: &str) -> Result<i32> {
     nix::sys::signal::Signal::from_str(&format!("SIG{name}")).map(|s| s as i32).map_err(|_| unknown())
 }
 
+/// `SIGTERM`, `SIGRTMIN+3`, as `inspect` shows it.
+pub fn name(number: i32) -> String {
+    match nix::sys::signal::Signal::try_from(number) {
+        Ok(signal) => signal.as_str().to_owned(),
+        Err(_) if number == SIGRTMIN => "SIGRTMIN".to_owned(),
+        Err(_) if (SIGRTMIN..=SIGRTMAX).contains(&number) => format!("SIGRTMIN+{}", number - SIGRTMIN),
+        Err(_) => number.to_string(),
+    }
+}
+
 fn real_time(base: i32, offset: &str, sign: char) -> Option<i32> {
     let number = match offset.strip_prefix(sign) {
         Some(digits) => digits.parse::<i32>().ok()?,
@@ -48,6 +58,10 @@ mod tests {
         {
             assert_eq!(parse(text).unwrap(), number, "{text}");
         }
+        assert_eq!(
+            (name(15).as_str(), name(37).as_str(), name(34).as_str()),
+            ("SIGTERM", "SIGRTMIN+3", "SIGRTMIN")
+        );
         for bad in ["0", "65", "-1", "FOO", "SIGRTMIN+40", "", "SIGRTMIN-1"] {
             assert!(parse(bad).is_err(), "{bad}");
         }

@@ -91,7 +91,7 @@ fn image(
                 .hint(format_args!("Get it with `coracle pull {name}`.")));
         }
         (_, PullPolicy::Missing | PullPolicy::Always | PullPolicy::Newer) => {
-            pulled(dirs, &store, name, platform)?
+            pulled(dirs, &store, name, platform, &options.pull_flags)?
         }
     };
     let layers: Vec<String> = found.record.layers.iter().rev().map(ToString::to_string).collect();
@@ -116,13 +116,14 @@ fn is_transport(name: &str) -> bool {
 }
 
 /// Runs `coracle pull` inside the store's namespace. Its progress goes to stderr; it leaves the name behind.
-fn pulled(dirs: &Dirs, store: &Store, name: &str, platform: Option<&str>) -> Result<Image> {
+fn pulled(dirs: &Dirs, store: &Store, name: &str, platform: Option<&str>, flags: &[String]) -> Result<Image> {
     let mut args: Vec<OsString> =
         vec!["--root".into(), dirs.data.clone().into(), "--runroot".into(), dirs.run.clone().into()];
     args.extend(["pull".into(), "--policy=always".into(), "--id-file".into()]);
     let answer = dirs.run.join(format!(".pulled-{}", std::process::id()));
     args.push(answer.clone().into());
     args.extend(platform.iter().flat_map(|p| [OsString::from("--platform"), OsString::from(p)]));
+    args.extend(flags.iter().map(OsString::from));
     args.push(name.into());
     dirs.open_run()?;
     let code = crate::userns::run_in_store(dirs, &args)?;
@@ -261,7 +262,8 @@ fn make_skeleton(staged: &OwnedFd) -> Result<()> {
     for dir in ["var/cache", "var/lib", "var/log", "var/tmp"] {
         make_dir(root.as_fd(), dir)?;
     }
-    for link in ["var/run"] {
+    {
+        let link = "var/run";
         rustix::fs::symlinkat("/run", &root, link).call(|| format!("symlink(/run, {link})"))?;
     }
     for tree in HOST_TREES {

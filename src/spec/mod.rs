@@ -2,4 +2,5 @@
 
 pub mod image;
 pub mod runtime;
+pub mod seccomp_file;
 pub mod seccomp_profile;

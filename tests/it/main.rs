@@ -10,15 +10,24 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::type_complexity,
     reason = "a failed assumption is a failed test; skips are loud"
 )]
 
 mod support;
 
+mod errors;
+mod exec;
+mod generated;
+mod help;
 mod oci_lifecycle;
 mod oci_mounts;
 mod oci_process;
 mod oci_seccomp;
 mod oci_security;
 mod probe;
+mod run_host;
+mod run_image;
+mod run_limits;
 mod tidy;

@@ -111,9 +111,34 @@ pub struct ImageFlags {
     /// Architecture variant of the image
     #[arg(long, value_name = "VARIANT")]
     pub variant: Option<String>,
+    /// Show no progress of a pull
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// File with credentials for a pull
+    #[arg(long, value_name = "FILE")]
+    pub authfile: Option<String>,
+    /// Require TLS and check certificates for a pull
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = crate::cli::tree::go_bool)]
+    pub tls_verify: Option<bool>,
 }
 
 impl ImageFlags {
+    /// The same for `coracle pull`, which does the work in another process.
+    pub fn pull_flags(&self) -> Result<Vec<String>> {
+        use crate::sys::CallContext;
+        let mut flags = Vec::new();
+        if self.quiet {
+            flags.push("--quiet".to_owned());
+        }
+        if let Some(file) = &self.authfile {
+            let file = std::path::absolute(file).call(|| "getcwd()")?;
+            flags.push(format!("--authfile={}", file.display()));
+        }
+        flags.extend(self.tls_verify.map(|verify| format!("--tls-verify={verify}")));
+        Ok(flags)
+    }
+
     /// Where the root file system comes from.
     pub fn source(&self, image: &str, rootfs: bool, cwd: &Path) -> Result<Source> {
         if image.is_empty() {

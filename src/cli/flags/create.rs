@@ -10,6 +10,7 @@ use crate::cli::global::CgroupManager;
 use crate::cli::{App, parse, ui};
 use crate::engine::options::{CreateOptions, Source};
 use crate::error::{Context, Error, Result};
+use crate::id::ContainerName;
 use crate::ondisk::container::{Cgroups, NetworkMode, Restart};
 use crate::paths::Dirs;
 use crate::sys::CallContext;
@@ -45,25 +46,30 @@ impl CreateFlags {
         let cwd = app.cwd()?;
         let (image, command) = self.words.split_first().ok_or_else(|| Error::usage("no image given"))?;
         self.container.check()?;
+        if let Some(name) = &self.container.name {
+            ContainerName::parse(name)?;
+        }
         let restart = self.container.restart.as_deref().map_or(Ok(Restart::No), parse::restart::parse)?;
         if self.container.rm && matches!(restart, Restart::Always | Restart::UnlessStopped) {
             return Err(Error::usage("--rm cannot be combined with --restart always or unless-stopped"));
         }
         let log = parse::log::parse(self.container.log_driver.as_deref(), &self.container.log_opt)?;
-        let stop_signal = self.container.stop_signal.as_deref().map(parse::signal::parse).transpose()?;
+        let stop_signal =
+            self.container.stop_signal.as_deref().map(crate::engine::signals::parse).transpose()?;
         let source = self.image.source(image, self.mounts.rootfs, &cwd)?;
         let network = self.network.to_options(dirs)?;
         let namespaces = self.security.namespaces()?;
         if self.process.hostname.is_some() && namespaces.uts == crate::engine::options::NamespaceMode::Host {
             return Err(Error::usage("--hostname cannot be combined with --uts host"));
         }
-        if source == Source::Host && matches!(network.mode, None) {
+        if source == Source::Host && network.mode.is_none() {
             ui::debug(|| "host: has no network unless asked for".to_owned());
         }
         Ok(CreateOptions {
             name: self.container.name.clone(),
             replace: self.replace()?,
             source,
+            pull_flags: self.image.pull_flags()?,
             command: command.to_vec(),
             entrypoint: self.container.entrypoint.as_deref().map(entrypoint).transpose()?,
             process: self.process.to_options()?,

@@ -6,7 +6,6 @@ use crate::error::Error;
 
 /// Of `run` and `create`.
 const CREATE: &[(&str, &str)] = &[
-    ("--authfile", "Pull first: `coracle pull --authfile FILE IMAGE`."),
     ("--blkio-weight-device", ""),
     ("--cgroup-parent", ""),
     ("--chrootdirs", ""),
@@ -66,7 +65,6 @@ const CREATE: &[(&str, &str)] = &[
     ("--shm-size-systemd", ""),
     ("--subgidname", ""),
     ("--subuidname", ""),
-    ("--tls-verify", "Pull first: `coracle pull --tls-verify=false IMAGE`."),
     ("--uidmap", "Use `--userns keep-id` or `--userns host`."),
     ("--volumes-from", "Name the volumes with `--volume`."),
 ];

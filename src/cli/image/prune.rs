@@ -31,5 +31,5 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     let filters = images::filters(&args.filter, &dirs)?;
     let (removed, failed) = engine::prune::images(&dirs, args.all, &filters)?;
     removed.iter().try_for_each(|(id, _)| ui::line(id))?;
-    Ok(failed.iter().map(ui::error).last().unwrap_or(0))
+    Ok(failed.iter().map(ui::error).fold(0, |_, code| code))
 }

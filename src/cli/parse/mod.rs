@@ -17,7 +17,6 @@ pub mod platform;
 pub mod port;
 pub mod restart;
 pub mod security;
-pub mod signal;
 pub mod size;
 pub mod time;
 pub mod ulimit;

@@ -61,7 +61,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         }
     }
     ui::line(format_args!("Total reclaimed space: {}", size::human(pruned.bytes, "")))?;
-    Ok(pruned.failed.iter().map(ui::error).last().unwrap_or(0))
+    Ok(pruned.failed.iter().map(ui::error).fold(0, |_, code| code))
 }
 
 fn question(args: &Args) -> String {

@@ -24,9 +24,6 @@ const MASKED: [&str; 11] = [
 const READ_ONLY: [&str; 6] =
     ["/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// Processes of a container, where nothing else was asked for and the pids controller is there (podman's default).
-pub const DEFAULT_PIDS: i64 = 2048;
-
 /// The `linux` object. `cgroupsPath` is the monitor's to fill in: only it knows its scope.
 pub fn linux(options: &CreateOptions, facts: &Facts<'_>) -> Value {
     let mut linux = json!({

@@ -63,6 +63,15 @@ impl Cmd {
         self
     }
 
+    /// As the leader of a session whose controlling terminal its stdin will be.
+    pub(super) fn in_session(self) -> Command {
+        let mut command = Command::new("setsid");
+        command.arg("--ctty").arg(self.command.get_program()).args(self.command.get_args());
+        command.env_clear().current_dir("/");
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command
+    }
+
     /// Starts it and goes on.
     pub fn spawn(mut self) -> Running {
         let out = File::create(self.files.with_extension("out")).unwrap();
@@ -111,6 +120,29 @@ impl Running {
         self.child.id()
     }
 
+    /// The program itself: `timeout` is around it.
+    pub fn inner_pid(&self) -> u32 {
+        let id = self.pid();
+        let mut found = None;
+        super::wait_for("the program to start", || {
+            let children =
+                std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+            found = children.split_whitespace().next().and_then(|pid| pid.parse().ok());
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    /// What it has written so far: stdout, stderr.
+    pub fn so_far(&self) -> (String, String) {
+        Self::written(&self.files)
+    }
+
+    /// Whether it has ended.
+    pub fn ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     pub fn wait(mut self) -> Output {
         let code = code(self.child.wait().unwrap());
         Output { code, stdout: read(&self.files, "out"), stderr: read(&self.files, "err"), shown: self.shown }
@@ -135,6 +167,27 @@ impl Output {
         self
     }
 
+    /// coracle's own error: this exit code, and these words after `Error:`, `Caused by:` and `Hint:` in order.
+    #[track_caller]
+    pub fn says(self, code: i32, words: &[&str]) -> Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        assert!(!self.stderr.contains("panicked"), "{self:#?}");
+        let mut rest = self.stderr.as_str();
+        for word in words {
+            let Some(at) = rest.find(word) else { panic!("no {word:?} (in this order): {self:#?}") };
+            rest = rest.get(at + word.len()..).unwrap();
+        }
+        self
+    }
+
+    /// Like `says`, for an error whose exit code is 125, 126 or 127.
+    #[track_caller]
+    pub fn fails_own(self, words: &[&str]) -> Self {
+        assert!((125..=127).contains(&self.code), "{self:#?}");
+        let code = self.code;
+        self.says(code, words)
+    }
+
     #[track_caller]
     pub fn fails(self) -> String {
         // 124 and 137: it hung. 101 and 134: it panicked. Other signals: it crashed.
@@ -150,7 +203,7 @@ fn read(files: &Path, extension: &str) -> String {
     String::from_utf8_lossy(&std::fs::read(files.with_extension(extension)).unwrap_or_default()).into_owned()
 }
 
-fn code(status: ExitStatus) -> i32 {
+pub(super) fn code(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt;
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
 }

@@ -4,17 +4,23 @@
 //! CORACLE_TEST_TMP (where storages go), CORACLE_TEST_USER (whom a root test run becomes), CORACLE_TEST_REQUIRE (which
 //! missing prerequisites are failures), CORACLE_TEST_RUNTIME (whom `oci_*` test: coracle-oci, crun or runc).
 
+#![allow(dead_code, reason = "helpers for every module of tests, some of which are still to come")]
+
 mod bundle;
 mod cmd;
 mod env;
 mod leftovers;
 pub mod need;
+mod terminal;
 mod user;
+mod world;
 
 #[allow(unused_imports, reason = "not every module of tests uses every helper")]
 pub use self::{
     bundle::{Bundle, Ctr},
-    cmd::{Cmd, Output},
+    cmd::{Cmd, Output, Running},
     env::Env,
+    terminal::Terminal,
+    world::{World, wait_for},
 };
 pub use crate::need;

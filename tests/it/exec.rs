@@ -1,0 +1,124 @@
+//! `exec`: a second process in a running container.
+
+use crate::need;
+use crate::support::{World, wait_for};
+
+#[test]
+fn exit_codes_and_streams() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.start("e", "bb sleep 1000");
+    let out = w.c("exec e sh -c").arg("echo out; echo err >&2; exit 5").run().exits(5);
+    assert_eq!((out.stdout.as_str(), out.stderr.as_str()), ("out\n", "err\n"));
+    w.c("exec e no-such-program").run().says(127, &["Error: ", "no-such-program"]);
+    w.c("exec e /etc/passwd").run().says(126, &["Error: ", "/etc/passwd"]);
+    w.c("exec e sh -c").arg("kill -9 $$").run().exits(137);
+    w.c("exec e").run().says(125, &["Error: ", "non-empty command"]);
+    w.c("exec nobody true").run().says(125, &["Error: ", "nobody"]);
+    assert_eq!(w.status("e"), "running");
+}
+
+#[test]
+fn in_a_container_that_does_not_run() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.c("create --name e bb true").ok();
+    w.c("exec e true").run().says(255, &["Error: "]);
+}
+
+#[test]
+fn user_directory_and_environment() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.start("e", "-e FROM_RUN=1 -w /etc bb sleep 1000");
+    assert_eq!(w.c("exec e pwd").ok(), "/etc\n");
+    assert_eq!(w.c("exec -w /tmp e pwd").ok(), "/tmp\n");
+    assert_eq!(w.c("exec -u user e id -un").ok(), "user\n");
+    assert_eq!(w.c("exec -u 1000:10 e id -g").ok(), "10\n");
+    assert_eq!(
+        w.c("exec -u 4711 e sh -c").arg("echo $(id -u) $(grep CapEff /proc/self/status)").ok(),
+        "4711 CapEff: 0000000000000000\n"
+    );
+    assert_eq!(w.c("exec -e A=2 e sh -c").arg("echo $A $FROM_RUN").ok(), "2 1\n");
+    assert_eq!(w.c("exec -u user e sh -c").arg("echo $HOME").ok(), "/home/user\n");
+    w.c("exec -u nobody-there e true").run().fails_own(&["Error: ", "nobody-there"]);
+    w.c("exec -w /not/there e true").run().fails_own(&["Error: ", "/not/there"]);
+}
+
+#[test]
+fn is_confined_as_the_container_is() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.start("e", "--cap-drop all --security-opt no-new-privileges bb sleep 1000");
+    let out = w.c("exec e grep -E").args(["^(CapBnd|CapEff|Seccomp|NoNewPrivs):", "/proc/self/status"]).ok();
+    let values: Vec<&str> = out.split_whitespace().collect();
+    assert_eq!(
+        values,
+        ["CapEff:", "0000000000000000", "CapBnd:", "0000000000000000", "NoNewPrivs:", "1", "Seccomp:", "2"]
+    );
+    assert_eq!(
+        w.c("exec e hostname").ok(),
+        w.get("e", "/Config/Hostname").as_str().unwrap().to_owned() + "\n"
+    );
+    // It shares the pid namespace, not a terminal or file of ours.
+    let out = w.c("exec e ls /proc/self/fd").ok();
+    assert_eq!(out.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);
+    let out = w.c("exec --privileged e grep CapEff /proc/self/status").ok();
+    assert!(out.contains("1ff"), "{out}");
+}
+
+#[test]
+fn detached() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.start("e", "bb sleep 1000");
+    let id = w.c("exec -d e sh -c").arg("sleep 0.2; echo done >/tmp/done").ok();
+    assert_eq!(id.trim().len(), 64, "the session's id: {id}");
+    wait_for("the detached command", || w.c("exec e cat /tmp/done").run().stdout == "done\n");
+}
+
+#[test]
+fn stdin_through_a_pipe() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.start("e", "bb sleep 1000");
+    assert_eq!(w.sh("printf 'a\\nb\\n' | $C exec -i e wc -l").ok().trim(), "2");
+    assert_eq!(w.sh("echo x | $C exec e wc -c").ok().trim(), "0");
+    assert_eq!(w.sh("head -c 2000000 /dev/zero | $C exec -i e cat | wc -c").ok().trim(), "2000000");
+    assert_eq!(w.c("exec -i e cat").stdin("in\n").ok(), "in\n");
+}
+
+#[test]
+fn on_a_terminal() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.start("e", "bb sleep 1000");
+    let t = w.terminal("exec -it e sh");
+    t.keys("stty size; tty\n");
+    t.sees("30 100");
+    t.sees("/dev/pts/");
+    assert!(t.is_raw());
+    t.keys("exit 9\n");
+    assert_eq!(t.wait().0, 9);
+}
+
+#[test]
+fn many_at_once_and_a_killed_client() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.start("e", "bb sleep 1000");
+    let running: Vec<_> = (0..8).map(|i| w.c("exec e echo").arg(i.to_string()).spawn()).collect();
+    for (i, one) in running.into_iter().enumerate() {
+        assert_eq!(one.wait().ok(), format!("{i}\n"));
+    }
+    let mut sleeping = w.c("exec e sleep 900").spawn();
+    wait_for("exec to start", || w.c("exec e ps").run().stdout.contains("sleep 900"));
+    kill(sleeping.inner_pid());
+    wait_for("the client to end", || sleeping.ended());
+    assert_eq!(w.c("exec e echo still").ok(), "still\n");
+}
+
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}

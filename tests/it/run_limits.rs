@@ -1,0 +1,155 @@
+//! `run` of an image: mounts, capabilities, user namespaces, limits.
+
+use std::os::unix::fs::MetadataExt;
+
+use crate::need;
+use crate::support::World;
+
+#[test]
+fn bind_mounts() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    let dir = w.dir.join("home/src");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(dir.join("f"), "of the host\n").unwrap();
+    let at = |options: &str| format!("{}:/src{options}", dir.display());
+    assert_eq!(w.run("-v").arg(at(":ro")).args(["bb", "cat", "/src/f"]).ok(), "of the host\n");
+    w.run("-v").arg(at(":ro")).args(["bb", "touch", "/src/g"]).run().exits(1);
+    w.run("-v").arg(at("")).args(["bb", "touch", "/src/g"]).ok();
+    // Root inside is the user outside.
+    assert_eq!(std::fs::metadata(dir.join("g")).unwrap().uid(), rustix::process::getuid().as_raw());
+    let mount = format!("type=bind,source={},target=/m,ro", dir.display());
+    assert_eq!(w.run("--mount").arg(mount).args(["bb", "cat", "/m/f"]).ok(), "of the host\n");
+    // One file, and a relative path.
+    let file = format!("{}:/etc/one", dir.join("f").display());
+    assert_eq!(w.run("-v").arg(file).args(["bb", "cat", "/etc/one"]).ok(), "of the host\n");
+    assert_eq!(w.run("-v ./f:/one bb cat /one").cwd(&dir).ok(), "of the host\n");
+}
+
+#[test]
+fn named_volumes() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    // The image's content at that place, owners too, fills a new volume; once.
+    assert_eq!(w.run("-v v:/home bb stat -c %u /home/user").ok(), "1000\n");
+    w.run("-v v:/home bb touch /home/user/mine").ok();
+    assert_eq!(w.run("-v v:/data:ro bb ls /data/user").ok(), "mine\n");
+    w.run("-v v:/data:ro bb touch /data/x").run().exits(1);
+    w.run("-v empty:/home:nocopy bb ls -A /home").ok();
+    assert_eq!(w.run("-v empty:/x bb ls -A /x").ok(), "");
+    assert_eq!(w.c("volume ls -q").ok(), "empty\nv\n");
+}
+
+#[test]
+fn anonymous_volumes_go_with_rm() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.run("-v /anon bb touch /anon/f").ok();
+    assert_eq!(w.c("volume ls -q").ok(), "");
+    w.start("k", "-v /anon bb sleep 1000");
+    assert_eq!(w.c("volume ls -q").ok().lines().count(), 1);
+    w.c("rm -f -t 0 -v k").ok();
+    assert_eq!(w.c("volume ls -q").ok(), "");
+}
+
+#[test]
+fn capabilities() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    let effective = |flags: &str| {
+        let out = w.run(flags).args(["bb", "grep", "CapEff", "/proc/self/status"]).ok();
+        u64::from_str_radix(out.trim().rsplit('\t').next().unwrap(), 16).unwrap()
+    };
+    let default = effective("");
+    assert_eq!(default, 0x8004_05fb, "podman's eleven");
+    assert_eq!(effective("--cap-drop all"), 0);
+    assert_eq!(effective("--cap-drop all --cap-add chown"), 1);
+    assert_eq!(effective("--cap-drop CAP_CHOWN"), default & !1);
+    assert_eq!(effective("--cap-add NET_ADMIN"), default | 1 << 12);
+    assert!(effective("--privileged").count_ones() >= 40);
+    w.run("--cap-drop all bb chown 1:1 /tmp").run().exits(1);
+}
+
+#[test]
+fn privileged_and_security_options() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    let line = |flags: &str, name: &str| {
+        let out = w.run(flags).args(["bb", "grep", name, "/proc/self/status"]).ok();
+        out.split_whitespace().nth(1).unwrap_or_default().to_owned()
+    };
+    assert_eq!(line("", "Seccomp:"), "2");
+    assert_eq!(line("--security-opt seccomp=unconfined", "Seccomp:"), "0");
+    assert_eq!(line("--privileged", "Seccomp:"), "0");
+    assert_eq!(line("--security-opt no-new-privileges", "NoNewPrivs:"), "1");
+    w.script(
+        "--privileged bb",
+        "mount -t tmpfs t /mnt 2>/dev/null || { mkdir /mnt; mount -t tmpfs t /mnt; }",
+    )
+    .ok();
+    w.script("bb", "mkdir /mnt; mount -t tmpfs t /mnt").run().exits(1);
+}
+
+#[test]
+fn keep_id() {
+    need!("subid", "registry", "fuse", "fuse-overlayfs");
+    let w = World::with_busybox();
+    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+    let dir = w.dir.join("home/work");
+    std::fs::create_dir(&dir).unwrap();
+    let mount = format!("{}:/work", dir.display());
+    let out = w
+        .c("run --rm --network none --userns keep-id -v")
+        .arg(&mount)
+        .args([
+            "bb",
+            "sh",
+            "-c",
+            "id -u; id -g; touch /work/f; stat -c %u /bin/busybox; stat -c %u /home/user",
+        ])
+        .ok();
+    assert_eq!(out, format!("{uid}\n{gid}\n0\n1000\n"));
+    assert_eq!(std::fs::metadata(dir.join("f")).unwrap().uid(), uid);
+    assert_eq!(w.run("--userns keep-id:uid=1000,gid=1000 bb id -u").ok(), "1000\n");
+    assert_eq!(w.run("--userns keep-id -u 0 bb id -u").ok(), "0\n");
+}
+
+#[test]
+fn ulimits_and_other_limits() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    assert_eq!(w.script("--ulimit nofile=100:200 bb", "ulimit -Sn; ulimit -Hn").ok(), "100\n200\n");
+    assert_eq!(w.script("--ulimit core=0 bb", "ulimit -c").ok(), "0\n");
+    assert_eq!(w.script("--umask 0077 bb", "umask").ok(), "0077\n");
+    assert_eq!(w.script("--shm-size 1m bb", "df -k /dev/shm | tail -1 | awk '{print $2}'").ok(), "1024\n");
+    assert_eq!(w.script("--oom-score-adj 500 bb", "cat /proc/self/oom_score_adj").ok(), "500\n");
+    assert_eq!(
+        w.script("--sysctl net.ipv4.ip_default_ttl=77 bb", "cat /proc/sys/net/ipv4/ip_default_ttl").ok(),
+        "77\n"
+    );
+}
+
+#[test]
+fn a_limit_that_cannot_be_kept_is_refused() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    let out = w.run("--memory 64m bb true").run();
+    // With the controller delegated it works; without, it is said before the start.
+    if out.code != 0 {
+        out.says(125, &["Error: ", "memory", "Hint: "]);
+    }
+    w.run("--memory 64m --cgroups=disabled bb true").run().says(125, &["Error: "]);
+}
+
+#[test]
+fn volume_from_a_link_stays_inside() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    // A link in the rootfs that points out leads nowhere else than into the rootfs.
+    w.start("l", "-v v:/data bb sleep 1000");
+    w.c("exec l sh -c").arg("ln -s / /data/root; ln -s ../../../../../../etc/hostname /data/up").ok();
+    let out = w.dir.join("home/out");
+    std::fs::create_dir(&out).unwrap();
+    w.c("cp l:/data/up").arg(&out).run();
+    assert_eq!(w.run("-v v:/data bb ls /data/root/bin/busybox").ok(), "/data/root/bin/busybox\n");
+}
