@@ -2,10 +2,14 @@
 
 use crate::cli::App;
 use crate::engine;
-use crate::engine::cp::{CopyOptions, Place, copy};
+use crate::engine::cp::{CopyOptions, Place, copy, running_root};
 use crate::error::{Error, Result};
 use crate::paths::Dirs;
+use crate::sys::CallContext;
+use crate::sys::spawn::inherited_fd;
 use crate::userns;
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 /// Copy files between the host and containers, running or not
 ///
@@ -19,6 +23,9 @@ pub struct Args {
     /// Let a directory replace a file, and a file a directory
     #[arg(long)]
     pub overwrite: bool,
+    /// Open root directories of running containers: ID=FD (from ourselves)
+    #[arg(long, value_name = "ID=FD", hide = true)]
+    pub root_fd: Vec<String>,
     /// What to copy
     #[arg(value_name = "[CONTAINER:]SOURCE")]
     pub source: String,
@@ -27,18 +34,64 @@ pub struct Args {
     pub target: String,
 }
 
+/// Where the root directory of the first running container is placed for the process in the store's namespace.
+const FIRST_FD: RawFd = 10;
+
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     let dirs = app.dirs()?;
     let (from, to) = (place(&dirs, &args.source)?, place(&dirs, &args.target)?);
-    if !matches!(from, Place::Container(..)) && !matches!(to, Place::Container(..)) {
+    if !matches!(from, Place::Container { .. }) && !matches!(to, Place::Container { .. }) {
         return Err(Error::usage("neither the source nor the target is in a container")
             .hint("Write CONTAINER:PATH for one of them, for example `coracle cp web:/etc/hosts .`."));
     }
     if !userns::inside_store() {
-        return app.in_store();
+        return in_store(app, [&from, &to]);
     }
+    let roots = take_roots(&args.root_fd)?;
+    let (from, to) = (with_root(from, &roots)?, with_root(to, &roots)?);
     copy(&dirs, &from, &to, CopyOptions { archive: args.archive, overwrite: args.overwrite })?;
     Ok(0)
+}
+
+/// The same command in the store's namespace, with the root directories that only we can open.
+fn in_store(app: &App, places: [&Place; 2]) -> Result<u8> {
+    let dirs = app.dirs()?;
+    let mut command = app.command.clone();
+    let mut roots: Vec<(String, OwnedFd)> = Vec::new();
+    for place in places {
+        let Place::Container { container, .. } = place else { continue };
+        let id = container.id.as_str();
+        if roots.iter().any(|(known, _)| known == id) {
+            continue;
+        }
+        if let Some(root) = running_root(&dirs, container)? {
+            roots.push((id.to_owned(), root));
+        }
+    }
+    let numbered: Vec<(BorrowedFd<'_>, RawFd)> =
+        roots.iter().map(|(_, fd)| fd.as_fd()).zip(FIRST_FD..).collect();
+    for ((id, _), (_, number)) in roots.iter().zip(&numbered) {
+        // Right after the command's own name, `cp` or `container cp`.
+        let at = command.iter().position(|word| word == "cp").map_or(command.len(), |at| at + 1);
+        command.insert(at, format!("--root-fd={id}={number}").into());
+    }
+    app.run_in_store(&command, &numbered)
+}
+
+/// Takes the open root directories of running containers from our parent: each once, whoever uses it.
+fn take_roots(given: &[String]) -> Result<BTreeMap<String, OwnedFd>> {
+    let lost = || Error::internal("a root directory was not passed on");
+    let take = |text: &String| {
+        let (id, number) = text.split_once('=')?;
+        Some((id.to_owned(), inherited_fd(number.parse().ok()?)?))
+    };
+    given.iter().map(|text| take(text).ok_or_else(lost)).collect()
+}
+
+fn with_root(place: Place, roots: &BTreeMap<String, OwnedFd>) -> Result<Place> {
+    let Place::Container { container, path, .. } = place else { return Ok(place) };
+    let root = roots.get(container.id.as_str()).map(OwnedFd::try_clone).transpose();
+    Ok(Place::Container { container, root: root.call(|| "fcntl(F_DUPFD_CLOEXEC)")?, path })
 }
 
 /// `-`, `container:path`, or a path of the host: those begin with `/` or `.`, or have no container in front.
@@ -54,7 +107,8 @@ fn place(dirs: &Dirs, text: &str) -> Result<Place> {
             if path.is_empty() {
                 return Err(Error::usage(format_args!("no path after {text:?}")));
             }
-            Ok(Place::Container(Box::new(engine::find(dirs, name)?), path.to_owned()))
+            let container = Box::new(engine::find(dirs, name)?);
+            Ok(Place::Container { container, root: None, path: path.to_owned() })
         }
         _ => Ok(Place::Host(text.to_owned())),
     }

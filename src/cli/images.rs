@@ -70,7 +70,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         chosen.iter().flat_map(|(image, users)| rows_of(image, *users, &filters)).collect();
     sort(&mut rows, &args.sort)?;
     print(args, &rows, &chosen)?;
-    Ok(damaged.iter().map(ui::error).last().unwrap_or(0))
+    Ok(ui::errors(&damaged))
 }
 
 /// `--filter` of images.

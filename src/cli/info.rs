@@ -25,7 +25,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     match Format::parse(args.format.as_deref()) {
         Format::Json => ui::out(&format::json(&value)?)?,
         Format::Template(text) | Format::TableTemplate(text) => {
-            ui::out(&format::template(&text, &[go_names(&value)])?)?
+            ui::out(&format::template(&text, &[go_names(&value)])?)?;
         }
         Format::Table => ui::out(&yaml(&value, 0))?,
     }

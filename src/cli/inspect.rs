@@ -126,7 +126,7 @@ fn container(dirs: &Dirs, c: &Container, size: bool) -> Result<Value> {
     let image = c.image_id.as_ref().and_then(|id| Store::open(dirs).ok()?.find_image(id).ok()?);
     let facts = image.map_or_else(Default::default, |image| engine::inspect::ImageFacts {
         digest: image.record.manifest.prefixed(),
-        entrypoint: image.config.entrypoint.clone(),
+        entrypoint: image.config.entrypoint,
     });
     let mut value = engine::inspect::container(dirs, c, &state, &config, &facts);
     add_asked_for(&mut value, c);

@@ -32,7 +32,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
                 ui::line(format_args!("{}\t{}", c.id.short(), describe(port)))?;
             }
         }
-        return Ok(damaged.iter().map(ui::error).last().unwrap_or(0));
+        return Ok(ui::errors(&damaged));
     }
     // With --latest the first word is the port.
     let (name, port) = if args.latest {

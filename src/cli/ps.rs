@@ -143,13 +143,14 @@ fn label_calls(text: &str) -> String {
     text.replace(".Label \"", "index .LabelMap \"")
 }
 
-const HEADERS: [(&str, &str); 6] = [
+const HEADERS: [(&str, &str); 7] = [
     ("ID", "CONTAINER ID"),
     ("ImageID", "IMAGE ID"),
     ("RunningFor", "CREATED"),
     ("CreatedHuman", "CREATED"),
     ("PIDNS", "PIDNS"),
     ("CIDFile", "CIDFILE"),
+    ("LabelMap", "LABEL"),
 ];
 
 fn table_row(args: &Args, dirs: &Dirs, c: &Container, s: &State, now: Timestamp) -> Vec<String> {

@@ -11,7 +11,7 @@ use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 #[derive(Debug)]
 pub enum Node {
     Leaf(Leaf),
-    Group { name: &'static str, about: &'static str, nodes: &'static [Node] },
+    Group { name: &'static str, about: &'static str, nodes: &'static [Self] },
 }
 
 /// One command.

@@ -88,6 +88,11 @@ pub fn error(error: &Error) -> u8 {
     error.exit_code()
 }
 
+/// Prints what went wrong beside what went well, and gives the last one's exit code, or 0.
+pub fn errors(errors: &[Error]) -> u8 {
+    errors.iter().fold(0, |_, e| error(e))
+}
+
 /// `Error:` / `Caused by:` / `Hint:`.
 pub fn render(error: &Error) -> String {
     let mut text = format!("Error: {}\n", error.what());

@@ -19,8 +19,8 @@ pub struct Args {
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     let store = Store::open(&app.dirs()?)?;
     let image = find(&store, &args.image)?;
-    let names = if args.names.is_empty() { image.names.clone() } else { args.names.clone() };
-    for name in &names {
+    let names = if args.names.is_empty() { &image.names } else { &args.names };
+    for name in names {
         if !store.untag(name)? {
             return Err(Error::not_found(format_args!("{name}: tag not known")).hint(format_args!(
                 "See the names of the image with `coracle inspect --format '{{{{.RepoTags}}}}' {}`.",

@@ -1,7 +1,9 @@
 //! `coracle cp`: between the host and a container, running or not, and to and from a tar stream. docker's rules.
 //!
-//! Runs inside the store's user namespace. A running container's root is got from its monitor, a stopped one by
-//! mounting its rootfs in our own mount namespace. Paths in the container are resolved by openat2 in its root.
+//! Runs inside the store's user namespace. A stopped container is reached by mounting its rootfs in our own mount
+//! namespace, a running one by its root directory: whoever starts us opens it (`running_root`), because a user namespace of
+//! our own gives no access to processes in the monitor's. Owners are the same in both: they have the same map. Paths in the
+//! container are resolved by openat2 in its root.
 
 use super::copy::{archive, tree};
 use crate::error::{Context, Error, Result};
@@ -20,8 +22,8 @@ use std::path::{Path, PathBuf};
 pub enum Place {
     /// A path of the host.
     Host(String),
-    /// A path in a container.
-    Container(Box<Container>, String),
+    /// A path in a container, and its root directory when it is running.
+    Container { container: Box<Container>, root: Option<OwnedFd>, path: String },
     /// stdin or stdout, as tar.
     Stream,
 }
@@ -40,6 +42,18 @@ struct Tree {
     /// None: the host, where paths mean what they mean to the user.
     root: Option<OwnedFd>,
     mounted: Option<store::rootfs::Mounted>,
+}
+
+/// The root directory of a running container; `None` when it is not running. Called outside the store's namespace, where
+/// the user owns the container's namespaces.
+pub fn running_root(dirs: &Dirs, container: &Container) -> Result<Option<OwnedFd>> {
+    let Some(pid) = super::lookup::state(dirs, container)?.pid else { return Ok(None) };
+    let path = format!("/proc/{pid}/root");
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(&path, flags, Mode::empty())
+        .call(|| format!("open({path:?})"))
+        .what(|| format!("cannot look into container {}", container.name))?;
+    Ok(Some(root))
 }
 
 /// Copies `from` to `to`.
@@ -110,9 +124,9 @@ fn contents_only(path: &str) -> bool {
 
 fn missing(place: &Place) -> Error {
     match place {
-        Place::Container(c, path) => Error::not_found(format_args!(
+        Place::Container { container, path, .. } => Error::not_found(format_args!(
             "{path:?} could not be found in container {}: no such file or directory",
-            c.name
+            container.name
         )),
         Place::Host(path) => Error::not_found(format_args!(
             "{path:?} could not be found on the host: no such file or directory"
@@ -128,7 +142,7 @@ fn open_named(end: &End) -> Result<OwnedFd> {
 impl Place {
     fn path(&self) -> Option<&str> {
         match self {
-            Self::Host(path) | Self::Container(_, path) => Some(path),
+            Self::Host(path) | Self::Container { path, .. } => Some(path),
             Self::Stream => None,
         }
     }
@@ -143,14 +157,18 @@ struct End {
 
 impl Tree {
     fn open(dirs: &Dirs, place: &Place) -> Result<Self> {
-        let Place::Container(container, _) = place else { return Ok(Self { root: None, mounted: None }) };
-        let state = super::lookup::state(dirs, container)?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        if state.pid.is_some() {
-            let root = crate::monitor::client::root(dirs, &container.id)
-                .what(|| format!("cannot look into container {}", container.name))?;
+        let Place::Container { container, root, .. } = place else {
+            return Ok(Self { root: None, mounted: None });
+        };
+        if let Some(root) = root {
+            let root = root.try_clone().call(|| "fcntl(F_DUPFD_CLOEXEC)")?;
             return Ok(Self { root: Some(root), mounted: None });
         }
+        if super::lookup::state(dirs, container)?.pid.is_some() {
+            return Err(Error::in_use(format_args!("container {} has just been started", container.name))
+                .hint("Try again."));
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let (path, mounted) = match &container.rootfs {
             Rootfs::Layers { .. } => {
                 let mounted = store::rootfs::mount(dirs, container)?;

@@ -69,8 +69,11 @@ pub fn ids(dirs: &Dirs) -> Result<Vec<ContainerId>> {
     Ok(names.filter_map(|name| ContainerId::parse(&name).ok()).collect())
 }
 
+/// Containers with their states, and what could not be read.
+pub type Listing = (Vec<(Container, State)>, Vec<Error>);
+
 /// Every container with its state after recovery, oldest first, and what could not be read.
-pub fn list(dirs: &Dirs) -> Result<(Vec<(Container, State)>, Vec<Error>)> {
+pub fn list(dirs: &Dirs) -> Result<Listing> {
     let mut good = Vec::new();
     let mut bad = Vec::new();
     for id in ids(dirs)? {

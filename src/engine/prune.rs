@@ -115,8 +115,8 @@ pub fn containers(dirs: &Dirs, filters: &[Filter]) -> Result<(Vec<Container>, Ve
     Ok((removed, failed))
 }
 
-/// Images without a name, or (`all`) every image that no container uses: id and bytes.
-pub fn images(dirs: &Dirs, all: bool, filters: &[ImageFilter]) -> Result<(Vec<(String, u64)>, Vec<Error>)> {
+/// Images without a name, or (`all`) every image that no container uses.
+pub fn images(dirs: &Dirs, all: bool, filters: &[ImageFilter]) -> Result<(Vec<String>, Vec<Error>)> {
     let store = Store::open(dirs)?;
     let (images, mut failed) = store.images()?;
     let mut removed = Vec::new();
@@ -127,7 +127,7 @@ pub fn images(dirs: &Dirs, all: bool, filters: &[ImageFilter]) -> Result<(Vec<(S
             continue;
         }
         match store.remove_image(image.id.as_str(), true) {
-            Ok(_) => removed.push((image.id.to_string(), image.record.size)),
+            Ok(_) => removed.push(image.id.to_string()),
             Err(e) => failed.push(e),
         }
     }
@@ -168,7 +168,7 @@ pub fn everything(
     failed.extend(more);
     let mut pruned = Pruned {
         containers: gone.into_iter().map(|c| c.id.to_string()).collect(),
-        images: images.into_iter().map(|(id, _)| id).collect(),
+        images,
         failed,
         ..Pruned::default()
     };

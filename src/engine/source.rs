@@ -99,8 +99,13 @@ fn image(
     let view = View::open(roots).what(|| format!("cannot read the layers of {name}")).hint(|| {
         format!("Check the store with `coracle system check --repair`, then `coracle pull {name}`.")
     })?;
-    let (driver, _) = store.driver()?;
-    let shown = found.names.first().cloned().unwrap_or_else(|| name.to_owned());
+    let driver = match options.driver {
+        Some(driver) => driver,
+        None => store.driver()?.0,
+    };
+    // Under the name that was asked for, of several.
+    let asked = found.names.iter().find(|full| super::prune::is_reference(full, name));
+    let shown = asked.or(found.names.first()).cloned().unwrap_or_else(|| name.to_owned());
     Ok(Prepared {
         name: shown,
         image_id: Some(found.id.to_string()),
@@ -262,7 +267,8 @@ fn make_skeleton(staged: &OwnedFd) -> Result<()> {
     for dir in ["var/cache", "var/lib", "var/log", "var/tmp"] {
         make_dir(root.as_fd(), dir)?;
     }
-    for link in ["var/run"] {
+    {
+        let link = "var/run";
         rustix::fs::symlinkat("/run", &root, link).call(|| format!("symlink(/run, {link})"))?;
     }
     for tree in HOST_TREES {

@@ -8,10 +8,9 @@ use super::protocol::{self, MAX_PACKET, Request, event, input};
 use crate::error::{Error, Result};
 use crate::external::runtime::plain_args;
 use crate::ondisk::container::Status;
-use crate::sys::{self, CallContext, socket, tty};
-use rustix::fs::{Mode, OFlags};
+use crate::sys::{self, socket, tty};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::RecvFlags;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// The name of the socket in the container's runtime directory.
@@ -74,20 +73,6 @@ fn request(monitor: &mut Monitor, index: usize, packet: &[u8], fds: Vec<OwnedFd>
             return;
         }
         Request::Signal { signal, stop } => monitor.signal(signal, stop),
-        Request::Root => {
-            let client = monitor.clients.0.remove(index);
-            match root(monitor) {
-                Ok(root) => {
-                    let fds = [root.as_fd()];
-                    let _ = socket::send(client.socket.as_fd(), &[event::OK], &[], &fds, SendFlags::DONTWAIT);
-                }
-                Err(error) => {
-                    let mut client = client;
-                    client.send_error(&error);
-                }
-            }
-            return;
-        }
         Request::Pause => pause(monitor, "pause", Status::Paused),
         Request::Resume => pause(monitor, "resume", Status::Running),
     };
@@ -114,14 +99,6 @@ fn resize(monitor: &Monitor, size: Option<(u16, u16)>) {
     if let (true, Some(master), Some(size)) = (monitor.stdio.tty, &monitor.stdio.stdout, size) {
         let _ = tty::set_size(master, size);
     }
-}
-
-/// The payload's root directory with all that is mounted there. Only opened as a place: nobody's file server is asked.
-fn root(monitor: &Monitor) -> Result<OwnedFd> {
-    let payload = monitor.payload.as_ref().ok_or_else(|| Error::in_use("it is not running"))?;
-    let path = format!("/proc/{}/root", payload.pid);
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(&path, flags, Mode::empty()).call(|| format!("open({path:?})"))?)
 }
 
 fn pause(monitor: &mut Monitor, verb: &str, status: Status) -> Result<()> {

@@ -48,8 +48,6 @@ pub(super) enum Request {
     },
     Pause,
     Resume,
-    /// The payload's root directory, as a fd of the answer.
-    Root,
 }
 
 /// Monitor → client.

@@ -1,8 +1,9 @@
 //! Credentials: from the command line, from auth.json, from docker's config.json and the helpers they name.
 //!
-//! Keys of auth.json may be a registry or a path below it: the most exact one wins. They are looked up by the name that
-//! the user gave, never by where a redirect leads.
+//! Keys of auth.json may be a registry or a path below it: the most exact one wins. They are looked up by the host that is
+//! asked, so a mirror gets its own and nobody else's.
 
+use super::conf::{self, Endpoint};
 use crate::error::{Error, Kind, Result};
 use crate::paths::Dirs;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
@@ -31,11 +32,13 @@ impl std::fmt::Debug for AuthOptions {
 }
 
 /// The credentials for a repository; anonymous where there are none.
-pub(super) fn find(dirs: &Dirs, domain: &str, path: &str, options: &AuthOptions) -> Result<RegistryAuth> {
-    if let Some((user, password)) = &options.creds {
+pub(super) fn find(dirs: &Dirs, endpoint: &Endpoint, options: &AuthOptions) -> Result<RegistryAuth> {
+    // What the user typed is for the registry that the user named.
+    if let Some((user, password)) = options.creds.as_ref().filter(|_| !endpoint.mirror) {
         return Ok(RegistryAuth::Basic(user.clone(), password.clone()));
     }
-    let keys = keys(domain, path);
+    let domain = if endpoint.host == conf::DOCKER_HOST { "docker.io" } else { &endpoint.host };
+    let keys = keys(domain, &endpoint.path);
     for file in files(dirs, options) {
         let Ok(bytes) = std::fs::read(&file) else {
             if options.authfile.is_some() {

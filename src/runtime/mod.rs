@@ -1,4 +1,41 @@
-//! The OCI runtime core behind coracle-oci.
+//! The OCI runtime core behind coracle-oci: a bundle and an id go in. **Theory of operation.**
+//!
+//! ```text
+//!  coracle-oci create                                 container's first process (C)
+//!    decide   config.json + facts of the host → Plan       (plan/: pure)
+//!    freeze   open sources, namespaces, marker, fifo        (sources, create)
+//!    clone ───────────────────────────────────────────────▶ waits for Go, when maps or a scope are still to come
+//!             id maps, scope, oom score ──── Go ───────────▶ joins, mounts, devices, hooks, pivot, credentials
+//!             state.json ─────────────────── Commit ───────▶ (read when it gets there: nobody waits for anybody)
+//!    ◀────────────────────────────────────── Ready ──────── everything applied, the command found
+//!    pid file, exit                                         waits for one byte in exec.fifo
+//!  coracle-oci start ──────────────── one byte ───────────▶ seccomp, execve
+//!    waits for the marker's lock to go                      (close-on-exec)
+//! ```
+//!
+//! - **One process does it.** All new namespaces come from one clone3 in the right order (a new user namespace owns the
+//!   others), in the right cgroup. There is no intermediate process, but where a pid or user namespace is joined: then a
+//!   stage joins and clones C as its sibling, so that C is inherited by the caller's subreaper either way.
+//! - **The parent opens, the child attaches.** Bind sources and the rootfs become detached trees with their attributes
+//!   set, before the clone, with the caller's rights. C attaches them by fd on targets that it resolves below the rootfs
+//!   fd. An unprivileged caller may not copy mounts: then C does, in its own mount namespace.
+//! - **Who may die.** Before `Commit` C ends with the runtime (end of file on the socket), after it the record knows C.
+//!   What a killed runtime leaves is found by what it noted beforehand (`ondisk::runtime_state`): `delete --force` works
+//!   at every point. Statuses are found out, not written: the marker's lock is held until execve.
+//! - **Who may look.** C is not dumpable from the moment others could be in its namespaces; every fd is close-on-exec;
+//!   our binary is out of a container's reach (`selfexe`).
+//! - **Who speaks.** C returns (step, index, errno); `words` makes the sentence, with the texts that engines look for.
+//!
+//! | file | |
+//! |---|---|
+//! | `create` `run` `start` `exec` `kill` `delete` `state` | the operations |
+//! | `plan/` | decisions, pure |
+//! | `child/` | code after clone: no allocation |
+//! | `spawn` `maps` `limits` `console` `hooks` `sources` `home` | what the parent does around the clone |
+//! | `handshake` `step` `words` | messages, failures, their text |
+//! | `foreground` | a process attended by us: signals, terminal, exit code |
+//! | `selfexe` | CVE-2019-5736 |
+//! | `reaper` | the tiny pid 1 behind `--init` |
 
 pub mod args;
 pub mod child;

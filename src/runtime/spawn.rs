@@ -12,8 +12,18 @@ use crate::sys::process::{Cloned, clone_child};
 use crate::sys::{self, CallContext};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{DupFlags, Errno};
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use rustix::process::{DumpableBehavior, Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+impl std::fmt::Debug for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Cgroup(_) => "Cgroup",
+            Self::After(_) => "After",
+        })
+    }
+}
 
 /// The running child, as its parent holds it.
 #[derive(Debug)]
@@ -35,6 +45,7 @@ pub struct Files<'a> {
 }
 
 /// How the child comes into its cgroup.
+#[allow(missing_debug_implementations, reason = "it holds a closure")]
 pub enum Place<'a> {
     None,
     /// Born in it.
@@ -62,6 +73,14 @@ pub fn spawn(plan: &Plan, place: Place<'_>, files: Files<'_>) -> Result<Child> {
         proc: files.proc,
         hook_state: files.hook_state,
     };
+    // Somebody is in a namespace that is joined, and must not be able to look into us there (R8). With a new user
+    // namespace nobody is in it before we say so, and its maps can be written by a user only while we are dumpable.
+    if !plan.namespaces.join.is_empty()
+        && (!plan.namespaces.new_user() || rustix::process::geteuid().is_root())
+    {
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+            .call(|| "prctl(PR_SET_DUMPABLE, 0)")?;
+    }
     let mut attempt = |into: Option<BorrowedFd<'_>>, waits: Waits| {
         let child = || {
             take_over(&theirs, &mut ours);

@@ -7,7 +7,8 @@ use crate::error::{Context, Error, Result};
 use crate::sys::CallContext;
 use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType, Process, Spec};
 use rustix::fs::{Mode, OFlags};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -21,33 +22,80 @@ pub const CONFIG: &str = "config.json";
 /// Reads `bundle/config.json` (or `file`, when the caller names another) and checks its version.
 pub fn load(bundle: &Path, file: Option<&Path>) -> Result<Spec> {
     let path = file.map_or_else(|| bundle.join(CONFIG), Path::to_path_buf);
-    let spec: Spec = read(&path)?;
+    let bytes = bytes_of(&path)?;
+    let cannot = || format!("cannot use {}", path.display());
+    let spec: Spec = from_bytes(&bytes).what(cannot)?;
     if !spec.version().starts_with("1.") {
-        return Err(Error::usage(format_args!("cannot use {}", path.display()))
-            .cause(format_args!("ociVersion {:?} is not 1.x", spec.version())));
+        return Err(Error::usage(cannot()).cause(format_args!("ociVersion {:?} is not 1.x", spec.version())));
     }
+    let names: WithProcess = from_bytes(&bytes).what(cannot)?;
+    names.process.map_or(Ok(()), |process| process.check()).what(cannot)?;
     Ok(spec)
 }
 
 /// Reads the bare `process` object of an exec.
 pub fn load_process(path: &Path) -> Result<Process> {
-    read(path)
+    let bytes = bytes_of(path)?;
+    let cannot = || format!("cannot use {}", path.display());
+    from_bytes::<Capabilities>(&bytes).and_then(|names| names.check()).what(cannot)?;
+    from_bytes(&bytes).what(cannot)
+}
+
+/// Capability names as they stand in the document: oci-spec takes `chown` and `CAP_CAP_CHOWN` for CAP_CHOWN too, and a
+/// name that only we understand is no name (R10).
+#[derive(Deserialize)]
+struct Capabilities {
+    #[serde(default)]
+    capabilities: Option<BTreeMap<String, Option<Vec<String>>>>,
+}
+
+#[derive(Deserialize)]
+struct WithProcess {
+    #[serde(default)]
+    process: Option<Capabilities>,
+}
+
+impl Capabilities {
+    fn check(&self) -> Result<()> {
+        let names = self.capabilities.iter().flat_map(BTreeMap::values).flatten().flatten();
+        for name in names {
+            let bare = name.strip_prefix("CAP_").filter(|bare| !bare.starts_with("CAP_"));
+            if !bare.is_some_and(|bare| bare.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')) {
+                return Err(Error::usage(format_args!("unknown capability {name:?}")));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Reads any OCI document of JSON. A pipe is as good as a file.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let cannot = || format!("cannot read {}", path.display());
-    let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .call(|| format!("open({path:?})"))
-        .what(cannot)?;
-    parse(File::from(fd)).map_err(|e| e.wrap(cannot()))
+    from_bytes(&bytes_of(path)?).what(|| format!("cannot use {}", path.display()))
 }
 
 /// Reads a document from an open file.
 pub fn parse<T: DeserializeOwned>(from: impl Read) -> Result<T> {
-    let mut bytes = Vec::with_capacity(32 << 10);
+    let mut bytes = Vec::new();
     from.take(MAX_DOCUMENT).read_to_end(&mut bytes).call(|| "read()")?;
-    serde_json::from_slice(&bytes).map_err(|e| Error::corrupt("it is not a valid OCI document").cause(e))
+    from_bytes(&bytes)
+}
+
+fn bytes_of(path: &Path) -> Result<Vec<u8>> {
+    let cannot = || format!("cannot read {}", path.display());
+    let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .call(|| format!("open({path:?})"))
+        .what(cannot)?;
+    let mut bytes = Vec::with_capacity(32 << 10);
+    File::from(fd)
+        .take(MAX_DOCUMENT)
+        .read_to_end(&mut bytes)
+        .call(|| format!("read({path:?})"))
+        .what(cannot)?;
+    Ok(bytes)
+}
+
+fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|e| Error::corrupt("it is not a valid OCI document").cause(e))
 }
 
 /// The namespaces that `spec` lists.
@@ -63,4 +111,21 @@ pub fn namespace(spec: &Spec, typ: LinuxNamespaceType) -> Option<&LinuxNamespace
 /// An annotation's value.
 pub fn annotation<'a>(spec: &'a Spec, key: &str) -> Option<&'a str> {
     spec.annotations().as_ref().and_then(|all| all.get(key)).map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capability_names_are_the_kernels() {
+        let check = |name: &str| {
+            let json = serde_json::json!({"capabilities": {"bounding": [name], "ambient": null}});
+            serde_json::from_value::<Capabilities>(json).unwrap().check()
+        };
+        check("CAP_SYS_ADMIN").unwrap();
+        for bad in ["cap_chown", "CHOWN", "CAP_CAP_CHOWN", "CAP_chown"] {
+            assert!(check(bad).unwrap_err().to_string().contains(bad), "{bad}");
+        }
+    }
 }

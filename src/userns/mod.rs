@@ -26,7 +26,9 @@ pub mod root;
 pub mod subid;
 
 pub use idmap::{IdMaps, IdRange};
-pub use role::{RoleChild, SYNC_FD, enter_store, inside_store, map_role, run_in_store, spawn_role};
+pub use role::{
+    RoleChild, SYNC_FD, enter_store, inside_store, map_role, run_in_store, run_in_store_with, spawn_role,
+};
 
 use crate::error::{Error, Result};
 use crate::external::Tool;

@@ -161,10 +161,15 @@ pub fn inside_store() -> bool {
 ///
 /// The child dies with us; it is in our process group, so that the terminal's signals reach both and it decides.
 pub fn run_in_store(dirs: &Dirs, args: &[OsString]) -> Result<u8> {
+    run_in_store_with(dirs, args, &[])
+}
+
+/// The same, with more of our fds, each at its number.
+pub fn run_in_store_with(dirs: &Dirs, args: &[OsString], fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<u8> {
     let map = super::store_map()?;
     dirs.open_data()?;
     dirs.open_run()?;
-    let child = spawn_role("in-store", args, &[])?;
+    let child = spawn_role("in-store", args, fds)?;
     map_role(&child, &map)?;
     sys::spawn::ignore_terminal_signals();
     let status = loop {

@@ -63,7 +63,9 @@ fn links_of_the_container_lead_nowhere_else() {
     w.c("exec c sh -c").arg(script).ok();
     let out = w.dir.join("home/out");
     let copied = w.c("cp c:/read/.").arg(&out).run();
-    let text = std::fs::read_to_string(&out).unwrap_or_default();
+    // The link itself may be copied, never what it would lead to here.
+    let is_link = std::fs::symlink_metadata(&out).is_ok_and(|meta| meta.is_symlink());
+    let text = if is_link { String::new() } else { std::fs::read_to_string(&out).unwrap_or_default() };
     assert!(!text.contains("of the host"), "{copied:?}");
     std::fs::write(w.dir.join("home/new"), "planted\n").unwrap();
     w.c("cp").arg(w.dir.join("home/new")).arg("c:/dir/").run();

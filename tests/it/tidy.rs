@@ -134,7 +134,7 @@ fn code_of(text: &str) -> String {
         while let Some(c) = rest.next() {
             match c {
                 '"' if previous != '\\' && !(previous == '\'' && rest.peek() == Some(&'\'')) => {
-                    quoted = !quoted
+                    quoted = !quoted;
                 }
                 '/' if !quoted && rest.peek() == Some(&'/') => break,
                 c if !quoted => code.push(c),

@@ -27,5 +27,5 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     let filters = filter::containers(&args.filter, &dirs)?;
     let (removed, failed) = engine::prune::containers(&dirs, &filters)?;
     removed.iter().try_for_each(|c| ui::line(&c.id))?;
-    Ok(failed.iter().map(ui::error).last().unwrap_or(0))
+    Ok(ui::errors(&failed))
 }

@@ -62,7 +62,7 @@ impl CreateFlags {
         if self.process.hostname.is_some() && namespaces.uts == crate::engine::options::NamespaceMode::Host {
             return Err(Error::usage("--hostname cannot be combined with --uts host"));
         }
-        if source == Source::Host && matches!(network.mode, None) {
+        if source == Source::Host && network.mode.is_none() {
             ui::debug(|| "host: has no network unless asked for".to_owned());
         }
         Ok(CreateOptions {
@@ -89,6 +89,7 @@ impl CreateFlags {
             stop_timeout: self.container.stop_timeout,
             log,
             cgroups: self.cgroups(app)?,
+            driver: app.globals.storage_driver()?,
             runtime: app.globals.runtime.as_deref().map(runtime_path).transpose()?,
             shm_size: self.mounts.shm_size()?,
             devices: self.mounts.devices()?,

@@ -30,6 +30,6 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     let dirs = app.dirs()?;
     let filters = images::filters(&args.filter, &dirs)?;
     let (removed, failed) = engine::prune::images(&dirs, args.all, &filters)?;
-    removed.iter().try_for_each(|(id, _)| ui::line(id))?;
-    Ok(failed.iter().map(ui::error).last().unwrap_or(0))
+    removed.iter().try_for_each(ui::line)?;
+    Ok(ui::errors(&failed))
 }

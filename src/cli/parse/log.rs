@@ -25,7 +25,7 @@ pub fn parse(driver: Option<&str>, options: &[String]) -> Result<Log> {
             "path" if value.starts_with('/') => log.path = Some(value),
             "path" => return Err(super::invalid("--log-opt", option, "the path is not absolute", "")),
             "max-size" => {
-                log.max_size = Some(super::size::bytes("--log-opt max-size", &value)?).filter(|n| *n > 0)
+                log.max_size = Some(super::size::bytes("--log-opt max-size", &value)?).filter(|n| *n > 0);
             }
             "tag" | "label" => return Err(super::unsupported(format_args!("--log-opt {key}"))),
             _ => {

@@ -62,12 +62,12 @@ fn option(mount: &mut MountOption, key: &str, value: Option<&str>) -> Result<()>
     let bind = matches!(mount.kind, MountKind::Bind(_));
     match (key, value) {
         ("ro" | "readonly", value) => {
-            mount.options.push(if truth(key, value)? { "ro" } else { "rw" }.to_owned())
+            mount.options.push(if truth(key, value)? { "ro" } else { "rw" }.to_owned());
         }
         ("rw", value) => mount.options.push(if truth(key, value)? { "rw" } else { "ro" }.to_owned()),
         ("U" | "chown", value) => mount.chown = truth(key, value)?,
         ("bind-propagation", Some(value)) if bind && is_propagation(value) => {
-            mount.options.push(value.to_owned())
+            mount.options.push(value.to_owned());
         }
         ("bind-nonrecursive", value) if bind => {
             mount.options.push(if truth(key, value)? { "bind" } else { "rbind" }.to_owned());

@@ -63,7 +63,7 @@ pub fn tmpfs_mount(destination: String, given: &[&str]) -> Result<MountOption> {
             "U" | "chown" => mount.chown = true,
             "ro" | "rw" | "exec" | "noexec" | "suid" | "nosuid" | "dev" | "nodev" | "noatime"
             | "relatime" | "strictatime" | "sync" | "async" | "dirsync" | "noswap" => {
-                mount.options.push((*option).to_owned())
+                mount.options.push((*option).to_owned());
             }
             propagation if is_propagation(propagation) => mount.options.push(propagation.to_owned()),
             other => mount.options.push(tmpfs_value(other)?),

@@ -45,7 +45,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     match Format::parse(args.format.as_deref()) {
         Format::Json => ui::out(&format::json(&Value::Array(lines.iter().map(row).collect()))?)?,
         Format::Template(text) => {
-            ui::out(&format::template(&text, &lines.iter().map(row).collect::<Vec<_>>())?)?
+            ui::out(&format::template(&text, &lines.iter().map(row).collect::<Vec<_>>())?)?;
         }
         Format::TableTemplate(text) => {
             ui::out(&format::table_template(&text, &lines.iter().map(row).collect::<Vec<_>>(), &[], true)?)?;

@@ -61,7 +61,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         }
     }
     ui::line(format_args!("Total reclaimed space: {}", size::human(pruned.bytes, "")))?;
-    Ok(pruned.failed.iter().map(ui::error).last().unwrap_or(0))
+    Ok(ui::errors(&pruned.failed))
 }
 
 fn question(args: &Args) -> String {

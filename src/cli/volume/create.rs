@@ -27,7 +27,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     match volume::create(&dirs, name.as_ref().map(VolumeName::as_str), options) {
         Ok(record) => ui::line(&record.name)?,
         Err(e) if e.kind() == Kind::InUse && args.ignore => {
-            ui::line(name.as_ref().map_or("", VolumeName::as_str))?
+            ui::line(name.as_ref().map_or("", VolumeName::as_str))?;
         }
         Err(e) if e.kind() == Kind::InUse => {
             let name = args.name.as_deref().unwrap_or_default();

@@ -38,7 +38,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     }
     if args.quiet {
         ui::out(&chosen.iter().map(|v| format!("{}\n", v.name)).collect::<String>())?;
-        return Ok(damaged.iter().map(ui::error).last().unwrap_or(0));
+        return Ok(ui::errors(&damaged));
     }
     let rows: Vec<Value> = chosen.iter().map(|v| super::describe(&dirs, v)).collect();
     match Format::parse(args.format.as_deref()) {
@@ -56,7 +56,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
             ui::out(&table::render(&lines))?;
         }
     }
-    Ok(damaged.iter().map(ui::error).last().unwrap_or(0))
+    Ok(ui::errors(&damaged))
 }
 
 /// Templates of lists show labels as one text.

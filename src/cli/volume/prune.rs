@@ -26,5 +26,5 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     }
     let (removed, failed) = engine::volume::prune(&app.dirs()?, &super::filters(&args.filter)?)?;
     removed.iter().try_for_each(|v| ui::line(&v.name))?;
-    Ok(failed.iter().map(ui::error).last().unwrap_or(0))
+    Ok(ui::errors(&failed))
 }

@@ -24,9 +24,6 @@ const MASKED: [&str; 11] = [
 const READ_ONLY: [&str; 6] =
     ["/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// Processes of a container, where nothing else was asked for and the pids controller is there (podman's default).
-pub const DEFAULT_PIDS: i64 = 2048;
-
 /// The `linux` object. `cgroupsPath` is the monitor's to fill in: only it knows its scope.
 pub fn linux(options: &CreateOptions, facts: &Facts<'_>) -> Value {
     let mut linux = json!({
@@ -45,8 +42,8 @@ pub fn linux(options: &CreateOptions, facts: &Facts<'_>) -> Value {
     }
     let mut sysctl = options.process.sysctl.clone();
     let own_network = facts.foreign_network.is_none();
-    if own_network && !facts.maps.gids.is_empty() {
-        // Any group of the container may ping (podman's default); ids above the map would be refused.
+    if own_network && crate::userns::idmap::to_outside(&facts.maps.gids, 0).is_some() {
+        // Any group of the container may ping (podman's default); ids outside the map would be refused.
         sysctl.entry("net.ipv4.ping_group_range".into()).or_insert_with(|| "0 0".into());
     }
     linux["sysctl"] = json!(sysctl);

@@ -41,7 +41,7 @@ impl Capabilities {
     pub fn decide(security: &SecurityOptions, uid: u32) -> Result<Self> {
         let all = || crate::caps::NAMES.iter().map(|name| (*name).to_owned());
         let known = |name: &String| name == "ALL" || crate::caps::NAMES.contains(&name.as_str());
-        for name in security.cap_add.iter().chain(&security.cap_drop).filter(|name| !known(name)) {
+        if let Some(name) = security.cap_add.iter().chain(&security.cap_drop).find(|name| !known(name)) {
             return Err(Error::usage(format_args!("unknown capability {name:?}"))
                 .hint("The names are listed in capabilities(7), for example CAP_NET_RAW."));
         }

@@ -92,23 +92,11 @@ pub fn resume(dirs: &Dirs, id: &ContainerId) -> Result<()> {
     simple_request(dirs, id, &Request::Resume)
 }
 
-/// The root directory of a running payload, with what is mounted there. Another process than its monitor cannot open it:
-/// every monitor has a user namespace of its own.
-pub fn root(dirs: &Dirs, id: &ContainerId) -> Result<OwnedFd> {
-    let mut fds = Vec::new();
-    ask(dirs, id, &Request::Root, &mut fds)?;
-    fds.pop().ok_or_else(not_running)
-}
-
 /// A request that is answered with OK or an error.
 fn simple_request(dirs: &Dirs, id: &ContainerId, wanted: &Request) -> Result<()> {
-    ask(dirs, id, wanted, &mut Vec::new())
-}
-
-fn ask(dirs: &Dirs, id: &ContainerId, wanted: &Request, fds: &mut Vec<OwnedFd>) -> Result<()> {
     let Some(connection) = request(dirs, id, wanted, &[])? else { return Err(not_running()) };
     let mut packet = vec![0u8; MAX_PACKET];
-    let received = receive(&connection, &mut packet, fds)?;
+    let received = receive(&connection, &mut packet, &mut Vec::new())?;
     match received.split_first() {
         Some((&event::OK, _)) => Ok(()),
         Some((&event::ERROR, json)) => Err(protocol::decode_error(json)),

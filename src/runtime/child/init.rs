@@ -38,6 +38,7 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
         },
         false => 0,
     };
+    namespaces::unshare_time(plan, inherited.proc)?;
     // Only now: while the maps are written, the files of /proc/PID must belong to the user who writes them. Nobody but
     // the runtime is in a new namespace until then.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).or_fail(Step::Dumpable, 0)?;
@@ -65,7 +66,7 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     if !waits.joined {
         namespaces::join(plan)?;
     }
-    namespaces::unshare(plan, inherited.proc)?;
+    namespaces::unshare_cgroup(plan)?;
     if plan.namespaces.create & NEWNET != 0 {
         match sys::net::loopback_up() {
             // A kernel without IPv4.

@@ -46,15 +46,20 @@ fn enter(fd: &OwnedFd) -> rustix::io::Result<()> {
     rustix::thread::move_into_link_name_space(fd.as_fd(), None)
 }
 
-/// New cgroup and time namespaces.
-pub fn unshare(plan: &Plan, proc: BorrowedFd<'_>) -> Result<(), Fail> {
+/// A new cgroup namespace. Its root is the cgroup that we are in by now.
+pub fn unshare_cgroup(plan: &Plan) -> Result<(), Fail> {
     if plan.namespaces.new_cgroup {
         sys::ns::unshare(UnshareFlags::NEWCGROUP).or_fail(Step::CgroupNamespace, 0)?;
     }
-    if let Some(offsets) = &plan.namespaces.new_time {
-        new_time(offsets, proc).or_fail(Step::TimeNamespace, 0)?;
-    }
     Ok(())
+}
+
+/// A new time namespace. While we are dumpable: the file of the offsets belongs to root otherwise.
+pub fn unshare_time(plan: &Plan, proc: BorrowedFd<'_>) -> Result<(), Fail> {
+    match &plan.namespaces.new_time {
+        Some(offsets) => new_time(offsets, proc).or_fail(Step::TimeNamespace, 0),
+        None => Ok(()),
+    }
 }
 
 /// Offsets can be written only while nobody is inside, so: make, write, enter.
