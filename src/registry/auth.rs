@@ -1,8 +1,9 @@
 //! Credentials: from the command line, from auth.json, from docker's config.json and the helpers they name.
 //!
-//! Keys of auth.json may be a registry or a path below it: the most exact one wins. They are looked up by the name that
-//! the user gave, never by where a redirect leads.
+//! Keys of auth.json may be a registry or a path below it: the most exact one wins. They are looked up by the host that is
+//! asked, so a mirror gets its own and nobody else's.
 
+use super::conf::{self, Endpoint};
 use crate::error::{Error, Kind, Result};
 use crate::paths::Dirs;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
@@ -31,11 +32,13 @@ impl std::fmt::Debug for AuthOptions {
 }
 
 /// The credentials for a repository; anonymous where there are none.
-pub(super) fn find(dirs: &Dirs, domain: &str, path: &str, options: &AuthOptions) -> Result<RegistryAuth> {
-    if let Some((user, password)) = &options.creds {
+pub(super) fn find(dirs: &Dirs, endpoint: &Endpoint, options: &AuthOptions) -> Result<RegistryAuth> {
+    // What the user typed is for the registry that the user named.
+    if let Some((user, password)) = options.creds.as_ref().filter(|_| !endpoint.mirror) {
         return Ok(RegistryAuth::Basic(user.clone(), password.clone()));
     }
-    let keys = keys(domain, path);
+    let domain = if endpoint.host == conf::DOCKER_HOST { "docker.io" } else { &endpoint.host };
+    let keys = keys(domain, &endpoint.path);
     for file in files(dirs, options) {
         let Ok(bytes) = std::fs::read(&file) else {
             if options.authfile.is_some() {
@@ -80,16 +83,25 @@ pub(super) fn find(dirs: &Dirs, domain: &str, path: &str, options: &AuthOptions)
     Ok(RegistryAuth::Anonymous)
 }
 
-fn files(dirs: &Dirs, options: &AuthOptions) -> Vec<PathBuf> {
+/// Where credentials are looked for, in this order.
+pub(super) fn files(dirs: &Dirs, options: &AuthOptions) -> Vec<PathBuf> {
     if let Some(file) = &options.authfile {
         return vec![file.clone()];
     }
     let mut files = Vec::new();
-    // Beside our runtime directory: podman's place, where login writes.
-    files.extend(dirs.run.parent().map(|run| run.join("containers/auth.json")));
+    // Beside our runtime directory: podman's place, where login writes. Not where anybody could put a file (and name a
+    // helper program in it): a runtime directory of our own stands in /tmp.
+    let run = dirs.run.parent().filter(|run| is_private(run));
+    files.extend(run.map(|run| run.join("containers/auth.json")));
     files.push(dirs.config.join("containers/auth.json"));
     files.extend(dirs.home.as_ref().map(|home| home.join(".docker/config.json")));
     files
+}
+
+/// A directory of ours (or root's) that nobody else can write.
+fn is_private(dir: &std::path::Path) -> bool {
+    let me = rustix::process::geteuid().as_raw();
+    rustix::fs::stat(dir).is_ok_and(|st| (st.st_uid == me || st.st_uid == 0) && st.st_mode & 0o022 == 0)
 }
 
 /// `q.io/a/b`, `q.io/a`, `q.io`; docker.io under its old name too.

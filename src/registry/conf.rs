@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 /// Where the administrator's files are.
 const ETC: &str = "/etc/containers";
 
+/// docker.io is served there.
+pub(super) const DOCKER_HOST: &str = "index.docker.io";
+
 /// What registries.conf says.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
@@ -49,6 +52,8 @@ pub struct Endpoint {
     pub path: String,
     /// Certificates are not checked, and it may be without TLS.
     pub insecure: bool,
+    /// Somebody's copy, not the place that was named.
+    pub mirror: bool,
 }
 
 impl RegistriesConf {
@@ -119,6 +124,7 @@ impl RegistriesConf {
                 host: host_of(domain),
                 path: path.to_owned(),
                 insecure: insecure(false),
+                mirror: false,
             }]);
         };
         if registry.blocked {
@@ -128,18 +134,18 @@ impl RegistriesConf {
                     "Ask your administrator, or change the entry in ~/.config/containers/registries.conf.",
                 ));
         }
-        let place = |location: &str, said: bool| {
+        let place = |location: &str, said: bool, mirror: bool| {
             let whole = if location.is_empty() || registry.prefix.starts_with("*.") {
                 name.clone()
             } else {
                 format!("{location}{}", name.get(registry.key().len()..).unwrap_or_default())
             };
             let (host, path) = whole.split_once('/').unwrap_or((&whole, ""));
-            Endpoint { host: host_of(host), path: path.to_owned(), insecure: insecure(said) }
+            Endpoint { host: host_of(host), path: path.to_owned(), insecure: insecure(said), mirror }
         };
         let mut endpoints: Vec<Endpoint> =
-            registry.mirror.iter().map(|m| place(&m.location, m.insecure)).collect();
-        endpoints.push(place(&registry.location, registry.insecure));
+            registry.mirror.iter().map(|m| place(&m.location, m.insecure, true)).collect();
+        endpoints.push(place(&registry.location, registry.insecure, false));
         Ok(endpoints)
     }
 }
@@ -163,7 +169,7 @@ impl Registry {
 
 /// docker.io is served under another name.
 fn host_of(domain: &str) -> String {
-    if domain == "docker.io" { "index.docker.io".to_owned() } else { domain.to_owned() }
+    if domain == "docker.io" { DOCKER_HOST.to_owned() } else { domain.to_owned() }
 }
 
 /// Certificates that are trusted for a host, in PEM.

@@ -15,6 +15,8 @@ mod auth;
 mod conf;
 mod download;
 mod failure;
+pub mod login;
+mod manifest;
 mod progress;
 
 pub use auth::AuthOptions;
@@ -25,9 +27,11 @@ pub use progress::Bars;
 use crate::error::{Context, Error, Kind, Result};
 use crate::id::Sha256;
 use crate::paths::Dirs;
-use crate::spec::image::{Descriptor, MAX_MANIFEST};
+use crate::spec::image::Descriptor;
 use crate::sys::CallContext;
+use manifest::{Failure, Manifests};
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
+use oci_client::errors::OciDistributionError;
 use oci_client::secrets::RegistryAuth;
 use sha2::Digest;
 use std::time::Duration;
@@ -37,13 +41,9 @@ const IDLE: Duration = Duration::from_secs(30);
 /// A host that does not answer at all.
 const CONNECT: Duration = Duration::from_secs(15);
 
-/// What manifests we read.
-const MANIFEST_TYPES: [&str; 4] = [
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-];
+/// How often a request may be sent elsewhere.
+const REDIRECTS: usize = 5;
+const USER_AGENT: &str = concat!("coracle/", env!("CARGO_PKG_VERSION"));
 
 /// What to pull: a full name taken apart.
 #[derive(Debug, Clone)]
@@ -59,6 +59,7 @@ pub struct Target {
 pub struct Session {
     runtime: tokio::runtime::Runtime,
     client: oci_client::Client,
+    manifests: Manifests,
     reference: oci_client::Reference,
     auth: RegistryAuth,
     /// Where it really is, for messages.
@@ -116,20 +117,20 @@ impl Session {
         options: &AuthOptions,
         name: &str,
     ) -> Result<(Self, Vec<u8>, Sha256)> {
-        let auth = auth::find(dirs, &target.domain, &endpoint.path, options)?;
-        let loopback = is_loopback(&endpoint.host);
-        let clear_allowed = endpoint.insecure || (loopback && options.tls_verify != Some(true));
+        let auth = auth::find(dirs, endpoint, options)?;
+        let clear_allowed =
+            endpoint.insecure || (is_loopback(&endpoint.host) && options.tls_verify != Some(true));
         let https = Self::connect(dirs, target, endpoint, (ClientProtocol::Https, &auth), name)?;
         match https.try_manifest(&https.reference) {
             // Only where it speaks no TLS at all: a certificate that is not trusted is no reason to go without.
-            Err(e) if clear_allowed && failure::speaks_no_tls(&e) => {
+            Err(Failure::NoTls(_)) if clear_allowed => {
                 let http = Self::connect(dirs, target, endpoint, (ClientProtocol::Http, &auth), name)?;
                 let (bytes, digest) = http.manifest(&http.reference)?;
                 http.checked(target, bytes, digest)
             }
-            Err(e) => Err(failure::explain(&e, name, &endpoint.host)),
+            Err(e) => Err(e.into_error()),
             Ok(bytes) => {
-                let (bytes, digest) = sized(bytes)?;
+                let digest = Sha256::from_bytes(&sha2::Sha256::digest(&bytes).into());
                 https.checked(target, bytes, digest)
             }
         }
@@ -156,20 +157,24 @@ impl Session {
             .map_err(|e| Error::host("cannot talk to registries").cause(e))?;
         // Without TLS there is nothing to verify, and no need of the machine's certificates.
         let lax = endpoint.insecure || protocol == ClientProtocol::Http;
+        let scheme = if protocol == ClientProtocol::Http { "http" } else { "https" };
+        let certificates = conf::certificates(dirs, &endpoint.host);
+        let failed = |e| failure::explain(&e, name, &endpoint.host);
+        let http =
+            http_client(lax, &certificates).map_err(|e| failed(OciDistributionError::RequestError(e)))?;
         let config = ClientConfig {
             protocol,
             accept_invalid_certificates: lax,
-            extra_root_certificates: conf::certificates(dirs, &endpoint.host)
+            extra_root_certificates: certificates
                 .into_iter()
                 .map(|data| Certificate { encoding: CertificateEncoding::Pem, data })
                 .collect(),
             read_timeout: Some(IDLE),
             connect_timeout: Some(CONNECT),
-            user_agent: concat!("coracle/", env!("CARGO_PKG_VERSION")),
+            user_agent: USER_AGENT,
             ..ClientConfig::default()
         };
-        let client =
-            oci_client::Client::try_from(config).map_err(|e| failure::explain(&e, name, &endpoint.host))?;
+        let client = oci_client::Client::try_from(config).map_err(failed)?;
         let (host, path) = (endpoint.host.clone(), endpoint.path.clone());
         let reference = match (&target.digest, &target.tag) {
             (Some(digest), _) => oci_client::Reference::with_digest(host, path, digest.prefixed()),
@@ -182,6 +187,7 @@ impl Session {
         Ok(Self {
             runtime,
             client,
+            manifests: Manifests { http, scheme, name: name.to_owned() },
             reference,
             auth: auth.clone(),
             endpoint: endpoint.clone(),
@@ -200,19 +206,13 @@ impl Session {
     }
 
     fn manifest(&self, reference: &oci_client::Reference) -> Result<(Vec<u8>, Sha256)> {
-        sized(
-            self.try_manifest(reference)
-                .map_err(|e| failure::explain(&e, &self.name, &self.endpoint.host))?,
-        )
+        let bytes = self.try_manifest(reference).map_err(Failure::into_error)?;
+        let digest = Sha256::from_bytes(&sha2::Sha256::digest(&bytes).into());
+        Ok((bytes, digest))
     }
 
-    fn try_manifest(
-        &self,
-        reference: &oci_client::Reference,
-    ) -> std::result::Result<Vec<u8>, oci_client::errors::OciDistributionError> {
-        let pulled =
-            self.runtime.block_on(self.client.pull_manifest_raw(reference, &self.auth, &MANIFEST_TYPES));
-        pulled.map(|(bytes, _)| bytes.to_vec())
+    fn try_manifest(&self, reference: &oci_client::Reference) -> std::result::Result<Vec<u8>, Failure> {
+        self.runtime.block_on(self.manifests.get(&self.client, reference, &self.auth))
     }
 
     /// A small blob, whole and checked: a config.
@@ -275,14 +275,19 @@ impl std::fmt::Display for Target {
     }
 }
 
-/// A manifest of a bearable size, with its digest.
-fn sized(bytes: Vec<u8>) -> Result<(Vec<u8>, Sha256)> {
-    if bytes.len() as u64 > MAX_MANIFEST {
-        return Err(Error::corrupt("the manifest is too large")
-            .cause(format_args!("{} bytes, at most {MAX_MANIFEST} are allowed", bytes.len())));
+fn http_client(lax: bool, certificates: &[Vec<u8>]) -> reqwest::Result<reqwest::Client> {
+    let mut more = Vec::new();
+    for pem in certificates {
+        more.extend(reqwest::Certificate::from_pem_bundle(pem)?);
     }
-    let hash: [u8; 32] = sha2::Sha256::digest(&bytes).into();
-    Ok((bytes, Sha256::from_bytes(&hash)))
+    reqwest::Client::builder()
+        .tls_danger_accept_invalid_certs(lax)
+        .tls_certs_merge(more)
+        .read_timeout(IDLE)
+        .connect_timeout(CONNECT)
+        .user_agent(USER_AGENT)
+        .redirect(reqwest::redirect::Policy::limited(REDIRECTS))
+        .build()
 }
 
 fn wrong_manifest(wanted: Option<&Sha256>, actual: &Sha256) -> Error {
