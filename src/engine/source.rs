@@ -99,7 +99,10 @@ fn image(
     let view = View::open(roots).what(|| format!("cannot read the layers of {name}")).hint(|| {
         format!("Check the store with `coracle system check --repair`, then `coracle pull {name}`.")
     })?;
-    let (driver, _) = store.driver()?;
+    let driver = match options.driver {
+        Some(driver) => driver,
+        None => store.driver()?.0,
+    };
     // Under the name that was asked for, of several.
     let asked = found.names.iter().find(|full| super::prune::is_reference(full, name));
     let shown = asked.or(found.names.first()).cloned().unwrap_or_else(|| name.to_owned());
