@@ -58,6 +58,8 @@ complete -c coracle -n "__fish_coracle_needs_command" -f -a "images" -d 'List im
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "rmi" -d 'Remove images, or names of images'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "tag" -d 'Give an image more names'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "untag" -d 'Take names from an image; without names, all of them'
+complete -c coracle -n "__fish_coracle_needs_command" -f -a "login" -d 'Log in to a registry, and store the credentials in auth.json'
+complete -c coracle -n "__fish_coracle_needs_command" -f -a "logout" -d 'Forget the credentials for a registry'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "info" -d 'Show what this machine offers and where things are'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "version" -d 'Show the version'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "doctor" -d 'Check by trying what containers need on this machine'
@@ -351,6 +353,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand wait" -s h -l help -d 'P
 complete -c coracle -n "__fish_coracle_using_subcommand top" -s l -l latest -d 'The container that was created last'
 complete -c coracle -n "__fish_coracle_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand cp" -s a -l archive -d 'Keep owners' -r
+complete -c coracle -n "__fish_coracle_using_subcommand cp" -l root-fd -d 'Open root directories of running containers: ID=FD (from ourselves)' -r
 complete -c coracle -n "__fish_coracle_using_subcommand cp" -l overwrite -d 'Let a directory replace a file, and a file a directory'
 complete -c coracle -n "__fish_coracle_using_subcommand cp" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand port" -s a -l all -d 'All containers'
@@ -393,6 +396,16 @@ complete -c coracle -n "__fish_coracle_using_subcommand rmi" -s i -l ignore -d '
 complete -c coracle -n "__fish_coracle_using_subcommand rmi" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand tag" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand untag" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand login" -l authfile -d 'File with credentials' -r -F
+complete -c coracle -n "__fish_coracle_using_subcommand login" -s p -l password -d 'Password; others can see it in the process list' -r
+complete -c coracle -n "__fish_coracle_using_subcommand login" -l tls-verify -d 'Require TLS and check certificates' -r
+complete -c coracle -n "__fish_coracle_using_subcommand login" -s u -l username -d 'User name' -r
+complete -c coracle -n "__fish_coracle_using_subcommand login" -l get-login -d 'Print the user that is logged in'
+complete -c coracle -n "__fish_coracle_using_subcommand login" -l password-stdin -d 'Read the password from stdin'
+complete -c coracle -n "__fish_coracle_using_subcommand login" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand logout" -l authfile -d 'File with credentials' -r -F
+complete -c coracle -n "__fish_coracle_using_subcommand logout" -s a -l all -d 'All registries'
+complete -c coracle -n "__fish_coracle_using_subcommand logout" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand info" -s f -l format -d 'json, or a Go template: {{.Host.OCIRuntime.Name}}' -r
 complete -c coracle -n "__fish_coracle_using_subcommand info" -s D -l debug -d 'Also the checks of doctor'
 complete -c coracle -n "__fish_coracle_using_subcommand info" -s h -l help -d 'Print help'
@@ -433,6 +446,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from attach" -s l -l latest -d 'The container that was created last'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from attach" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from cp" -s a -l archive -d 'Keep owners' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from cp" -l root-fd -d 'Open root directories of running containers: ID=FD (from ourselves)' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from cp" -l overwrite -d 'Let a directory replace a file, and a file a directory'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from cp" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -s e -l env -d 'Set an environment variable; KEY alone or PREFIX* takes the values from the host' -r

@@ -21,6 +21,8 @@ pub mod images;
 pub mod info;
 pub mod inspect;
 pub mod kill;
+pub mod login;
+pub mod logout;
 pub mod logs;
 pub mod oci;
 pub mod parse;

@@ -194,6 +194,8 @@ pub const NODES: &[Node] = &[
     leaf!("rmi", rmi),
     leaf!("tag", tag),
     leaf!("untag", untag),
+    leaf!("login", login),
+    leaf!("logout", logout),
     leaf!("info", info),
     leaf!("version", version),
     leaf!("doctor", doctor),

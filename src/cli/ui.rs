@@ -125,6 +125,27 @@ pub fn confirm(question: &str) -> Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
 }
 
+/// Asks for a line; a `secret` one is not shown while it is typed.
+pub fn ask(question: &str, secret: bool) -> Result<String> {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    talk(&format!("{question}: "));
+    let stdin = std::io::stdin();
+    let shown = if secret { tcgetattr(&stdin).ok() } else { None };
+    if let Some(shown) = &shown {
+        let mut hidden = shown.clone();
+        hidden.local_modes -= LocalModes::ECHO;
+        tcsetattr(&stdin, OptionalActions::Flush, &hidden).call(|| "tcsetattr(stdin)")?;
+    }
+    let mut answer = String::new();
+    let read = stdin.read_line(&mut answer);
+    if let Some(shown) = shown {
+        let _ = tcsetattr(&stdin, OptionalActions::Flush, &shown);
+        talk("\n");
+    }
+    read.call(|| "read(stdin)")?;
+    Ok(answer.trim_end_matches(['\n', '\r']).to_owned())
+}
+
 /// Whether stdin is a terminal.
 pub fn stdin_is_terminal() -> bool {
     std::io::stdin().is_terminal()

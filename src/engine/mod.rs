@@ -15,6 +15,7 @@ mod imagevolumes;
 pub mod info;
 pub mod inspect;
 pub mod kill;
+pub mod login;
 pub mod logs;
 pub mod lookup;
 pub mod names;

@@ -133,7 +133,7 @@ pub mod tests {
             "needs_cgroup": false, "cgroups": "enabled", "volumes": [{"name": "vol1", "anonymous": false}],
             "mounts": [{"kind": "volume", "name": "vol1", "source": "/s/vol1/_data", "destination": "/data",
                         "options": ["nosuid", "nodev", "rbind", "rprivate"]}],
-            "hostname": "e3bc67a7ac09", "machine_id": "m", "create_command": ["coracle", "create"],
+            "hostname": "e3bc67a7ac09", "machine_id": "", "create_command": ["coracle", "create"],
             "exposed_ports": ["80/tcp"]
         });
         (serde_json::from_value(json).unwrap(), State::created())

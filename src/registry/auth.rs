@@ -83,16 +83,25 @@ pub(super) fn find(dirs: &Dirs, endpoint: &Endpoint, options: &AuthOptions) -> R
     Ok(RegistryAuth::Anonymous)
 }
 
-fn files(dirs: &Dirs, options: &AuthOptions) -> Vec<PathBuf> {
+/// Where credentials are looked for, in this order.
+pub(super) fn files(dirs: &Dirs, options: &AuthOptions) -> Vec<PathBuf> {
     if let Some(file) = &options.authfile {
         return vec![file.clone()];
     }
     let mut files = Vec::new();
-    // Beside our runtime directory: podman's place, where login writes.
-    files.extend(dirs.run.parent().map(|run| run.join("containers/auth.json")));
+    // Beside our runtime directory: podman's place, where login writes. Not where anybody could put a file (and name a
+    // helper program in it): a runtime directory of our own stands in /tmp.
+    let run = dirs.run.parent().filter(|run| is_private(run));
+    files.extend(run.map(|run| run.join("containers/auth.json")));
     files.push(dirs.config.join("containers/auth.json"));
     files.extend(dirs.home.as_ref().map(|home| home.join(".docker/config.json")));
     files
+}
+
+/// A directory of ours (or root's) that nobody else can write.
+fn is_private(dir: &std::path::Path) -> bool {
+    let me = rustix::process::geteuid().as_raw();
+    rustix::fs::stat(dir).is_ok_and(|st| (st.st_uid == me || st.st_uid == 0) && st.st_mode & 0o022 == 0)
 }
 
 /// `q.io/a/b`, `q.io/a`, `q.io`; docker.io under its old name too.

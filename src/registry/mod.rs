@@ -15,6 +15,7 @@ mod auth;
 mod conf;
 mod download;
 mod failure;
+pub mod login;
 mod manifest;
 mod progress;
 

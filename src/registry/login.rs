@@ -1,0 +1,79 @@
+//! Whether a registry takes a user's name and password, without pulling anything.
+//!
+//! It is asked for an image that nobody has: "no such image" is the answer to a user who is let in. One that says
+//! "unauthorized" also to those (docker.io) hands out a token only for the right password.
+
+use super::manifest::Failure;
+use super::{AuthOptions, RegistriesConf, Session, Target, auth, is_loopback};
+use crate::error::{Error, Kind, Result};
+use crate::paths::Dirs;
+use oci_client::RegistryOperation;
+use oci_client::client::ClientProtocol;
+use oci_client::secrets::RegistryAuth;
+use std::path::PathBuf;
+
+/// Asks the registry about the credentials of `options`.
+pub fn check(dirs: &Dirs, domain: &str, options: &AuthOptions) -> Result<()> {
+    // Only the first of a process counts; others say the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (user, password) =
+        options.creds.clone().ok_or_else(|| Error::internal("a login without credentials"))?;
+    let auth = RegistryAuth::Basic(user, password);
+    let target =
+        Target { domain: domain.to_owned(), path: "coracle/login".to_owned(), tag: None, digest: None };
+    let endpoint = RegistriesConf::read(dirs)?
+        .endpoints(domain, &target.path, options.tls_verify)?
+        .pop()
+        .ok_or_else(|| Error::internal("no endpoint to try"))?;
+    let clear_allowed =
+        endpoint.insecure || (is_loopback(&endpoint.host) && options.tls_verify != Some(true));
+    let connect = |protocol| Session::connect(dirs, &target, &endpoint, (protocol, &auth), domain);
+    let https = connect(ClientProtocol::Https)?;
+    let answer = match https.try_manifest(&https.reference) {
+        Err(Failure::NoTls(_)) if clear_allowed => {
+            let http = connect(ClientProtocol::Http)?;
+            let answer = http.try_manifest(&http.reference);
+            verdict(&http, answer)
+        }
+        answer => verdict(&https, answer),
+    };
+    answer.map_err(|e| match e.kind() {
+        Kind::Denied => Error::new(Kind::Denied, format_args!("cannot log in to {domain}"))
+            .cause(e.causes().last().cloned().unwrap_or_else(|| e.what().to_owned()))
+            .hint("Check the user name and the password."),
+        _ => e.wrap(format_args!("cannot log in to {domain}")),
+    })
+}
+
+fn verdict(session: &Session, answer: std::result::Result<Vec<u8>, Failure>) -> Result<()> {
+    let e = match answer {
+        Ok(_) => return Ok(()),
+        Err(e) => e.into_error(),
+    };
+    match e.kind() {
+        Kind::NotFound => Ok(()),
+        Kind::Denied => {
+            let token = session.client.auth(&session.reference, &session.auth, RegistryOperation::Pull);
+            match session.runtime.block_on(token) {
+                Ok(Some(_token)) => Ok(()),
+                Ok(None) | Err(_) => Err(e),
+            }
+        }
+        _ => Err(e),
+    }
+}
+
+/// The user that auth.json has for a registry.
+pub fn user(dirs: &Dirs, domain: &str, options: &AuthOptions) -> Result<Option<String>> {
+    let endpoint = RegistriesConf::default().endpoints(domain, "", None)?.pop();
+    let Some(endpoint) = endpoint else { return Ok(None) };
+    Ok(match auth::find(dirs, &endpoint, options)? {
+        RegistryAuth::Basic(user, _) => Some(user),
+        RegistryAuth::Anonymous | RegistryAuth::Bearer(_) => None,
+    })
+}
+
+/// Where a login is written: the first place that is looked at.
+pub fn file(dirs: &Dirs, options: &AuthOptions) -> Option<PathBuf> {
+    auth::files(dirs, options).into_iter().next()
+}
