@@ -188,7 +188,15 @@ impl Store {
     /// Takes a name away; the image stays. Whether there was such a name.
     pub fn untag(&self, name: &str) -> Result<bool> {
         let _lock = self.lock("images", Share::Exclusive)?;
-        self.untag_locked(name)
+        let (names, _) = self.names()?;
+        match matches(&names, &Reference::parse(name)?).as_slice() {
+            [] => Ok(false),
+            [one] => self.untag_locked(&one.name),
+            several => {
+                let candidates: Vec<String> = several.iter().map(|record| record.name.clone()).collect();
+                Err(ambiguous(name, &candidates))
+            }
+        }
     }
 
     pub(super) fn untag_locked(&self, name: &str) -> Result<bool> {

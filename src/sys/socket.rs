@@ -48,10 +48,13 @@ pub fn recv(
 ) -> rustix::io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut reset = false;
     let message = loop {
         let mut parts = [IoSliceMut::new(buf)];
         match rustix::net::recvmsg(socket, &mut parts, &mut control, flags | RecvFlags::CMSG_CLOEXEC) {
             Err(Errno::INTR) => {}
+            // The other end closed with packets of ours unread. What it sent before comes after the error, once.
+            Err(Errno::CONNRESET) if !reset => reset = true,
             other => break other?,
         }
     };

@@ -147,6 +147,12 @@ fn stdin() {
     assert_eq!(w.sh("printf 'a\\nb\\n' | $C run --rm -i --network none bb wc -l").ok().trim(), "2");
     let big = w.sh("head -c 3000000 /dev/zero | $C run --rm -i --network none bb wc -c").ok();
     assert_eq!(big.trim(), "3000000");
+    // The exit code is there also when nobody has read the last input.
+    for code in 1..=8 {
+        w.sh(&format!("head -c 300000 /dev/zero | $C run --rm -i --network none bb sh -c 'exit {code}'"))
+            .run()
+            .exits(code);
+    }
     // Without -i it is empty.
     assert_eq!(w.sh("echo x | $C run --rm --network none bb wc -c").ok().trim(), "0");
     // A payload that does not read ends all the same; so does one whose reader has gone.

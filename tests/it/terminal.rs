@@ -28,9 +28,11 @@ fn size_resize_and_exit_code() {
 fn keys_are_the_payloads() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    let t = w.terminal("run --rm -it --network none bb sh");
+    let t = w.terminal("run --rm -it --name k --network none bb sh");
+    t.keys("echo up-$((40+2))\n");
+    t.sees("up-42");
     t.keys("sleep 500; echo over-$((40+2))\n");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    wait_for("sleep", || w.c("exec k ps").ok().contains("sleep 500\n"));
     // The shell inside takes the interrupt: its sleep ends, not our command.
     t.keys("\x03");
     t.keys("echo still-$((40+2))\n");
