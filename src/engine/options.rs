@@ -39,6 +39,8 @@ pub struct CreateOptions {
     pub stop_timeout: u32,
     pub log: Log,
     pub cgroups: Cgroups,
+    /// `--storage-driver`; none: the best that works here.
+    pub driver: Option<crate::ondisk::container::Driver>,
     /// `--runtime`, absolute.
     pub runtime: Option<String>,
     /// Bytes of /dev/shm.

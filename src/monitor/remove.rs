@@ -9,6 +9,7 @@ use crate::store::{self, remove_tree};
 use crate::sys::CallContext;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::mount::UnmountFlags;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -36,6 +37,9 @@ pub fn remove(dirs: &Dirs, container: &Container, volumes: bool) -> Result<()> {
 /// again by `system check`. The name goes first, so that it is free as soon as the container is no more.
 pub(super) fn remove_locked(dirs: &Dirs, container: &Container, volumes: bool) -> Result<()> {
     let id = container.id.as_str();
+    // Where the monitor was killed, its guard has the rootfs mounted still.
+    let merged = dirs.container(&container.id).join("merged");
+    let _ = rustix::mount::unmount(&merged, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
     let named = release_name(dirs, container);
     let data = open_dir(&dirs.data.join("containers")).and_then(|dir| remove_tree(dir.as_fd(), id));
     let volumes = if volumes { remove_volumes(dirs, container) } else { Ok(()) };

@@ -17,10 +17,14 @@
 
 mod support;
 
+mod bad_input;
+mod cp;
+mod doctor;
 mod errors;
 mod exec;
 mod generated;
 mod help;
+mod images;
 mod network;
 mod oci_lifecycle;
 mod oci_mounts;
@@ -28,9 +32,11 @@ mod oci_process;
 mod oci_seccomp;
 mod oci_security;
 mod probe;
+mod resilience;
 mod run_detached;
 mod run_host;
 mod run_image;
 mod run_limits;
 mod terminal;
 mod tidy;
+mod volume;

@@ -89,6 +89,7 @@ impl CreateFlags {
             stop_timeout: self.container.stop_timeout,
             log,
             cgroups: self.cgroups(app)?,
+            driver: app.globals.storage_driver()?,
             runtime: app.globals.runtime.as_deref().map(runtime_path).transpose()?,
             shm_size: self.mounts.shm_size()?,
             devices: self.mounts.devices()?,

@@ -42,8 +42,8 @@ pub fn linux(options: &CreateOptions, facts: &Facts<'_>) -> Value {
     }
     let mut sysctl = options.process.sysctl.clone();
     let own_network = facts.foreign_network.is_none();
-    if own_network && !facts.maps.gids.is_empty() {
-        // Any group of the container may ping (podman's default); ids above the map would be refused.
+    if own_network && crate::userns::idmap::to_outside(&facts.maps.gids, 0).is_some() {
+        // Any group of the container may ping (podman's default); ids outside the map would be refused.
         sysctl.entry("net.ipv4.ping_group_range".into()).or_insert_with(|| "0 0".into());
     }
     linux["sysctl"] = json!(sysctl);

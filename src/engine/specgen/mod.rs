@@ -17,7 +17,7 @@ use crate::userns::IdMaps;
 use serde_json::{Value, json};
 
 /// The version of runtime-spec that we write.
-pub const OCI_VERSION: &str = "1.2.0";
+pub const OCI_VERSION: &str = "1.0.2";
 
 /// What the host and the image say, found out before.
 #[derive(Debug)]

@@ -43,8 +43,15 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     // the runtime is in a new namespace until then.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).or_fail(Step::Dumpable, 0)?;
     if plan.namespaces.new_user() {
-        sys::creds::set_gid(0).or_fail(Step::MapRoot, 1)?;
-        sys::creds::set_uid(0).or_fail(Step::MapRoot, 0)?;
+        // EINVAL: the map has no root (one id, kept as it is). All capabilities are ours all the same.
+        match sys::creds::set_gid(0) {
+            Ok(()) | Err(Errno::INVAL) => {}
+            Err(e) => return Err(fail(Step::MapRoot, 1, e)),
+        }
+        match sys::creds::set_uid(0) {
+            Ok(()) | Err(Errno::INVAL) => {}
+            Err(e) => return Err(fail(Step::MapRoot, 0, e)),
+        }
     }
     // Fails only for a process group leader, which a new process is not.
     let _ = rustix::process::setsid();

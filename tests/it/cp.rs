@@ -1,0 +1,87 @@
+//! `cp` between the host and containers.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use crate::need;
+use crate::support::World;
+
+#[test]
+fn both_ways_running_or_not() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    let home = w.dir.join("home");
+    std::fs::create_dir_all(home.join("tree/below")).unwrap();
+    std::fs::write(home.join("tree/f"), "one\n").unwrap();
+    std::fs::set_permissions(home.join("tree/f"), std::fs::Permissions::from_mode(0o750)).unwrap();
+    std::os::unix::fs::symlink("f", home.join("tree/link")).unwrap();
+    w.c("create --network none --name c bb sleep 1000").ok();
+    for state in ["created", "running"] {
+        if state == "running" {
+            w.c("start c").ok();
+        }
+        let to = format!("c:/{state}");
+        // A directory that is not there takes the source's place; into one that is there it goes by its name.
+        w.c("cp tree").arg(&to).cwd(&home).ok();
+        w.c("cp tree").arg(&to).cwd(&home).ok();
+        w.c("cp tree/.").arg(format!("{to}/below")).cwd(&home).ok();
+        let back = home.join(format!("back-{state}"));
+        w.c("cp").arg(&to).arg(&back).ok();
+        for file in ["f", "tree/f", "below/f"] {
+            assert_eq!(std::fs::read_to_string(back.join(file)).unwrap(), "one\n", "{state} {file}");
+        }
+        assert_eq!(std::fs::read_link(back.join("link")).unwrap().to_str(), Some("f"));
+        let meta = std::fs::metadata(back.join("f")).unwrap();
+        assert_eq!((meta.mode() & 0o777, meta.uid()), (0o750, rustix::process::getuid().as_raw()));
+    }
+    assert_eq!(w.c("exec c cat /created/f").ok(), "one\n");
+    assert_eq!(w.c("exec c stat -c %u:%a /running/f").ok(), "0:750\n");
+}
+
+#[test]
+fn through_tar_streams() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.start("c", "bb sleep 1000");
+    let listed = w.sh("$C cp c:/etc - | tar t").ok();
+    assert!(listed.lines().any(|line| line.ends_with("etc/passwd")), "{listed}");
+    w.sh("cd $HOME; echo tarred >f; tar c f | $C cp - c:/tmp").ok();
+    assert_eq!(w.c("exec c cat /tmp/f").ok(), "tarred\n");
+}
+
+#[test]
+fn links_of_the_container_lead_nowhere_else() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    let secret = w.dir.join("home/secret");
+    std::fs::write(&secret, "of the host\n").unwrap();
+    w.start("c", "bb sleep 1000");
+    let script = format!(
+        "ln -s {} /read; ln -s {} /dir; ln -s ../../../../../../.. /up",
+        secret.display(),
+        w.dir.display()
+    );
+    w.c("exec c sh -c").arg(script).ok();
+    let out = w.dir.join("home/out");
+    let copied = w.c("cp c:/read/.").arg(&out).run();
+    // The link itself may be copied, never what it would lead to here.
+    let is_link = std::fs::symlink_metadata(&out).is_ok_and(|meta| meta.is_symlink());
+    let text = if is_link { String::new() } else { std::fs::read_to_string(&out).unwrap_or_default() };
+    assert!(!text.contains("of the host"), "{copied:?}");
+    std::fs::write(w.dir.join("home/new"), "planted\n").unwrap();
+    w.c("cp").arg(w.dir.join("home/new")).arg("c:/dir/").run();
+    assert!(!w.dir.join("new").exists());
+    w.c("cp").arg(w.dir.join("home/new")).arg("c:/up/planted").ok();
+    assert_eq!(w.c("exec c cat /planted").ok(), "planted\n");
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.c("create --name c bb true").ok();
+    w.c("cp c:/nope /tmp/x").run().says(125, &["Error: ", "/nope"]);
+    w.c("cp /not/there c:/x").run().says(125, &["Error: ", "/not/there"]);
+    w.c("cp nobody:/x /tmp").run().says(125, &["Error: ", "nobody"]);
+    w.c("cp /etc/passwd c:/not/there/x").run().says(125, &["Error: ", "/not/there"]);
+    w.c("cp a b").run().says(125, &["Error: ", "Hint: "]);
+}
