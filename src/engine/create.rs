@@ -32,21 +32,7 @@ pub fn create(dirs: &Dirs, options: &CreateOptions) -> Result<Created> {
     let mut warnings = notices(dirs, &store_map);
     let source = source::prepare(dirs, options)?;
     let id = ContainerId::random()?;
-    let name = match &options.name {
-        Some(name) => ContainerName::parse(name)?,
-        None => names::invent(dirs)?,
-    };
-    if let Some(owner) = super::lookup::id_of_name(dirs, name.as_str())? {
-        if !options.replace {
-            return Err(Error::in_use(format_args!(
-                "container name {:?} is in use by {}",
-                name.as_str(),
-                owner.short()
-            ))
-            .hint(format_args!("Remove it with `coracle rm {name}`, or use --replace.")));
-        }
-        super::rm::remove_replaced(dirs, &owner)?;
-    }
+    let name = free_name(dirs, options)?;
     let mut user = users::resolve(&source.view, &user_spec(options, &source), &options.process.groups)?;
     if store_map.is_single() {
         // Where one group is mapped, groups cannot be set (user_namespaces(7)).
@@ -139,6 +125,26 @@ pub fn create(dirs: &Dirs, options: &CreateOptions) -> Result<Created> {
     names::publish(dirs, &id, &name, &staged.name, durability)?;
     staged.published();
     Ok(Created { container, warnings })
+}
+
+/// The name that was asked for, or a new one. With --replace its owner goes.
+fn free_name(dirs: &Dirs, options: &CreateOptions) -> Result<ContainerName> {
+    let name = match &options.name {
+        Some(name) => ContainerName::parse(name)?,
+        None => names::invent(dirs)?,
+    };
+    if let Some(owner) = super::lookup::id_of_name(dirs, name.as_str())? {
+        if !options.replace {
+            return Err(Error::in_use(format_args!(
+                "container name {:?} is in use by {}",
+                name.as_str(),
+                owner.short()
+            ))
+            .hint(format_args!("Remove it with `coracle rm {name}`, or use --replace.")));
+        }
+        super::rm::remove_replaced(dirs, &owner)?;
+    }
+    Ok(name)
 }
 
 /// A directory below `staging/`, removed again when the creation fails.

@@ -31,8 +31,8 @@ fn from_start_to_removal() {
 fn by_id_prefix_and_not_by_an_ambiguous_one() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    let id = w.start("a", "bb sleep 1000");
-    assert_eq!(w.c("inspect --format {{.Name}}").arg(&id[..8]).ok(), "a\n");
+    let id = w.start("named", "bb sleep 1000");
+    assert_eq!(w.c("inspect --format {{.Name}}").arg(&id[..8]).ok(), "named\n");
     w.c("inspect").arg("").run().exits(125);
     // Sixteen containers after it two begin alike at the latest.
     for i in 0..17 {

@@ -196,8 +196,11 @@ fn wait_gone(pid: rustix::process::Pid) {
 }
 
 fn make_rootfs(cache: &Path, rootfs: &Path) {
+    let host = need::busybox().unwrap();
     if !cache.exists() {
-        std::fs::copy(need::busybox().unwrap(), cache).unwrap();
+        // Copied by another program: a fd of ours that is open for writing would live on in whatever the other tests start
+        // at this moment, and the kernel does not execute a file that somebody may write (ETXTBSY).
+        assert!(std::process::Command::new("cp").arg(&host).arg(cache).status().unwrap().success());
     }
     for dir in ["bin", "dev", "etc", "proc", "root", "sys", "tmp", "usr", "var"] {
         let _ = std::fs::create_dir(rootfs.join(dir));
@@ -207,7 +210,7 @@ fn make_rootfs(cache: &Path, rootfs: &Path) {
         return;
     }
     std::fs::hard_link(cache, &busybox).unwrap();
-    let list = std::process::Command::new(cache).arg("--list").output().unwrap().stdout;
+    let list = std::process::Command::new(&host).arg("--list").output().unwrap().stdout;
     for applet in String::from_utf8(list).unwrap().lines().filter(|name| *name != "busybox") {
         symlink("busybox", rootfs.join("bin").join(applet)).unwrap();
     }
