@@ -94,6 +94,7 @@ impl CreateFlags {
             devices: self.mounts.devices()?,
             timeout: self.container.timeout,
             pid_file: self.container.pidfile.as_deref().map(|path| parse::volume::absolute(path, &cwd)),
+            driver: app.globals.storage_driver()?,
             create_command: app.argv.clone(),
         })
     }
