@@ -33,7 +33,11 @@ pub fn create(dirs: &Dirs, options: &CreateOptions) -> Result<Created> {
     let source = source::prepare(dirs, options)?;
     let id = ContainerId::random()?;
     let name = free_name(dirs, options)?;
-    let user = users::resolve(&source.view, &user_spec(options, &source), &options.process.groups)?;
+    let mut user = users::resolve(&source.view, &user_spec(options, &source), &options.process.groups)?;
+    if store_map.is_single() {
+        // Where one group is mapped, groups cannot be set (user_namespaces(7)).
+        user.groups.clear();
+    }
     let maps = container_maps(options, &store_map)?;
     check_mapped(&user, &maps, &store_map)?;
     check_workdir(options, &source)?;

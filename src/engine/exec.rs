@@ -20,13 +20,20 @@ pub struct ExecOptions {
 
 /// The OCI process.
 pub fn process(dirs: &Dirs, c: &Container, state: &State, options: &ExecOptions) -> Result<Value> {
-    let mut process = super::inspect::runtime_config(dirs, c).get("process").cloned().ok_or_else(|| {
+    let config = super::inspect::runtime_config(dirs, c);
+    let mut process = config.get("process").cloned().ok_or_else(|| {
         Error::corrupt(format_args!("cannot read config.json of container {}", c.name))
             .hint("See `coracle system check`.")
     })?;
     let root = format!("/proc/{}/root", state.pid.unwrap_or(0));
     if let Some(spec) = &options.user {
-        let user = users::resolve(&View::open([&root])?, spec, &[])?;
+        let mut user = users::resolve(&View::open([&root])?, spec, &[])?;
+        // Where one group is mapped, groups cannot be set (user_namespaces(7)).
+        if config.pointer("/linux/gidMappings/0/size") == Some(&json!(1))
+            && config.pointer("/linux/gidMappings/1").is_none()
+        {
+            user.groups.clear();
+        }
         set_user(&mut process, &user);
     }
     if options.privileged {

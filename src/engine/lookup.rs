@@ -79,8 +79,8 @@ pub fn list(dirs: &Dirs) -> Result<Listing> {
     for id in ids(dirs)? {
         match read_container(dirs, &id).and_then(|c| state(dirs, &c).map(|s| (c, s))) {
             Ok(pair) => good.push(pair),
-            // Removed between the listing and the reading.
-            Err(_) if !dirs.container(&id).exists() => {}
+            // Just removed, or half: a removal that was broken off is `system check`'s to report.
+            Err(_) if !dirs.container(&id).join("container.json").exists() => {}
             Err(e) => bad.push(e),
         }
     }

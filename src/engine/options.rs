@@ -39,8 +39,6 @@ pub struct CreateOptions {
     pub stop_timeout: u32,
     pub log: Log,
     pub cgroups: Cgroups,
-    /// `--storage-driver`; none: the best that works here.
-    pub driver: Option<crate::ondisk::container::Driver>,
     /// `--runtime`, absolute.
     pub runtime: Option<String>,
     /// Bytes of /dev/shm.
@@ -49,6 +47,8 @@ pub struct CreateOptions {
     pub devices: Vec<(String, String, String)>,
     pub timeout: u32,
     pub pid_file: Option<String>,
+    /// `--storage-driver`; none = what the probe chose.
+    pub driver: Option<crate::ondisk::container::Driver>,
     /// For `inspect`: the argv of this command.
     pub create_command: Vec<String>,
 }

@@ -18,7 +18,8 @@ fn list_tag_untag_and_remove() {
     w.c("tag").arg(&reference).arg("mine:v1").ok();
     assert!(w.c("images").ok().contains("localhost/mine"));
     assert_eq!(w.c("images -q").ok().lines().count(), 1, "ids once, as podman");
-    w.c("untag mine:v1").ok();
+    // Without names all of them would go, as with podman.
+    w.c("untag").arg(&reference).arg("mine:v1").ok();
     assert!(!w.c("images").ok().contains("localhost/mine"));
     w.c("tag").arg(&reference).arg("mine:v2").ok();
     // One name goes, the image stays; with the last one it goes.

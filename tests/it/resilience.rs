@@ -129,13 +129,17 @@ fn the_monitor_is_killed_with_a_network_and_rm() {
     wait_for("the removal", || w.names().is_empty());
 }
 
-/// The FUSE server of a container: a child of its monitor.
+/// The FUSE server of a container, by its arguments.
 fn fuse_server(w: &World, name: &str) -> u32 {
-    let monitor = w.get(name, "/State/ConmonPid").as_u64().unwrap();
-    let children = std::fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/children")).unwrap();
-    let mut children = children.split_whitespace().map(|pid| pid.parse::<u32>().unwrap());
-    let comm = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    children.find(|pid| comm(*pid).starts_with("fuse-overlayfs")).expect("a FUSE server")
+    let id = w.get(name, "/Id").as_str().unwrap().to_owned();
+    let pids = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let serves = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        line.contains("fuse-overlayfs") && line.contains(&id)
+    };
+    pids.find(serves).expect("a FUSE server")
 }
 
 #[test]

@@ -89,12 +89,12 @@ impl CreateFlags {
             stop_timeout: self.container.stop_timeout,
             log,
             cgroups: self.cgroups(app)?,
-            driver: app.globals.storage_driver()?,
             runtime: app.globals.runtime.as_deref().map(runtime_path).transpose()?,
             shm_size: self.mounts.shm_size()?,
             devices: self.mounts.devices()?,
             timeout: self.container.timeout,
             pid_file: self.container.pidfile.as_deref().map(|path| parse::volume::absolute(path, &cwd)),
+            driver: app.globals.storage_driver()?,
             create_command: app.argv.clone(),
         })
     }

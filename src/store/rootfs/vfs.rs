@@ -127,8 +127,11 @@ impl Copy<'_> {
                 nameless(to, name, st)?;
             }
             FileType::Fifo => {
-                rustix::fs::mkfifoat(to, name, Mode::from_raw_mode(st.st_mode & 0o7777))
-                    .call(|| format!("mkfifoat({name:?})"))?;
+                let mode = Mode::from_raw_mode(st.st_mode & 0o7777);
+                rustix::fs::mkfifoat(to, name, mode).call(|| format!("mkfifoat({name:?})"))?;
+                // Again, past the umask. It was made just now, so no link stands there.
+                rustix::fs::chmodat(to, name, mode, AtFlags::empty())
+                    .call(|| format!("fchmodat({name:?})"))?;
                 nameless(to, name, st)?;
             }
             _ => {
