@@ -27,15 +27,13 @@ const THINGS: [&str; 32] = [
 
 /// A random name that nobody has.
 pub fn invent(dirs: &Dirs) -> Result<ContainerName> {
-    for attempt in 0..64u32 {
+    for _ in 0..64 {
         let mut bytes = [0u8; 4];
         crate::id::random_bytes(&mut bytes)?;
         let [a, b, c, d] = bytes.map(usize::from);
         let (quality, thing) = (QUALITIES[a % QUALITIES.len()], THINGS[b % THINGS.len()]);
-        let name = match attempt {
-            0..8 => format!("{quality}_{thing}"),
-            _ => format!("{quality}_{thing}{}", c * 256 + d),
-        };
+        // The number keeps fifty that start at once apart: the name is claimed only when the container is finished.
+        let name = format!("{quality}_{thing}{}", c * 256 + d);
         if super::lookup::id_of_name(dirs, &name)?.is_none() {
             return ContainerName::parse(&name);
         }
