@@ -6,7 +6,6 @@ use crate::support::World;
 const DRIVERS: [&str; 3] = ["overlay", "fuse-overlayfs", "vfs"];
 
 #[test]
-#[ignore = "untag does not find a short name that tag stored under localhost/"]
 fn list_tag_untag_and_remove() {
     need!("subid", "registry");
     let w = World::new();
