@@ -4,7 +4,7 @@
 
 use super::plan::Plan;
 use super::plan::process::ProcessPlan;
-use super::step::{Fail, Step};
+use super::step::{Fail, Step, ended_words};
 use crate::error::{Error, Kind};
 use crate::sys::ErrnoText;
 
@@ -112,11 +112,19 @@ fn plain(fail: Fail, object: Option<String>) -> Error {
         libc::EPERM | libc::EACCES | libc::EROFS => Kind::Denied,
         _ => Kind::Host,
     };
+    if fail.step == Step::Hook
+        && let Some(words) = ended_words(fail.errno)
+    {
+        return Error::new(Kind::External, "error running hook").cause(what).cause(words);
+    }
     let error = Error::new(kind, what).cause(ErrnoText(fail.errno));
     match (fail.step, fail.errno) {
         (Step::MountTarget, libc::ELOOP)
         | (Step::MaskedPath | Step::ReadonlyPath | Step::DevOpen, libc::ELOOP) => {
-            error.hint("The root file system has a symlink where a directory belongs.")
+            Error::new(kind, error.what())
+                .cause("it must be mounted on ordinary directory")
+                .cause(ErrnoText(fail.errno))
+                .hint("The root file system has a symlink where a directory belongs.")
         }
         _ => error,
     }

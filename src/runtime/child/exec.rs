@@ -1,16 +1,24 @@
 //! The last steps: the working directory, the command, execve.
 
-use super::creds;
+use super::{Inherited, creds};
 use crate::runtime::plan::process::ProcessPlan;
 use crate::runtime::step::{Fail, OrFail, Step, fail};
 use crate::sys::process::{cwd_is_below_root, execve, reset_signals};
 use rustix::fs::{AtFlags, CWD, FileType};
 use rustix::io::{Errno, Result};
 
-/// Goes to the working directory. Afterwards the kernel must be able to say where we are: a directory outside of the
+/// Goes to the working directory with the rights that we have before we become the user: root may enter what its
+/// capabilities, which are about to go, let it enter.
+pub fn try_directory(process: &ProcessPlan) -> bool {
+    rustix::process::chdir(process.cwd.as_c_str()).is_ok()
+}
+
+/// Goes to the working directory as the user, if nobody went there before. Afterwards the kernel must be able to say where we are: a directory outside of the
 /// root (through a leaked fd, CVE-2024-21626) has no such path.
-pub fn change_directory(process: &ProcessPlan) -> std::result::Result<(), Fail> {
-    rustix::process::chdir(process.cwd.as_c_str()).or_fail(Step::Cwd, 0)?;
+pub fn change_directory(process: &ProcessPlan, there: bool) -> std::result::Result<(), Fail> {
+    if !there {
+        rustix::process::chdir(process.cwd.as_c_str()).or_fail(Step::Cwd, 0)?;
+    }
     if cwd_is_below_root().or_fail(Step::Cwd, 1)? { Ok(()) } else { Err(fail(Step::Cwd, 1, Errno::NOENT)) }
 }
 
@@ -36,13 +44,15 @@ fn executable(file: &std::ffi::CStr) -> Result<()> {
     rustix::fs::accessat(CWD, file, rustix::fs::Access::EXEC_OK, AtFlags::EACCESS)
 }
 
+/// The filter of a process with no_new_privs: the last thing before hooks and execve, which run under it.
+pub fn seal(process: &ProcessPlan, inherited: &Inherited<'_>) -> std::result::Result<(), Fail> {
+    creds::install_last(process, inherited)
+}
+
 /// Replaces this process by the command; what comes back is the failure.
 pub fn execute(process: &ProcessPlan, candidate: usize) -> Fail {
     if let Err(e) = reset_signals() {
         return fail(Step::Exec, 0, e);
-    }
-    if let Err(failure) = creds::install_last(process) {
-        return failure;
     }
     match process.candidates.get(candidate) {
         Some(file) => fail(Step::Exec, 0, execve(file, &process.argv, &process.env)),
