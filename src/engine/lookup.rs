@@ -57,16 +57,27 @@ pub fn id_of_name(dirs: &Dirs, name: &str) -> Result<Option<ContainerId>> {
     Ok(id.ok().filter(|id| dirs.container(id).exists()))
 }
 
-/// The ids of all containers, unsorted.
+/// The ids of all containers, unsorted. Removals that were killed are finished.
 pub fn ids(dirs: &Dirs) -> Result<Vec<ContainerId>> {
+    let names = listing(dirs)?;
+    monitor::remove::finish_left(dirs, names.iter().map(String::as_str));
+    Ok(names.iter().filter_map(|name| ContainerId::parse(name).ok()).collect())
+}
+
+/// Containers whose removal was killed and could not be finished either.
+pub fn half_removed(dirs: &Dirs) -> Result<Vec<ContainerId>> {
+    Ok(monitor::remove::left(listing(dirs)?.iter().map(String::as_str)))
+}
+
+/// The names in `containers/`.
+fn listing(dirs: &Dirs) -> Result<Vec<String>> {
     let path = dirs.data.join("containers");
     let entries = match std::fs::read_dir(&path) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => Err(e).call(|| format!("opendir({path:?})"))?,
     };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    Ok(names.filter_map(|name| ContainerId::parse(&name).ok()).collect())
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
 }
 
 /// Containers with their states, and what could not be read.
@@ -79,7 +90,7 @@ pub fn list(dirs: &Dirs) -> Result<Listing> {
     for id in ids(dirs)? {
         match read_container(dirs, &id).and_then(|c| state(dirs, &c).map(|s| (c, s))) {
             Ok(pair) => good.push(pair),
-            // Just removed, or half: a removal that was broken off is `system check`'s to report.
+            // Just removed.
             Err(_) if !dirs.container(&id).join("container.json").exists() => {}
             Err(e) => bad.push(e),
         }

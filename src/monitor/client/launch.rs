@@ -7,9 +7,10 @@ use super::relay::{self, Signals};
 use super::{LaunchOptions, Outcome, outcome_from_record};
 use crate::cgroup::{delegate, scope};
 use crate::error::{Context, Error, Result};
+use crate::monitor::lock::Lifetime;
 use crate::monitor::protocol::{self, Launch, MAX_PACKET, event};
 use crate::monitor::recover;
-use crate::ondisk::container::{Cgroups, Container, State};
+use crate::ondisk::container::{Cgroups, Container};
 use crate::ondisk::{self, Durability, atomic};
 use crate::paths::Dirs;
 use crate::sys::{CallContext, tty};
@@ -24,11 +25,12 @@ pub fn launch(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Re
     dirs.open_data()?;
     dirs.open_run()?;
     let signals = options.attach.then(|| Signals::take(container.tty, options.sig_proxy)).transpose()?;
-    announce(dirs, container)?;
     let args = [dirs.data.clone().into(), dirs.run.clone().into(), container.id.as_str().into()];
     let child = userns::spawn_role("monitor", &args, &[])?;
     if let Err(error) = hand_over(dirs, container, options, &child) {
         let RoleChild { pidfd, sync, .. } = child;
+        // Not silence, which means that we were killed.
+        let _ = protocol::send(sync.as_fd(), event::ERROR, &[]);
         drop(sync);
         // It cleans up (`--rm`): the name is free when we return.
         wait_end(&pidfd);
@@ -44,23 +46,21 @@ pub fn launch(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Re
     }
 }
 
-/// With `--rm`, says in the record that we are about to start it: if we are killed before the monitor has the lifetime
-/// lock, the next command finds us dead and removes what nobody else would.
-fn announce(dirs: &Dirs, container: &Container) -> Result<()> {
+/// With `--rm`, says in the record that we are about to start it (`run` has done that already, when it made it).
+pub fn announce(dirs: &Dirs, container: &Container) -> Result<()> {
     if !container.auto_remove {
         return Ok(());
     }
-    let me = rustix::process::getpid().as_raw_nonzero().get();
-    let starting = State {
-        monitor_pid: Some(me),
-        pid_start: recover::start_time(me),
-        boot_id: Some(recover::boot_id()),
-        ..State::created()
-    };
+    // Not over the record of a monitor that another command has started.
+    let run = super::open_run(dirs, &container.id)?;
+    let lock = run.map_or(Ok(None), |run| Lifetime::try_acquire(run.as_fd()))?;
+    if lock.is_none() && super::is_alive(dirs, &container.id)? {
+        return Err(Error::in_use("it is running already, or another command works on it"));
+    }
     let bundle = dirs.container(&container.id);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let dir = rustix::fs::open(&bundle, flags, Mode::empty()).call(|| format!("open({bundle:?})"))?;
-    ondisk::publish(&dir, "state.json", &starting, Durability::Volatile)
+    ondisk::publish(&dir, "state.json", &recover::starting(), Durability::Volatile)
 }
 
 /// What the monitor needs of us: its id maps, its cgroup, our terminal's size.
