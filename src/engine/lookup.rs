@@ -3,7 +3,7 @@
 //! A name wins over an id prefix (podman). Every container that is shown is recovered first (`monitor::recover`), so that
 //! a dead monitor never shows as running.
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::id::{ContainerId, ContainerName};
 use crate::monitor;
 use crate::ondisk::{self, container::Container, container::State};
@@ -21,8 +21,8 @@ pub fn open_container(dirs: &Dirs, id: &ContainerId) -> Result<OwnedFd> {
 
 /// The record of a container that is known to exist.
 pub fn read_container(dirs: &Dirs, id: &ContainerId) -> Result<Container> {
-    let dir = open_container(dirs, id)?;
-    ondisk::read(&dir, "container.json").what(|| format!("cannot read container {}", id.short()))
+    let read = || ondisk::read(open_container(dirs, id)?, "container.json");
+    or_gone(dirs, id, read()).what(|| format!("cannot read container {}", id.short()))
 }
 
 /// The container with this name, id or unambiguous id prefix.
@@ -99,8 +99,16 @@ pub fn list(dirs: &Dirs) -> Result<Listing> {
     Ok((good, bad))
 }
 
+/// Says it plainly when the reason of a failure is that another command has removed the container.
+pub fn or_gone<T>(dirs: &Dirs, id: &ContainerId, outcome: Result<T>) -> Result<T> {
+    outcome.map_err(|error| match error.kind() {
+        Kind::NotFound if !dirs.container(id).exists() => Error::not_found("the container was removed"),
+        _ => error,
+    })
+}
+
 /// The state of a container, recovered when its monitor is gone.
 pub fn state(dirs: &Dirs, container: &Container) -> Result<State> {
-    monitor::recover::recover(dirs, &container.id)
+    or_gone(dirs, &container.id, monitor::recover::recover(dirs, &container.id))
         .what(|| format!("cannot read the state of container {}", container.name))
 }

@@ -14,7 +14,8 @@ pub fn start(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Res
         client::announce(dirs, container)?;
         client::launch(dirs, container, options)
     };
-    started().what(|| format!("cannot start container {}", container.name))
+    super::lookup::or_gone(dirs, &container.id, started())
+        .what(|| format!("cannot start container {}", container.name))
 }
 
 /// Creates and starts. `told` gets the container and the warnings before it runs, so that an id is printed even when the
