@@ -26,6 +26,8 @@ mod generated;
 mod help;
 mod images;
 mod network;
+mod oci_escape;
+mod oci_kernel;
 mod oci_lifecycle;
 mod oci_mounts;
 mod oci_process;
