@@ -250,7 +250,7 @@ fn credentials_stay_with_whom_they_are_for() {
         }
     }
     // Layers elsewhere are not fetched.
-    let mut foreign = image.clone();
+    let mut foreign = image;
     foreign.manifest["layers"][0]["urls"] = json!([format!("http://{}/layer", b.host)]);
     let seen = b.seen().len();
     w.c("pull -q").arg(format!("{}/x:1", serving(&foreign, |_| None).host)).run();

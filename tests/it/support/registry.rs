@@ -279,27 +279,27 @@ pub fn tar_of(entries: &[Entry<'_>]) -> Vec<u8> {
                 records.extend_from_slice(value);
                 records.push(b'\n');
             }
-            block(&mut out, "pax", b'x', "", 0o644, 0, &records);
+            block(&mut out, &Entry { name: "pax", kind: b'x', link: "", pax: &[], data: &records, ..*entry });
         }
-        block(&mut out, entry.name, entry.kind, entry.link, entry.mode, entry.uid, entry.data);
+        block(&mut out, entry);
     }
     out.resize(out.len() + 1024, 0);
     out
 }
 
-fn block(out: &mut Vec<u8>, name: &str, kind: u8, link: &str, mode: u32, uid: u64, data: &[u8]) {
+fn block(out: &mut Vec<u8>, entry: &Entry<'_>) {
     let mut header = tar::Header::new_ustar();
     let old = header.as_old_mut();
-    old.name[..name.len()].copy_from_slice(name.as_bytes());
-    old.linkname[..link.len()].copy_from_slice(link.as_bytes());
-    old.linkflag[0] = kind;
-    header.set_mode(mode);
-    header.set_uid(uid);
-    header.set_gid(uid);
+    old.name[..entry.name.len()].copy_from_slice(entry.name.as_bytes());
+    old.linkname[..entry.link.len()].copy_from_slice(entry.link.as_bytes());
+    old.linkflag[0] = entry.kind;
+    header.set_mode(entry.mode);
+    header.set_uid(entry.uid);
+    header.set_gid(entry.uid);
     header.set_mtime(1);
-    header.set_size(data.len() as u64);
+    header.set_size(entry.data.len() as u64);
     header.set_cksum();
     out.extend_from_slice(header.as_bytes());
-    out.extend_from_slice(data);
+    out.extend_from_slice(entry.data);
     out.resize(out.len().next_multiple_of(512), 0);
 }
