@@ -5,7 +5,7 @@
 
 use super::conf::{self, Endpoint};
 use crate::error::{Error, Kind, Result};
-use crate::paths::Dirs;
+use crate::paths::{self, Dirs};
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use oci_client::secrets::RegistryAuth;
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ pub(super) fn find(dirs: &Dirs, endpoint: &Endpoint, options: &AuthOptions) -> R
     let keys = keys(domain, &endpoint.path);
     for file in files(dirs, options) {
         let Ok(bytes) = std::fs::read(&file) else {
-            if options.authfile.is_some() {
+            if named_file(options).is_some() {
                 return Err(Error::usage(format_args!(
                     "cannot read the authentication file {}",
                     file.display()
@@ -85,8 +85,8 @@ pub(super) fn find(dirs: &Dirs, endpoint: &Endpoint, options: &AuthOptions) -> R
 
 /// Where credentials are looked for, in this order.
 pub(super) fn files(dirs: &Dirs, options: &AuthOptions) -> Vec<PathBuf> {
-    if let Some(file) = &options.authfile {
-        return vec![file.clone()];
+    if let Some(file) = named_file(options) {
+        return vec![file];
     }
     let mut files = Vec::new();
     // Beside our runtime directory: podman's place, where login writes. Not where anybody could put a file (and name a
@@ -94,8 +94,15 @@ pub(super) fn files(dirs: &Dirs, options: &AuthOptions) -> Vec<PathBuf> {
     let run = dirs.run.parent().filter(|run| is_private(run));
     files.extend(run.map(|run| run.join("containers/auth.json")));
     files.push(dirs.config.join("containers/auth.json"));
-    files.extend(dirs.home.as_ref().map(|home| home.join(".docker/config.json")));
+    let docker = paths::env("DOCKER_CONFIG").map(PathBuf::from);
+    let docker = docker.or_else(|| dirs.home.as_ref().map(|home| home.join(".docker")));
+    files.extend(docker.map(|docker| docker.join("config.json")));
     files
+}
+
+/// The one file that the user named: `--authfile`, else `$REGISTRY_AUTH_FILE`.
+fn named_file(options: &AuthOptions) -> Option<PathBuf> {
+    options.authfile.clone().or_else(|| paths::env("REGISTRY_AUTH_FILE").map(PathBuf::from))
 }
 
 /// A directory of ours (or root's) that nobody else can write.
