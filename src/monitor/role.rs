@@ -53,7 +53,7 @@ impl Prepared {
 
 /// `coracle --role monitor DATA RUN ID`.
 pub fn role_main(args: Vec<OsString>) -> ExitCode {
-    if sys::fork::close_inherited(SYNC_FD + 1).is_err() {
+    if sys::fds::close_inherited(SYNC_FD + 1).is_err() {
         return ExitCode::FAILURE;
     }
     let Some(sync) = sys::spawn::inherited_fd(SYNC_FD) else { return ExitCode::FAILURE };
