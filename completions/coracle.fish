@@ -104,6 +104,10 @@ complete -c coracle -n "__fish_coracle_using_subcommand run" -l cpuset-cpus -d '
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l pids-limit -d 'Number of processes; -1 or 0 for unlimited' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l blkio-weight -d 'Share of disk bandwidth, 10 to 1000' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l device-read-bps -d 'Most bytes that are read from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l device-write-bps -d 'Most bytes that are written to a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l device-read-iops -d 'Most reads from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l device-write-iops -d 'Most writes to a disk in a second' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l cgroup-conf -d 'A file of the cgroup and what to write to it' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l network -l net -d 'none, host, slirp4netns[:OPTIONS], container:NAME or ns:PATH' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -s p -l publish -d 'Publish a port of the container, or a range of them' -r
@@ -190,6 +194,10 @@ complete -c coracle -n "__fish_coracle_using_subcommand create" -l cpuset-cpus -
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l pids-limit -d 'Number of processes; -1 or 0 for unlimited' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l blkio-weight -d 'Share of disk bandwidth, 10 to 1000' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l device-read-bps -d 'Most bytes that are read from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l device-write-bps -d 'Most bytes that are written to a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l device-read-iops -d 'Most reads from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l device-write-iops -d 'Most writes to a disk in a second' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l cgroup-conf -d 'A file of the cgroup and what to write to it' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l network -l net -d 'none, host, slirp4netns[:OPTIONS], container:NAME or ns:PATH' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -s p -l publish -d 'Publish a port of the container, or a range of them' -r
@@ -480,6 +488,10 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l pids-limit -d 'Number of processes; -1 or 0 for unlimited' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l blkio-weight -d 'Share of disk bandwidth, 10 to 1000' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l device-read-bps -d 'Most bytes that are read from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l device-write-bps -d 'Most bytes that are written to a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l device-read-iops -d 'Most reads from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l device-write-iops -d 'Most writes to a disk in a second' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroup-conf -d 'A file of the cgroup and what to write to it' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l network -l net -d 'none, host, slirp4netns[:OPTIONS], container:NAME or ns:PATH' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -s p -l publish -d 'Publish a port of the container, or a range of them' -r
@@ -662,6 +674,10 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l pids-limit -d 'Number of processes; -1 or 0 for unlimited' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l blkio-weight -d 'Share of disk bandwidth, 10 to 1000' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l device-read-bps -d 'Most bytes that are read from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l device-write-bps -d 'Most bytes that are written to a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l device-read-iops -d 'Most reads from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l device-write-iops -d 'Most writes to a disk in a second' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroup-conf -d 'A file of the cgroup and what to write to it' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l network -l net -d 'none, host, slirp4netns[:OPTIONS], container:NAME or ns:PATH' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -s p -l publish -d 'Publish a port of the container, or a range of them' -r
