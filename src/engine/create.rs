@@ -8,6 +8,7 @@ use super::options::{CreateOptions, MountKind, NamespaceMode, SeccompOption, Use
 use super::source::{self, Prepared};
 use super::specgen::{self, Facts, ForeignNetwork, PreparedMount};
 use super::{files, names, users};
+use crate::config::containers::Containers;
 use crate::error::{Context, Error, Result};
 use crate::id::{ContainerId, ContainerName, VolumeName};
 use crate::ondisk::container::{Cgroups, Container, MountRecord, Network, NetworkMode, State, VolumeUse};
@@ -90,6 +91,7 @@ pub fn create_as(dirs: &Dirs, options: &CreateOptions, state: &State) -> Result<
         init_path: init_path.as_ref().and_then(|p| p.to_str()),
         console_size: None,
         seccomp: seccomp(options, user.uid)?,
+        block_io: super::blockio::block_io(&options.limits)?,
     };
     let config = specgen::config_json(options, &facts)?;
     let container = Container {
@@ -113,6 +115,7 @@ pub fn create_as(dirs: &Dirs, options: &CreateOptions, state: &State) -> Result<
         log: options.log.clone(),
         runtime: options.runtime.clone(),
         needs_cgroup: options.limits != super::options::Limits::default(),
+        default_pids_limit: default_pids_limit(dirs, options)?,
         cgroups: options.cgroups,
         volumes: volumes.used,
         mounts: volumes.records,
@@ -289,11 +292,26 @@ fn check_workdir(options: &CreateOptions, source: &Prepared) -> Result<()> {
     {
         return Ok(());
     }
+    let what = if source.view.lookup(std::path::Path::new(dir)).is_some() {
+        "is not a directory"
+    } else {
+        "does not exist"
+    };
     Err(Error::new(
         crate::error::Kind::CannotInvoke,
-        format_args!("workdir {dir:?} does not exist in {}", source.name),
+        format_args!("workdir {dir:?} {what} in {}", source.name),
     )
     .hint("Make it in the image, or mount something there with -v."))
+}
+
+/// podman's default, unless containers.conf says another. None: the user said it, or there is to be none.
+fn default_pids_limit(dirs: &Dirs, options: &CreateOptions) -> Result<Option<i64>> {
+    const DEFAULT: i64 = 2048;
+    if options.limits.pids.is_some() || options.cgroups == Cgroups::Disabled {
+        return Ok(None);
+    }
+    let said = Containers::load(dirs)?.pids_limit;
+    Ok(Some(said.unwrap_or(DEFAULT)).filter(|limit| *limit > 0))
 }
 
 fn hostname(options: &CreateOptions, id: &ContainerId) -> String {

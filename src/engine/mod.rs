@@ -4,6 +4,7 @@
 //! `create` refuses what can be refused before a file exists, then publishes. `start` hands over to the monitor. Everything
 //! that reads a container's state goes through `lookup`, which recovers it first.
 
+pub mod blockio;
 pub mod copy;
 pub mod cp;
 pub mod create;

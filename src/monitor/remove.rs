@@ -60,10 +60,9 @@ pub(super) fn remove_locked(dirs: &Dirs, container: &Container, volumes: bool) -
     let _ = rustix::mount::unmount(&merged, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
     let containers = open_dir(&dirs.data.join("containers"))?;
     let going = Going { id: container.id.clone(), volumes };
-    let tree = match going.lock(&containers, id, FlockOperation::LockExclusive)? {
-        Some(tree) => tree,
+    let Some(tree) = going.lock(&containers, id, FlockOperation::LockExclusive)? else {
         // Another one was faster; the runtime directory was made for its lock.
-        None => return clear_run(dirs, &container.id),
+        return clear_run(dirs, &container.id);
     };
     rustix::fs::renameat(&containers, id, &containers, going.name())
         .call(|| format!("renameat(containers/{id}, {})", going.name()))?;
