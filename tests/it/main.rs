@@ -25,6 +25,7 @@ mod errors;
 mod exec;
 mod generated;
 mod help;
+mod hostile_archive;
 mod hostile_registry;
 mod images;
 mod network;
