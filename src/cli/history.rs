@@ -115,11 +115,11 @@ fn rows(args: &Args, steps: &[Step], id: &dyn Fn(usize) -> String, now: Timestam
         }
     };
     let row = |(at, step): (usize, &Step)| {
-        let since = format!("{} ago", time::ago(&step.created, now));
+        let since = || format!("{} ago", time::ago(&step.created, now));
         json!({
             "ID": id(at),
-            "Created": if args.human { since.clone() } else { step.created.clone() },
-            "CreatedSince": since,
+            "Created": if args.human { since() } else { step.created.clone() },
+            "CreatedSince": since(),
             "CreatedAt": step.created,
             "CreatedBy": cut(&step.created_by),
             "Size": if args.human { size::human(step.size, " ") } else { step.size.to_string() },
