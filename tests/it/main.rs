@@ -17,6 +17,7 @@
 
 mod support;
 
+mod archives;
 mod bad_input;
 mod cp;
 mod doctor;
