@@ -8,6 +8,7 @@ use super::options::{CreateOptions, MountKind, NamespaceMode, SeccompOption, Use
 use super::source::{self, Prepared};
 use super::specgen::{self, Facts, ForeignNetwork, PreparedMount};
 use super::{files, names, users};
+use crate::config::containers::Containers;
 use crate::error::{Context, Error, Result};
 use crate::id::{ContainerId, ContainerName, VolumeName};
 use crate::ondisk::container::{Cgroups, Container, MountRecord, Network, NetworkMode, State, VolumeUse};
@@ -16,7 +17,7 @@ use crate::paths::Dirs;
 use crate::store::{self, volume};
 use crate::sys::CallContext;
 use crate::userns::{self, IdMaps, StoreMap, idmap};
-use rustix::fs::Mode;
+use rustix::fs::FlockOperation;
 use std::os::fd::OwnedFd;
 
 /// A container that was made, and what the user should know about it.
@@ -28,6 +29,11 @@ pub struct Created {
 
 /// Makes a container.
 pub fn create(dirs: &Dirs, options: &CreateOptions) -> Result<Created> {
+    create_as(dirs, options, &State::created())
+}
+
+/// Makes a container whose record says from its first moment what is going on with it.
+pub fn create_as(dirs: &Dirs, options: &CreateOptions, state: &State) -> Result<Created> {
     let store_map = userns::store_map()?;
     let mut warnings = notices(dirs, &store_map);
     let source = source::prepare(dirs, options)?;
@@ -85,6 +91,7 @@ pub fn create(dirs: &Dirs, options: &CreateOptions) -> Result<Created> {
         init_path: init_path.as_ref().and_then(|p| p.to_str()),
         console_size: None,
         seccomp: seccomp(options, user.uid)?,
+        block_io: super::blockio::block_io(&options.limits)?,
     };
     let config = specgen::config_json(options, &facts)?;
     let container = Container {
@@ -108,6 +115,7 @@ pub fn create(dirs: &Dirs, options: &CreateOptions) -> Result<Created> {
         log: options.log.clone(),
         runtime: options.runtime.clone(),
         needs_cgroup: options.limits != super::options::Limits::default(),
+        default_pids_limit: default_pids_limit(dirs, options)?,
         cgroups: options.cgroups,
         volumes: volumes.used,
         mounts: volumes.records,
@@ -120,7 +128,7 @@ pub fn create(dirs: &Dirs, options: &CreateOptions) -> Result<Created> {
     };
     let durability = if options.auto_remove { Durability::Volatile } else { Durability::Durable };
     ondisk::publish(&staged.dir, "config.json", &config, durability)?;
-    ondisk::publish(&staged.dir, "state.json", &State::created(), durability)?;
+    ondisk::publish(&staged.dir, "state.json", state, durability)?;
     ondisk::publish(&staged.dir, "container.json", &container, durability)?;
     names::publish(dirs, &id, &name, &staged.name, durability)?;
     staged.published();
@@ -133,7 +141,7 @@ fn free_name(dirs: &Dirs, options: &CreateOptions) -> Result<ContainerName> {
         Some(name) => ContainerName::parse(name)?,
         None => names::invent(dirs)?,
     };
-    if let Some(owner) = super::lookup::id_of_name(dirs, name.as_str())? {
+    if let Some(owner) = names::owner(dirs, &name)? {
         if !options.replace {
             return Err(Error::in_use(format_args!(
                 "container name {:?} is in use by {}",
@@ -160,9 +168,15 @@ impl Staged {
         let data = dirs.open_data()?;
         let staging = names::subdir(&data, "staging")?;
         let name = format!("container-{}", id.as_str());
-        rustix::fs::mkdirat(&staging, &name, Mode::from(0o700))
-            .call(|| format!("mkdirat(staging/{name})"))?;
-        let dir = names::subdir(&staging, &name)?;
+        // A pull that cleans up after the dead takes what nobody has locked: perhaps ours, before we have locked it.
+        let dir = loop {
+            let dir = names::subdir(&staging, &name)?;
+            rustix::fs::flock(&dir, FlockOperation::LockExclusive)
+                .call(|| format!("flock(staging/{name})"))?;
+            if rustix::fs::fstat(&dir).call(|| format!("fstat(staging/{name})"))?.st_nlink > 0 {
+                break dir;
+            }
+        };
         Ok(Self { dir, staging, name, done: std::cell::Cell::new(false) })
     }
 
@@ -278,11 +292,26 @@ fn check_workdir(options: &CreateOptions, source: &Prepared) -> Result<()> {
     {
         return Ok(());
     }
+    let what = if source.view.lookup(std::path::Path::new(dir)).is_some() {
+        "is not a directory"
+    } else {
+        "does not exist"
+    };
     Err(Error::new(
         crate::error::Kind::CannotInvoke,
-        format_args!("workdir {dir:?} does not exist in {}", source.name),
+        format_args!("workdir {dir:?} {what} in {}", source.name),
     )
     .hint("Make it in the image, or mount something there with -v."))
+}
+
+/// podman's default, unless containers.conf says another. None: the user said it, or there is to be none.
+fn default_pids_limit(dirs: &Dirs, options: &CreateOptions) -> Result<Option<i64>> {
+    const DEFAULT: i64 = 2048;
+    if options.limits.pids.is_some() || options.cgroups == Cgroups::Disabled {
+        return Ok(None);
+    }
+    let said = Containers::load(dirs)?.pids_limit;
+    Ok(Some(said.unwrap_or(DEFAULT)).filter(|limit| *limit > 0))
 }
 
 fn hostname(options: &CreateOptions, id: &ContainerId) -> String {

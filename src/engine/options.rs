@@ -94,8 +94,6 @@ pub struct ProcessOptions {
     pub rlimits: Vec<(String, u64, u64)>,
     pub oom_score_adj: Option<i32>,
     pub timezone: Option<String>,
-    /// Extra fds from 3 on.
-    pub preserve_fds: u32,
     pub sysctl: BTreeMap<String, String>,
 }
 
@@ -213,6 +211,25 @@ pub struct Limits {
     /// None: the default 2048, where the pids controller is delegated.
     pub pids: Option<i64>,
     pub blkio_weight: Option<u16>,
+    pub io: Vec<IoLimit>,
     /// `--cgroup-conf key=value`.
     pub unified: BTreeMap<String, String>,
+}
+
+/// One `--device-read-bps` or another of the four: most of what is read from or written to a disk in a second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IoLimit {
+    pub kind: IoKind,
+    /// A block device on the host.
+    pub path: String,
+    /// Bytes, or operations.
+    pub rate: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IoKind {
+    ReadBytes,
+    WriteBytes,
+    ReadOperations,
+    WriteOperations,
 }

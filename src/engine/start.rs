@@ -1,15 +1,21 @@
 //! Starting what was made: the hand-over to the monitor, and `run` as create and start in one.
 
-use super::create::{Created, create};
+use super::create::{Created, create_as};
 use super::options::CreateOptions;
 use crate::error::{Context, Result};
 use crate::monitor::client::{self, LaunchOptions, Outcome};
-use crate::ondisk::container::Container;
+use crate::monitor::recover;
+use crate::ondisk::container::{Container, State};
 use crate::paths::Dirs;
 
 /// Starts a container that is not running, and relays its terminal when asked to.
 pub fn start(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Result<Outcome> {
-    client::launch(dirs, container, options).what(|| format!("cannot start container {}", container.name))
+    let started = || {
+        client::announce(dirs, container)?;
+        client::launch(dirs, container, options)
+    };
+    super::lookup::or_gone(dirs, &container.id, started())
+        .what(|| format!("cannot start container {}", container.name))
 }
 
 /// Creates and starts. `told` gets the container and the warnings before it runs, so that an id is printed even when the
@@ -20,7 +26,10 @@ pub fn run(
     launch_options: &LaunchOptions,
     told: impl FnOnce(&Created),
 ) -> Result<Outcome> {
-    let created = create(dirs, create_options)?;
+    let state = if create_options.auto_remove { recover::starting() } else { State::created() };
+    let created = create_as(dirs, create_options, &state)?;
     told(&created);
-    start(dirs, &created.container, launch_options)
+    let container = &created.container;
+    client::launch(dirs, container, launch_options)
+        .what(|| format!("cannot start container {}", container.name))
 }

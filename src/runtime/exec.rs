@@ -8,6 +8,7 @@
 use super::args::{Context, ExecArgs, ExecCommand, ExecWhat};
 use super::child::Inherited;
 use super::child::join::{self, Joining};
+use super::child::stage::not_born_there;
 use super::foreground::{self, Signals};
 use super::handshake::{self, Message};
 use super::placement::Placement;
@@ -21,10 +22,11 @@ use crate::error::{Context as _, Error, Result};
 use crate::ondisk::runtime_state::RuntimeState;
 use crate::spec::runtime as spec;
 use crate::sys::CallContext;
-use crate::sys::process::{cloexec_from, clone_child};
+use crate::sys::fds::cloexec_from;
+use crate::sys::process::clone_child;
 use oci_spec::runtime::{Capability, LinuxCapabilities, Process, Spec};
 use rustix::fs::{AtFlags, Mode, OFlags};
-use rustix::io::{DupFlags, Errno};
+use rustix::io::DupFlags;
 use rustix::process::{DumpableBehavior, Pid, WaitId, WaitIdOptions};
 use rustix::thread::ThreadNameSpaceType;
 use std::collections::HashSet;
@@ -34,7 +36,7 @@ use std::path::{Path, PathBuf};
 /// `exec`. In the foreground: returns the process's exit code.
 pub fn exec(context: &Context, args: &ExecArgs) -> Result<i32> {
     selfexe::protect()?;
-    let _ = cloexec_from(3 + args.preserve_fds);
+    cloexec_from(3 + args.preserve_fds)?;
     let dir = StateDir::get(context, &args.id)?;
     let record = dir.record()?.ok_or_else(no_such_container)?;
     match dir.status(Some(&record)) {
@@ -140,6 +142,7 @@ fn spawn(
         fifo: None,
         console: console.map(AsFd::as_fd),
         proc: proc.as_fd(),
+        preserved: args.preserve_fds,
         hook_state: (&[], &[]),
     };
     let joining = Joining {
@@ -156,24 +159,20 @@ fn spawn(
         })
     };
     let (cloned, born) = match attempt(place.birthplace(), place.is_to_move()) {
-        Err(Errno::NOSYS | Errno::ACCESS | Errno::PERM | Errno::OPNOTSUPP | Errno::BUSY)
-            if place.birthplace().is_some() =>
-        {
-            (attempt(None, true), false)
-        }
+        Err(e) if place.birthplace().is_some() && not_born_there(e) => (attempt(None, true), false),
         other => (other, place.birthplace().is_some()),
     };
     let go = place.is_to_move() || place.birthplace().is_some() && !born;
     let cloned = cloned.call(|| "clone3(0)")?;
     drop(theirs);
-    let child = if joined_pid {
+    let (child, waits) = if joined_pid {
         let pidfd = cloned.pidfd.map_or_else(|| pidfd_of(cloned.pid), Ok)?;
-        Child { pid: cloned.pid, pidfd, socket: ours, state: state_of(record) }
+        (Child { pid: cloned.pid, pidfd, socket: ours, state: state_of(record) }, false)
     } else {
         adopt_staged(cloned.pid, ours, plan, record)?
     };
-    if go {
-        if let Err(e) = place.enter(child.pid, born) {
+    if go || waits {
+        if let Err(e) = place.enter(child.pid, born && !waits) {
             spawn::kill_and_reap(&child);
             return Err(e);
         }
@@ -191,15 +190,23 @@ fn state_of(record: &RuntimeState) -> (Vec<u8>, Vec<u8>) {
     state::hook_document(&record.id, Status::Running, Path::new(&record.bundle), &record.annotations)
 }
 
-fn adopt_staged(stage: i32, socket: OwnedFd, plan: &ProcessPlan, record: &RuntimeState) -> Result<Child> {
+/// The stage's child, and whether it could not be born in its cgroup.
+fn adopt_staged(
+    stage: i32,
+    socket: OwnedFd,
+    plan: &ProcessPlan,
+    record: &RuntimeState,
+) -> Result<(Child, bool)> {
     let word = handshake::receive(&socket).call(|| "recv(handshake)")?;
     if let Some(stage) = Pid::from_raw(stage) {
         let _ = rustix::process::waitid(WaitId::Pid(stage), WaitIdOptions::EXITED);
     }
+    let child = |pid, socket| -> Result<_> {
+        Ok(Child { pid, pidfd: pidfd_of(pid)?, socket, state: state_of(record) })
+    };
     match word {
-        Some(Message::Cloned(pid)) => {
-            Ok(Child { pid, pidfd: pidfd_of(pid)?, socket, state: state_of(record) })
-        }
+        Some(Message::Cloned(pid)) => Ok((child(pid, socket)?, false)),
+        Some(Message::Waiting(pid)) => Ok((child(pid, socket)?, true)),
         Some(Message::Fail(fail)) => Err(words::of_process(fail, plan)),
         _ => Err(Error::internal("cannot join the container's namespaces").cause("the stage process died")),
     }

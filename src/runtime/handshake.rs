@@ -40,6 +40,8 @@ pub enum Message {
     Fail(Fail),
     /// From a stage: the pid of the child that it cloned.
     Cloned(i32),
+    /// The same, of a child that could not be born in its cgroup, and waits for `Go`.
+    Waiting(i32),
     /// With the fd of a seccomp listener.
     Listener,
 }
@@ -57,7 +59,8 @@ impl Message {
             Self::Start => (6, [0; 12]),
             Self::Fail(fail) => (7, fail.to_bytes()),
             Self::Cloned(pid) => (8, pid_body(pid)),
-            Self::Listener => (9, [0; 12]),
+            Self::Waiting(pid) => (9, pid_body(pid)),
+            Self::Listener => (10, [0; 12]),
         };
         let mut bytes = [0; SIZE];
         let (head, rest) = bytes.split_at_mut(4);
@@ -78,7 +81,8 @@ impl Message {
             6 => Some(Self::Start),
             7 => Fail::from_bytes(body).map(Self::Fail),
             8 => Some(Self::Cloned(pid()?)),
-            9 => Some(Self::Listener),
+            9 => Some(Self::Waiting(pid()?)),
+            10 => Some(Self::Listener),
             _ => None,
         }
     }
@@ -179,6 +183,8 @@ mod tests {
             Message::Start,
             Message::Fail(fail),
             Message::Cloned(-5),
+            Message::Waiting(6),
+            Message::Listener,
         ];
         for message in all {
             send(&ours, message).unwrap();

@@ -17,6 +17,7 @@
 
 mod support;
 
+mod archives;
 mod bad_input;
 mod cp;
 mod doctor;
@@ -24,8 +25,12 @@ mod errors;
 mod exec;
 mod generated;
 mod help;
+mod hostile_archive;
+mod hostile_registry;
 mod images;
 mod network;
+mod oci_escape;
+mod oci_kernel;
 mod oci_lifecycle;
 mod oci_mounts;
 mod oci_process;
@@ -33,6 +38,7 @@ mod oci_seccomp;
 mod oci_security;
 mod probe;
 mod resilience;
+mod resilience_races;
 mod run_detached;
 mod run_host;
 mod run_image;

@@ -16,6 +16,7 @@ pub const GLOBAL: &[Flag] = &[
     ("root", None, true),
     ("log", None, true),
     ("log-format", None, true),
+    ("log-only", None, false), // coracle's own: an exec's stderr belongs to its process
     ("log-level", None, true),
     ("debug", None, false),
     ("systemd-cgroup", None, false),

@@ -1,7 +1,8 @@
 //! One line on failure, to stderr and to `--log`.
 //!
 //! podman parses the whole log file as one JSON object, containerd its last line: so exactly one line, with an RFC 3339 time.
-//! A person at a terminal gets the causes and hints on lines of their own.
+//! A person at a terminal gets the causes and hints on lines of their own. With `--log-only` stderr gets nothing: coracle
+//! reads the log, and would say the same twice where the payload has its caller's stderr.
 
 use super::flags::Parsed;
 use crate::error::{Error, Kind};
@@ -14,6 +15,7 @@ use std::io::{IsTerminal, Write};
 pub struct Log {
     file: Option<OsString>,
     json: bool,
+    only: bool,
     debug: bool,
 }
 
@@ -21,8 +23,9 @@ impl Log {
     /// From `--log` and `--log-format`.
     pub fn from_flags(parsed: &Parsed) -> Self {
         let json = parsed.value("log-format").is_some_and(|format| format == "json");
+        let file = parsed.value("log").filter(|file| !file.is_empty()).cloned();
         let debug = parsed.has("debug") || parsed.value("log-level").is_some_and(|level| level == "debug");
-        Self { file: parsed.value("log").filter(|file| !file.is_empty()).cloned(), json, debug }
+        Self { only: file.is_some() && parsed.has("log-only"), file, json, debug }
     }
 
     /// Says what failed; returns `code`.
@@ -32,6 +35,14 @@ impl Log {
             // podman and Docker take these words anywhere for a missing command (exit code 127).
             line = line.replace(" (No such file or directory)", "");
         }
+        if !self.only {
+            Self::explain(error, &line);
+        }
+        self.append("error", &line);
+        code
+    }
+
+    fn explain(error: &Error, line: &str) {
         let mut stderr = std::io::stderr().lock();
         if stderr.is_terminal() {
             let _ = writeln!(stderr, "Error: {}", error.what());
@@ -44,8 +55,6 @@ impl Log {
         } else {
             let _ = writeln!(stderr, "coracle-oci: {line}");
         }
-        self.append("error", &line);
-        code
     }
 
     /// Something that is no failure: to the log where there is one, else to stderr.

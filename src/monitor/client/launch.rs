@@ -7,16 +7,17 @@ use super::relay::{self, Signals};
 use super::{LaunchOptions, Outcome, outcome_from_record};
 use crate::cgroup::{delegate, scope};
 use crate::error::{Context, Error, Result};
+use crate::monitor::lock::Lifetime;
 use crate::monitor::protocol::{self, Launch, MAX_PACKET, event};
 use crate::monitor::recover;
-use crate::ondisk::container::{Cgroups, Container, State};
+use crate::ondisk::container::{Cgroups, Container};
 use crate::ondisk::{self, Durability, atomic};
 use crate::paths::Dirs;
 use crate::sys::{CallContext, tty};
-use crate::userns::{self, RoleChild};
+use crate::userns::{self, IdMaps, RoleChild, StoreMap, idmap};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Starts the container. In the foreground it returns when the container has ended, or the user has left it.
@@ -24,11 +25,12 @@ pub fn launch(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Re
     dirs.open_data()?;
     dirs.open_run()?;
     let signals = options.attach.then(|| Signals::take(container.tty, options.sig_proxy)).transpose()?;
-    announce(dirs, container)?;
     let args = [dirs.data.clone().into(), dirs.run.clone().into(), container.id.as_str().into()];
     let child = userns::spawn_role("monitor", &args, &[])?;
     if let Err(error) = hand_over(dirs, container, options, &child) {
         let RoleChild { pidfd, sync, .. } = child;
+        // Not silence, which means that we were killed.
+        let _ = protocol::send(sync.as_fd(), event::ERROR, &[]);
         drop(sync);
         // It cleans up (`--rm`): the name is free when we return.
         wait_end(&pidfd);
@@ -44,33 +46,37 @@ pub fn launch(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Re
     }
 }
 
-/// With `--rm`, says in the record that we are about to start it: if we are killed before the monitor has the lifetime
-/// lock, the next command finds us dead and removes what nobody else would.
-fn announce(dirs: &Dirs, container: &Container) -> Result<()> {
+/// With `--rm`, says in the record that we are about to start it (`run` has done that already, when it made it).
+pub fn announce(dirs: &Dirs, container: &Container) -> Result<()> {
     if !container.auto_remove {
         return Ok(());
     }
-    let me = rustix::process::getpid().as_raw_nonzero().get();
-    let starting = State {
-        monitor_pid: Some(me),
-        pid_start: recover::start_time(me),
-        boot_id: Some(recover::boot_id()),
-        ..State::created()
-    };
+    // Not over the record of a monitor that another command has started.
+    let run = super::open_run(dirs, &container.id)?;
+    let lock = run.map_or(Ok(None), |run| Lifetime::try_acquire(run.as_fd()))?;
+    if lock.is_none() && super::is_alive(dirs, &container.id)? {
+        return Err(Error::in_use("it is running already, or another command works on it"));
+    }
     let bundle = dirs.container(&container.id);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let dir = rustix::fs::open(&bundle, flags, Mode::empty()).call(|| format!("open({bundle:?})"))?;
-    ondisk::publish(&dir, "state.json", &starting, Durability::Volatile)
+    ondisk::publish(&dir, "state.json", &recover::starting(), Durability::Volatile)
 }
 
 /// What the monitor needs of us: its id maps, its cgroup, our terminal's size.
 fn hand_over(dirs: &Dirs, container: &Container, options: &LaunchOptions, child: &RoleChild) -> Result<()> {
-    userns::map_role(child, &userns::store_map()?)?;
+    let map = userns::store_map()?;
+    userns::map_role(child, &map)?;
     let cgroup = make_cgroup(container, options, child.pid)?;
-    set_cgroups_path(dirs, container, cgroup.as_deref())?;
+    if let (Some(cgroup), StoreMap::Direct(maps)) = (&cgroup, &map) {
+        give_cgroup(cgroup, maps)?;
+    }
+    fit_config(dirs, container, cgroup.as_deref())?;
     let size = container.tty.then(tty::own_size).flatten();
     // It may have failed already: then its error is in the socket.
-    let _ = protocol::send_json(child.sync.as_fd(), &Launch { cgroup, attach: options.attach, size }, &[]);
+    let preserved: Vec<_> = options.preserved.iter().map(AsFd::as_fd).collect();
+    let launch = Launch { cgroup, attach: options.attach, size };
+    let _ = protocol::send_json(child.sync.as_fd(), &launch, &preserved);
     Ok(())
 }
 
@@ -138,8 +144,24 @@ fn below_own_cgroup(name: &str) -> Result<Option<String>> {
     }
 }
 
-/// Puts `<cgroup>/payload` into config.json: only now it is known. Here and not in the monitor, which stays small.
-fn set_cgroups_path(dirs: &Dirs, container: &Container, cgroup: Option<&str>) -> Result<()> {
+/// Real root's systemd makes a scope that is real root's; the monitor in it is the first id of a subordinate range.
+fn give_cgroup(cgroup: &str, maps: &IdMaps) -> Result<()> {
+    let dir = delegate::tree().and_then(|tree| delegate::dir_of(tree, cgroup));
+    let ids = (idmap::to_outside(&maps.uids, 0), idmap::to_outside(&maps.gids, 0));
+    let (Some(dir), (Some(uid), Some(gid))) = (dir, ids) else { return Ok(()) };
+    userns::root::with_own_file_access(|| delegate::give(&dir, uid, gid))
+        .what(|| "cannot give the container its cgroup")
+}
+
+/// Whether a cgroup could have a limit of processes: only the controllers that it has itself can be handed down.
+fn can_limit_pids(cgroup: &str) -> bool {
+    let dir = delegate::tree().and_then(|tree| delegate::dir_of(tree, cgroup));
+    dir.is_some_and(|dir| delegate::controllers(&dir).iter().any(|name| name == "pids"))
+}
+
+/// Puts into config.json what is known only now: `<cgroup>/payload`, and the default limit of processes where it can be
+/// kept. Here and not in the monitor, which stays small.
+fn fit_config(dirs: &Dirs, container: &Container, cgroup: Option<&str>) -> Result<()> {
     const FILE: &str = "config.json";
     let bundle = dirs.container(&container.id);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -154,13 +176,27 @@ fn set_cgroups_path(dirs: &Dirs, container: &Container, cgroup: Option<&str>) ->
     let linux = config.get_mut("linux").and_then(Value::as_object_mut);
     let Some(linux) = linux else { return Ok(()) };
     let wanted = cgroup.map(|cgroup| Value::from(format!("/{}/payload", cgroup.trim_matches('/'))));
-    if linux.get("cgroupsPath") == wanted.as_ref() {
+    let mut changed = set(linux, "cgroupsPath", wanted);
+    let resources = linux.get_mut("resources").and_then(Value::as_object_mut);
+    if let (Some(limit), Some(resources)) = (container.default_pids_limit, resources) {
+        let kept = cgroup.is_some_and(can_limit_pids);
+        changed |= set(resources, "pids", kept.then(|| json!({"limit": limit})));
+    }
+    if !changed {
         return Ok(());
     }
-    match wanted {
-        Some(path) => linux.insert("cgroupsPath".to_owned(), path),
-        None => linux.remove("cgroupsPath"),
-    };
     let text = serde_json::to_vec(&config).map_err(damaged)?;
     atomic::publish_bytes(dir.as_fd(), FILE, &text, Durability::Volatile).what(|| "cannot write config.json")
+}
+
+/// Sets or takes away a field; whether that changed anything.
+fn set(object: &mut Map<String, Value>, key: &str, wanted: Option<Value>) -> bool {
+    if object.get(key) == wanted.as_ref() {
+        return false;
+    }
+    match wanted {
+        Some(value) => object.insert(key.to_owned(), value),
+        None => object.remove(key),
+    };
+    true
 }

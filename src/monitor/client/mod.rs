@@ -9,7 +9,7 @@ mod logs;
 mod relay;
 
 pub use exec::{ExecRequest, exec};
-pub use launch::launch;
+pub use launch::{announce, launch};
 pub use logs::{LogOptions, LogStream, read_log};
 
 use super::protocol::{self, MAX_PACKET, Request, event};
@@ -25,7 +25,7 @@ use rustix::net::{RecvFlags, SocketType};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// How the caller stays with a container.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct LaunchOptions {
     /// Relay stdio until it ends.
     pub attach: bool,
@@ -37,6 +37,8 @@ pub struct LaunchOptions {
     pub sig_proxy: bool,
     /// Ask systemd for a scope.
     pub scope: bool,
+    /// For the payload, from number 3 on.
+    pub preserved: Vec<OwnedFd>,
 }
 
 /// How it went on.
@@ -55,6 +57,12 @@ pub fn is_alive(dirs: &Dirs, id: &ContainerId) -> Result<bool> {
         Some(run) => lock::is_held(run),
         None => Ok(false),
     }
+}
+
+/// Whether a monitor listens to requests: one that is dead, or about to end, does not.
+pub fn listens(dirs: &Dirs, id: &ContainerId) -> Result<bool> {
+    let Some(run) = open_run(dirs, id)? else { return Ok(false) };
+    Ok(socket::connect_at(run.as_fd(), control::SOCKET, SocketType::SEQPACKET).is_ok())
 }
 
 /// Attaches to a running container.

@@ -14,17 +14,12 @@ use rustix::io::{Errno, Result};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Everything that can be done before `start`.
-pub fn become_user(
-    process: &ProcessPlan,
-    proc: Option<&OwnedFd>,
-    inherited: &Inherited<'_>,
-) -> std::result::Result<(), Fail> {
+pub fn become_user(process: &ProcessPlan, inherited: &Inherited<'_>) -> std::result::Result<(), Fail> {
     hand_over_stdio(process).or_fail(Step::Stdio, 0)?;
     schedule(process)?;
     for (index, (resource, limit)) in process.rlimits.iter().enumerate() {
         rustix::process::setrlimit(*resource, *limit).or_fail(Step::Rlimit, index)?;
     }
-    label(process, proc)?;
     if let (false, Some(filter)) = (process.no_new_privileges, &process.filter) {
         install(filter, inherited)?;
     }
@@ -107,8 +102,9 @@ fn schedule(process: &ProcessPlan) -> std::result::Result<(), Fail> {
     Ok(())
 }
 
-/// Labels for the execve to come, written through a directory of the host's proc that was opened before the pivot.
-fn label(process: &ProcessPlan, attr: Option<&OwnedFd>) -> std::result::Result<(), Fail> {
+/// Labels for the execve to come, written through a directory of the host's proc that was opened before the pivot. The
+/// last use of a directory of the host: `let_go` comes next, before a filter could forbid it or ask an agent about it.
+pub fn label(process: &ProcessPlan, attr: Option<&OwnedFd>) -> std::result::Result<(), Fail> {
     if process.apparmor.is_none() && process.selinux.is_none() {
         return Ok(());
     }

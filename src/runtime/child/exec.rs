@@ -8,13 +8,21 @@ use rustix::fs::{AtFlags, CWD, FileType};
 use rustix::io::{Errno, Result};
 
 /// Goes to the working directory with the rights that we have before we become the user: root may enter what its
-/// capabilities, which are about to go, let it enter.
+/// capabilities, which are about to go, let it enter. Where that led out of the root we do not stay.
 pub fn try_directory(process: &ProcessPlan) -> bool {
-    rustix::process::chdir(process.cwd.as_c_str()).is_ok()
+    if rustix::process::chdir(process.cwd.as_c_str()).is_err() {
+        return false;
+    }
+    let inside = cwd_is_below_root().unwrap_or(false);
+    if !inside {
+        let _ = rustix::process::chdir(c"/");
+    }
+    inside
 }
 
-/// Goes to the working directory as the user, if nobody went there before. Afterwards the kernel must be able to say where we are: a directory outside of the
-/// root (through a leaked fd, CVE-2024-21626) has no such path.
+/// Goes to the working directory as the user, if nobody went there before: a directory that the user may not enter is
+/// an error now, not later. Afterwards the kernel must be able to say where we are: a directory outside of the root
+/// (through a leaked fd, CVE-2024-21626) has no such path.
 pub fn change_directory(process: &ProcessPlan, there: bool) -> std::result::Result<(), Fail> {
     if !there {
         rustix::process::chdir(process.cwd.as_c_str()).or_fail(Step::Cwd, 0)?;
