@@ -52,16 +52,15 @@ fn executable(file: &std::ffi::CStr) -> Result<()> {
     rustix::fs::accessat(CWD, file, rustix::fs::Access::EXEC_OK, AtFlags::EACCESS)
 }
 
-/// The filter of a process with no_new_privs: the last thing before hooks and execve, which run under it.
+/// The signals as a program expects them, then the filter of a process with no_new_privs: the last thing before hooks and
+/// execve, which run under it. A filter need not allow more than those need.
 pub fn seal(process: &ProcessPlan, inherited: &Inherited<'_>) -> std::result::Result<(), Fail> {
+    reset_signals().or_fail(Step::Exec, 0)?;
     creds::install_last(process, inherited)
 }
 
 /// Replaces this process by the command; what comes back is the failure.
 pub fn execute(process: &ProcessPlan, candidate: usize) -> Fail {
-    if let Err(e) = reset_signals() {
-        return fail(Step::Exec, 0, e);
-    }
     match process.candidates.get(candidate) {
         Some(file) => fail(Step::Exec, 0, execve(file, &process.argv, &process.env)),
         None => fail(Step::Exec, 0, Errno::NOENT),
