@@ -28,10 +28,14 @@ pub struct Created {
 
 /// Makes a container.
 pub fn create(dirs: &Dirs, options: &CreateOptions) -> Result<Created> {
+    create_as(dirs, ContainerId::random()?, options)
+}
+
+/// The same with an id that the caller has drawn.
+pub(super) fn create_as(dirs: &Dirs, id: ContainerId, options: &CreateOptions) -> Result<Created> {
     let store_map = userns::store_map()?;
     let mut warnings = notices(dirs, &store_map);
     let source = source::prepare(dirs, options)?;
-    let id = ContainerId::random()?;
     let name = free_name(dirs, options)?;
     let mut user = users::resolve(&source.view, &user_spec(options, &source), &options.process.groups)?;
     if store_map.is_single() {

@@ -1,9 +1,10 @@
 //! Starting what was made: the hand-over to the monitor, and `run` as create and start in one.
 
-use super::create::{Created, create};
+use super::create::{Created, create_as};
 use super::options::CreateOptions;
 use crate::error::{Context, Result};
-use crate::monitor::client::{self, LaunchOptions, Outcome};
+use crate::id::ContainerId;
+use crate::monitor::client::{self, HeadStart, LaunchOptions, Outcome};
 use crate::ondisk::container::Container;
 use crate::paths::Dirs;
 
@@ -20,7 +21,13 @@ pub fn run(
     launch_options: &LaunchOptions,
     told: impl FnOnce(&Created),
 ) -> Result<Outcome> {
-    let created = create(dirs, create_options)?;
+    let id = ContainerId::random()?;
+    // What stands in its way is said after what is wrong with the request.
+    let head_start = HeadStart::begin(dirs, &id, create_options.cgroups, launch_options);
+    let created = create_as(dirs, id, create_options)?;
     told(&created);
-    start(dirs, &created.container, launch_options)
+    let container = &created.container;
+    head_start
+        .and_then(|head_start| client::launch_with(head_start, dirs, container, launch_options))
+        .what(|| format!("cannot start container {}", container.name))
 }

@@ -9,7 +9,7 @@ mod logs;
 mod relay;
 
 pub use exec::{ExecRequest, exec};
-pub use launch::launch;
+pub use launch::{HeadStart, launch, launch_with};
 pub use logs::{LogOptions, LogStream, read_log};
 
 use super::protocol::{self, MAX_PACKET, Request, event};
