@@ -402,7 +402,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__container__subcmd__create)
-            opts="-t -i -e -w -u -h -v -m -c -p -P -l -q --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --preserve-fds --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-t -i -e -w -u -h -v -m -c -p -P -l -q --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -469,10 +469,6 @@ _coracle() {
                     return 0
                     ;;
                 --tz)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --preserve-fds)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -740,7 +736,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__container__subcmd__exec)
-            opts="-d -e -i -l -t -u -w -h --detach --detach-keys --env --env-file --interactive --latest --privileged --tty --user --workdir --help"
+            opts="-d -e -i -l -t -u -w -h --detach --detach-keys --env --env-file --interactive --latest --preserve-fds --privileged --tty --user --workdir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -759,6 +755,10 @@ _coracle() {
                     return 0
                     ;;
                 --env-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --preserve-fds)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1048,12 +1048,16 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__container__subcmd__run)
-            opts="-d -a -t -i -e -w -u -h -v -m -c -p -P -l -q --detach --attach --detach-keys --sig-proxy --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --preserve-fds --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-d -a -t -i -e -w -u -h -v -m -c -p -P -l -q --detach --preserve-fds --attach --detach-keys --sig-proxy --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --preserve-fds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --attach)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1131,10 +1135,6 @@ _coracle() {
                     return 0
                     ;;
                 --tz)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --preserve-fds)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1558,7 +1558,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__create)
-            opts="-t -i -e -w -u -h -v -m -c -p -P -l -q --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --preserve-fds --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-t -i -e -w -u -h -v -m -c -p -P -l -q --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1625,10 +1625,6 @@ _coracle() {
                     return 0
                     ;;
                 --tz)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --preserve-fds)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1910,7 +1906,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__exec)
-            opts="-d -e -i -l -t -u -w -h --detach --detach-keys --env --env-file --interactive --latest --privileged --tty --user --workdir --help"
+            opts="-d -e -i -l -t -u -w -h --detach --detach-keys --env --env-file --interactive --latest --preserve-fds --privileged --tty --user --workdir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1929,6 +1925,10 @@ _coracle() {
                     return 0
                     ;;
                 --env-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --preserve-fds)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2556,12 +2556,16 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__run)
-            opts="-d -a -t -i -e -w -u -h -v -m -c -p -P -l -q --detach --attach --detach-keys --sig-proxy --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --preserve-fds --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-d -a -t -i -e -w -u -h -v -m -c -p -P -l -q --detach --preserve-fds --attach --detach-keys --sig-proxy --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --preserve-fds)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --attach)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2639,10 +2643,6 @@ _coracle() {
                     return 0
                     ;;
                 --tz)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --preserve-fds)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

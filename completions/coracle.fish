@@ -69,6 +69,7 @@ complete -c coracle -n "__fish_coracle_needs_command" -f -a "container" -d 'Mana
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "image" -d 'Manage images'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "volume" -d 'Manage volumes'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "system" -d 'Manage what coracle keeps'
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l preserve-fds -d 'Pass this many open files from number 3 on' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -s a -l attach -d 'Connect stdin, stdout or stderr; stdout and stderr go together' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l detach-keys -d 'Keys that detach from the container; empty for none' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l sig-proxy -d 'Pass signals to the container (not with a terminal, where keys do it)' -r
@@ -84,7 +85,6 @@ complete -c coracle -n "__fish_coracle_using_subcommand run" -l umask -d 'Umask 
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l ulimit -d 'Resource limits of setrlimit(2)' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l oom-score-adj -d 'How likely the kernel kills the container when memory runs out, -1000 to 1000' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l tz -d 'Time zone: a name such as Europe/Berlin, or `local`' -r
-complete -c coracle -n "__fish_coracle_using_subcommand run" -l preserve-fds -d 'Pass this many open files from number 3 on' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l sysctl -d 'Kernel parameters of the container\'s namespaces' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -s v -l volume -d 'Mount a host directory or file (a path), or a named volume' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l mount -d 'Mount by keys: type=bind|volume|tmpfs,src=…,dst=…,ro' -r
@@ -171,7 +171,6 @@ complete -c coracle -n "__fish_coracle_using_subcommand create" -l umask -d 'Uma
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l ulimit -d 'Resource limits of setrlimit(2)' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l oom-score-adj -d 'How likely the kernel kills the container when memory runs out, -1000 to 1000' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l tz -d 'Time zone: a name such as Europe/Berlin, or `local`' -r
-complete -c coracle -n "__fish_coracle_using_subcommand create" -l preserve-fds -d 'Pass this many open files from number 3 on' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l sysctl -d 'Kernel parameters of the container\'s namespaces' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -s v -l volume -d 'Mount a host directory or file (a path), or a named volume' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l mount -d 'Mount by keys: type=bind|volume|tmpfs,src=…,dst=…,ro' -r
@@ -318,6 +317,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand ls" -s h -l help -d 'Pri
 complete -c coracle -n "__fish_coracle_using_subcommand exec" -l detach-keys -d 'Keys that detach from the command; empty for none' -r
 complete -c coracle -n "__fish_coracle_using_subcommand exec" -s e -l env -d 'Set an environment variable; KEY alone or PREFIX* takes the values from the host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand exec" -l env-file -d 'Read environment variables from a file, one KEY=VALUE a line' -r
+complete -c coracle -n "__fish_coracle_using_subcommand exec" -l preserve-fds -d 'Pass this many open files from number 3 on' -r
 complete -c coracle -n "__fish_coracle_using_subcommand exec" -s u -l user -d 'User and group: a name of the container\'s, or a number' -r
 complete -c coracle -n "__fish_coracle_using_subcommand exec" -s w -l workdir -d 'Working directory in the container' -r
 complete -c coracle -n "__fish_coracle_using_subcommand exec" -s d -l detach -d 'Run in the background'
@@ -461,7 +461,6 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l ulimit -d 'Resource limits of setrlimit(2)' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l oom-score-adj -d 'How likely the kernel kills the container when memory runs out, -1000 to 1000' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l tz -d 'Time zone: a name such as Europe/Berlin, or `local`' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l preserve-fds -d 'Pass this many open files from number 3 on' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l sysctl -d 'Kernel parameters of the container\'s namespaces' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -s v -l volume -d 'Mount a host directory or file (a path), or a named volume' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l mount -d 'Mount by keys: type=bind|volume|tmpfs,src=…,dst=…,ro' -r
@@ -538,6 +537,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from exec" -l detach-keys -d 'Keys that detach from the command; empty for none' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from exec" -s e -l env -d 'Set an environment variable; KEY alone or PREFIX* takes the values from the host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from exec" -l env-file -d 'Read environment variables from a file, one KEY=VALUE a line' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from exec" -l preserve-fds -d 'Pass this many open files from number 3 on' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from exec" -s u -l user -d 'User and group: a name of the container\'s, or a number' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from exec" -s w -l workdir -d 'Working directory in the container' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from exec" -s d -l detach -d 'Run in the background'
@@ -627,6 +627,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from rm" -s v -l volumes -d 'Also remove their anonymous volumes'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from rm" -l quiet -d 'Print nothing for what went well (`run --replace`)'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l preserve-fds -d 'Pass this many open files from number 3 on' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -s a -l attach -d 'Connect stdin, stdout or stderr; stdout and stderr go together' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l detach-keys -d 'Keys that detach from the container; empty for none' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l sig-proxy -d 'Pass signals to the container (not with a terminal, where keys do it)' -r
@@ -642,7 +643,6 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l ulimit -d 'Resource limits of setrlimit(2)' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l oom-score-adj -d 'How likely the kernel kills the container when memory runs out, -1000 to 1000' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l tz -d 'Time zone: a name such as Europe/Berlin, or `local`' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l preserve-fds -d 'Pass this many open files from number 3 on' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l sysctl -d 'Kernel parameters of the container\'s namespaces' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -s v -l volume -d 'Mount a host directory or file (a path), or a named volume' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l mount -d 'Mount by keys: type=bind|volume|tmpfs,src=…,dst=…,ro' -r

@@ -166,6 +166,29 @@ pub fn env(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// Refuses a default place of `coracle-oci`'s state that somebody else has made: who can write there can have hooks run
+/// as us (R22). A place that is not there yet is made by us.
+pub fn check_runtime_root(root: &Path) -> Result<()> {
+    let me = rustix::process::geteuid().as_raw();
+    let st = match rustix::fs::lstat(root) {
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        other => other.call(|| format!("lstat({root:?})"))?,
+    };
+    let is_dir = rustix::fs::FileType::from_raw_mode(st.st_mode).is_dir();
+    let why = if !is_dir {
+        "it is no directory".to_owned()
+    } else if st.st_uid != me {
+        format!("it belongs to uid {}, not to uid {me}", st.st_uid)
+    } else if st.st_mode & 0o022 != 0 {
+        format!("others may write it (mode {:04o})", st.st_mode & 0o7777)
+    } else {
+        return Ok(());
+    };
+    Err(Error::host(format_args!("cannot use {} for the state of containers", root.display()))
+        .cause(why)
+        .hint("Set XDG_RUNTIME_DIR to a directory of your own, or give --root DIR."))
+}
+
 /// Where `coracle-oci` keeps its state when `--root` is not given: `/run/coracle-oci` for real root, else
 /// `$XDG_RUNTIME_DIR/coracle-oci`, else a private directory in /tmp. Engines give `--root` or the variable.
 #[allow(clippy::disallowed_methods, reason = "this is the module that reads the environment")]

@@ -1,7 +1,7 @@
 //! `coracle exec`: another process in a running container.
 
 use crate::cli::flags::process::read_text;
-use crate::cli::flags::select;
+use crate::cli::flags::{attach, select};
 use crate::cli::{App, parse, ui};
 use crate::engine::{self, exec::ExecOptions};
 use crate::error::{Error, Result};
@@ -33,6 +33,9 @@ pub struct Args {
     /// The container that was created last
     #[arg(short, long)]
     pub latest: bool,
+    /// Pass this many open files from number 3 on
+    #[arg(long, value_name = "N")]
+    pub preserve_fds: Option<u32>,
     /// All capabilities of the container's user namespace
     #[arg(long)]
     pub privileged: bool,
@@ -51,6 +54,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, app: &App) -> Result<u8> {
+    let preserved = attach::preserved(args.preserve_fds)?;
     let dirs = app.dirs()?;
     let (c, command) = if args.latest {
         (select::latest(&dirs)?, args.words.as_slice())
@@ -91,8 +95,11 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         interactive: args.interactive,
         detach: args.detach,
         detach_keys: parse::detach::parse(&args.detach_keys)?,
+        preserved,
     };
-    let outcome = client::exec(&dirs, &c.id, &request)?;
+    // podman's code of a background command is 0 or 125: nobody waits for the command itself.
+    let own_code = |e: Error| if args.detach { e.with_exit_code(125) } else { e };
+    let outcome = client::exec(&dirs, &c, &request).map_err(own_code)?;
     if matches!(outcome, Outcome::Started) {
         // podman prints the id of the session.
         ui::line(crate::id::ContainerId::random()?)?;

@@ -34,6 +34,6 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
             return Err(Error::usage(format_args!("cannot restart container {}", c.name))
                 .cause("it was made with --rm, so its stop removes it"));
         }
-        engine::restart::restart(&dirs, &c, args.time, &launch)
+        engine::restart::restart(&dirs, &c, args.time, &launch).map_err(super::start::own_code)
     })
 }

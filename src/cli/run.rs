@@ -1,6 +1,6 @@
 //! `coracle run`: make a container and start it.
 
-use crate::cli::flags::attach::AttachFlags;
+use crate::cli::flags::attach::{AttachFlags, preserved};
 use crate::cli::flags::create::CreateFlags;
 use crate::cli::{App, ui};
 use crate::engine;
@@ -18,6 +18,9 @@ pub struct Args {
     /// Run in the background and print the container's id
     #[arg(short, long)]
     pub detach: bool,
+    /// Pass this many open files from number 3 on
+    #[arg(long, value_name = "N")]
+    pub preserve_fds: Option<u32>,
     #[command(flatten)]
     pub attach: AttachFlags,
     #[command(flatten)]
@@ -28,6 +31,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     if args.detach && !args.attach.attach.is_empty() {
         return Err(Error::usage("--detach cannot be combined with --attach"));
     }
+    let preserved = preserved(args.preserve_fds)?;
     args.create.check_cidfile()?;
     let dirs = app.dirs()?;
     let options = args.create.to_options(app, &dirs)?;
@@ -36,7 +40,8 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
             .hint("Passthrough gives the container this command's own stdin, stdout and stderr."));
     }
     let process = &options.process;
-    let launch = args.attach.to_launch(app, !args.detach, process.interactive, process.tty)?;
+    let mut launch = args.attach.to_launch(app, !args.detach, process.interactive, process.tty)?;
+    launch.preserved = preserved;
     let mut cidfile = Ok(());
     let mut id = None;
     let outcome = engine::run(&dirs, &options, &launch, |created| {

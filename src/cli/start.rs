@@ -50,7 +50,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
             if matches!(engine::lookup::state(&dirs, &c)?.status, Status::Running | Status::Stopping) {
                 return Ok(());
             }
-            engine::start(&dirs, &c, &launch).map(drop)
+            engine::start(&dirs, &c, &launch).map(drop).map_err(own_code)
         });
     }
     let mut chosen = chosen.into_iter();
@@ -62,8 +62,13 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     let launch = args.relay.to_launch(app, true, stdin, c.tty)?;
     let outcome = match engine::lookup::state(&dirs, &c)?.status {
         Status::Running => crate::monitor::client::attach(&dirs, &c, &launch)?,
-        _ => engine::start(&dirs, &c, &launch)?,
+        _ => engine::start(&dirs, &c, &launch).map_err(own_code)?,
     };
     ui::debug(|| format!("{} ended: {outcome:?}", c.name));
     Ok(super::exec::exit_code(&outcome))
+}
+
+/// podman's code of a start that failed, also where the command was not found: 126 and 127 are for `run` and `exec`.
+pub fn own_code(error: Error) -> Error {
+    error.with_exit_code(125)
 }

@@ -282,9 +282,14 @@ fn check_workdir(options: &CreateOptions, source: &Prepared) -> Result<()> {
     {
         return Ok(());
     }
+    let what = if source.view.lookup(std::path::Path::new(dir)).is_some() {
+        "is not a directory"
+    } else {
+        "does not exist"
+    };
     Err(Error::new(
         crate::error::Kind::CannotInvoke,
-        format_args!("workdir {dir:?} does not exist in {}", source.name),
+        format_args!("workdir {dir:?} {what} in {}", source.name),
     )
     .hint("Make it in the image, or mount something there with -v."))
 }

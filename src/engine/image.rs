@@ -61,6 +61,8 @@ pub fn pull(dirs: &Dirs, name: &str, options: &PullOptions) -> Result<Sha256> {
     }
     let reference = Reference::parse(name)?;
     let conf = RegistriesConf::read(dirs)?;
+    // `newer` without a word from the registry is content with what is here, as podman is.
+    let fallback = if options.policy == PullPolicy::Newer { store.find_image(name)? } else { None };
     let mut failed = Vec::new();
     for full in meanings(&reference, &conf)? {
         match pull_full(&store, &full, &conf, &platform, options) {
@@ -68,7 +70,7 @@ pub fn pull(dirs: &Dirs, name: &str, options: &PullOptions) -> Result<Sha256> {
             Err(e) => failed.push(e),
         }
     }
-    Err(one_of(failed, name))
+    fallback.map(|image| image.id).ok_or_else(|| one_of(failed, name))
 }
 
 /// Loads every image of an archive (docker-archive or oci-archive, compressed or not, a pipe too).
@@ -140,6 +142,13 @@ fn pull_full(
     };
     let (session, bytes, top) = Session::open(&store.dirs, &target, conf, &options.auth)?;
     let what = || format!("cannot pull {full}");
+    if options.policy == PullPolicy::Newer
+        && let Some(image) = store.find_image(&full.to_string())?
+        && image.digests.iter().any(|digest| digest.ends_with(&top.prefixed()))
+        && options.platform.is_none()
+    {
+        return Ok(image.id);
+    }
     let (bytes, manifest, index) = choose(&session, bytes, &top, platform).what(what)?;
     let config = session.small_blob(&manifest.config, MAX_CONFIG).what(what)?;
     let document = ConfigDocument::parse(&config).what(what)?;

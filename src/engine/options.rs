@@ -94,8 +94,6 @@ pub struct ProcessOptions {
     pub rlimits: Vec<(String, u64, u64)>,
     pub oom_score_adj: Option<i32>,
     pub timezone: Option<String>,
-    /// Extra fds from 3 on.
-    pub preserve_fds: u32,
     pub sysctl: BTreeMap<String, String>,
 }
 

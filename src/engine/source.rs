@@ -91,7 +91,8 @@ fn image(
                 .hint(format_args!("Get it with `coracle pull {name}`.")));
         }
         (_, PullPolicy::Missing | PullPolicy::Always | PullPolicy::Newer) => {
-            pulled(dirs, &store, name, platform, &options.pull_flags)?
+            let policy = if pull == PullPolicy::Newer { "newer" } else { "always" };
+            pulled(dirs, &store, name, platform, policy, &options.pull_flags)?
         }
     };
     let layers: Vec<String> = found.record.layers.iter().rev().map(ToString::to_string).collect();
@@ -121,10 +122,17 @@ fn is_transport(name: &str) -> bool {
 }
 
 /// Runs `coracle pull` inside the store's namespace. Its progress goes to stderr; it leaves the name behind.
-fn pulled(dirs: &Dirs, store: &Store, name: &str, platform: Option<&str>, flags: &[String]) -> Result<Image> {
+fn pulled(
+    dirs: &Dirs,
+    store: &Store,
+    name: &str,
+    platform: Option<&str>,
+    policy: &str,
+    flags: &[String],
+) -> Result<Image> {
     let mut args: Vec<OsString> =
         vec!["--root".into(), dirs.data.clone().into(), "--runroot".into(), dirs.run.clone().into()];
-    args.extend(["pull".into(), "--policy=always".into(), "--id-file".into()]);
+    args.extend(["pull".into(), "--policy".into(), policy.into(), "--id-file".into()]);
     let answer = dirs.run.join(format!(".pulled-{}", std::process::id()));
     args.push(answer.clone().into());
     args.extend(platform.iter().flat_map(|p| [OsString::from("--platform"), OsString::from(p)]));

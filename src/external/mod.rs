@@ -4,6 +4,7 @@
 //! each with a pure `args` function (tested without the program) and a thin start. A tool's stderr becomes the cause of
 //! the error. Fds are CLOEXEC everywhere in this crate, so a tool gets only what is passed by name.
 
+pub mod credential_helper;
 pub mod fuse_overlayfs;
 pub mod runtime;
 pub mod slirp4netns;

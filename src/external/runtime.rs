@@ -20,6 +20,9 @@ const LOG_FD: RawFd = 60;
 /// Where the runtime finds the first of the fds that an operation passes.
 pub const FIRST_FD: RawFd = 61;
 
+/// How many fds of the caller's a payload may get: `LOG_FD` comes after them.
+pub const MAX_PRESERVED: u32 = LOG_FD as u32 - 3;
+
 /// Most of the log that is read.
 const MAX_LOG: u64 = 64 << 10;
 
@@ -34,6 +37,8 @@ pub struct Runtime {
     root: PathBuf,
     /// Whether it may use cgroups.
     cgroups: bool,
+    /// Ours says nothing on stderr: that is the payload's, and we have the log.
+    own: bool,
 }
 
 /// One run of it.
@@ -64,20 +69,22 @@ impl Runtime {
         };
         let program =
             CString::new(program).map_err(|_| Error::usage("the path of the runtime has a NUL byte"))?;
-        Ok(Self { program, _file: file, name, root, cgroups })
+        Ok(Self { program, _file: file, name, root, cgroups, own: wanted.is_none() })
     }
 
-    /// Starts it with these arguments, this stdio and `fds` from `FIRST_FD` on.
+    /// Starts it with these arguments, this stdio, `preserved` from 3 on (for the payload) and `fds` from `FIRST_FD` on.
     pub fn start(
         &self,
         args: &[OsString],
         stdio: [BorrowedFd<'_>; 3],
+        preserved: &[OwnedFd],
         fds: &[BorrowedFd<'_>],
     ) -> Result<Run> {
         let log = rustix::fs::memfd_create("runtime-log", rustix::fs::MemfdFlags::CLOEXEC)
             .call(|| "memfd_create(\"runtime-log\")")?;
         let argv = std::iter::once(self.name.clone())
             .chain(global_args(&self.name.to_string_lossy(), &self.root, self.cgroups))
+            .chain(self.own.then(|| OsString::from("--log-only")))
             .chain(args.iter().cloned())
             .map(|arg| {
                 CString::new(arg.into_vec()).map_err(|_| Error::usage("an argument contains a NUL byte"))
@@ -85,6 +92,7 @@ impl Runtime {
             .collect::<Result<Vec<_>>>()?;
         let mut placed: Vec<(BorrowedFd<'_>, RawFd)> = stdio.into_iter().zip(0..).collect();
         placed.push((log.as_fd(), LOG_FD));
+        placed.extend(preserved.iter().map(AsFd::as_fd).zip(3..LOG_FD));
         placed.extend(fds.iter().copied().zip(FIRST_FD..));
         let pid = sys::spawn::spawn(&self.program, &argv, &placed)
             .what(|| format!("cannot start the OCI runtime {}", self.name.to_string_lossy()))?;
@@ -96,7 +104,7 @@ impl Runtime {
     /// Runs it to its end, quietly.
     pub fn run(&self, args: &[OsString]) -> Result<()> {
         let null = open_null()?;
-        let run = self.start(args, [null.as_fd(), null.as_fd(), null.as_fd()], &[])?;
+        let run = self.start(args, [null.as_fd(), null.as_fd(), null.as_fd()], &[], &[])?;
         match run.wait()? {
             0 => Ok(()),
             code => Err(run.failure(code, b"")),
@@ -153,24 +161,40 @@ pub fn global_args(name: &str, root: &Path, cgroups: bool) -> Vec<OsString> {
 }
 
 /// `create`: leaves init waiting for `start`.
-pub fn create_args(id: &str, bundle: &Path, pid_file: &Path, console: Option<&str>) -> Vec<OsString> {
+pub fn create_args(
+    id: &str,
+    bundle: &Path,
+    pid_file: &Path,
+    console: Option<&str>,
+    preserved: usize,
+) -> Vec<OsString> {
     let mut args: Vec<OsString> = vec!["create".into(), "--bundle".into(), bundle.into()];
-    args.extend(["--pid-file".into(), pid_file.into()]);
-    if let Some(console) = console {
-        args.extend(["--console-socket".into(), console.into()]);
-    }
-    args.push(id.into());
+    last_args(&mut args, id, pid_file, console, preserved);
     args
 }
 
-/// `exec`, detached: the process becomes the child of the nearest subreaper, and the runtime ends.
-pub fn exec_args(id: &str, process: &str, pid_file: &Path, console: Option<&str>) -> Vec<OsString> {
-    let mut args: Vec<OsString> = vec!["exec".into(), "--detach".into(), "--process".into(), process.into()];
+/// What `create` and `exec` have in common.
+fn last_args(args: &mut Vec<OsString>, id: &str, pid_file: &Path, console: Option<&str>, preserved: usize) {
     args.extend(["--pid-file".into(), pid_file.into()]);
     if let Some(console) = console {
         args.extend(["--console-socket".into(), console.into()]);
     }
+    if preserved > 0 {
+        args.extend(["--preserve-fds".into(), preserved.to_string().into()]);
+    }
     args.push(id.into());
+}
+
+/// `exec`, detached: the process becomes the child of the nearest subreaper, and the runtime ends.
+pub fn exec_args(
+    id: &str,
+    process: &str,
+    pid_file: &Path,
+    console: Option<&str>,
+    preserved: usize,
+) -> Vec<OsString> {
+    let mut args: Vec<OsString> = vec!["exec".into(), "--detach".into(), "--process".into(), process.into()];
+    last_args(&mut args, id, pid_file, console, preserved);
     args
 }
 
@@ -241,10 +265,11 @@ mod tests {
 
     #[test]
     fn the_id_comes_last() {
-        let args = create_args("c1", Path::new("/b"), Path::new("/p"), Some("/s"));
+        let args = create_args("c1", Path::new("/b"), Path::new("/p"), Some("/s"), 0);
         assert_eq!(args, ["create", "--bundle", "/b", "--pid-file", "/p", "--console-socket", "/s", "c1"]);
-        let args = exec_args("c1", "/f", Path::new("/p"), None);
-        assert_eq!(args, ["exec", "--detach", "--process", "/f", "--pid-file", "/p", "c1"]);
+        let args = exec_args("c1", "/f", Path::new("/p"), None, 2);
+        let wanted = ["exec", "--detach", "--process", "/f", "--pid-file", "/p", "--preserve-fds", "2", "c1"];
+        assert_eq!(args, wanted);
     }
 
     #[test]

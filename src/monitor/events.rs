@@ -53,6 +53,8 @@ pub(super) struct Monitor {
     pub stdio: CtrStdio,
     /// The caller's own stdio, for `--log-driver passthrough`.
     pub callers_stdio: Option<[OwnedFd; 3]>,
+    /// `--preserve-fds`, until the first start.
+    pub preserved: Vec<OwnedFd>,
     pub log: Log,
     pub clients: Clients,
     pub execs: Execs,

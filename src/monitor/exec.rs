@@ -112,9 +112,10 @@ impl Monitor {
             return Err(Error::in_use("it is paused")
                 .hint(format_args!("Let it go on with `coracle unpause {}`.", self.container.name)));
         }
-        if fds.len() != if tty { 1 } else { 4 } {
+        if fds.len() < if tty { 1 } else { 4 } {
             return Err(Error::internal("an exec request with the wrong number of fds"));
         }
+        let preserved = fds.split_off(if tty { 1 } else { 4 });
         self.execs.next_number += 1;
         let number = self.execs.next_number;
         let process = fds.remove(0);
@@ -126,6 +127,7 @@ impl Monitor {
             &format!("/proc/self/fd/{FIRST_FD}"),
             &self.run_path.join(pid_file(number)),
             console_path.as_deref(),
+            preserved.len(),
         );
         let null = open_null()?;
         let stdio = match fds.as_slice() {
@@ -136,7 +138,7 @@ impl Monitor {
         if console_path.is_some_and(|path| is_through_fd(&path)) {
             passed.push(self.run.as_fd());
         }
-        let run = self.runtime.start(&args, stdio, &passed)?;
+        let run = self.runtime.start(&args, stdio, &preserved, &passed)?;
         let client =
             client.try_clone().map_err(|e| Error::internal(format_args!("cannot copy a socket: {e}")))?;
         self.execs.all.push(Exec {

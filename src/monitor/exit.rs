@@ -74,7 +74,7 @@ impl Monitor {
     fn delete_from_runtime(&self) -> Option<crate::external::runtime::Run> {
         let null = open_null().ok()?;
         let args = delete_args(self.container.id.as_str());
-        self.runtime.start(&args, [null.as_fd(), null.as_fd(), null.as_fd()], &[]).ok()
+        self.runtime.start(&args, [null.as_fd(), null.as_fd(), null.as_fd()], &[], &[]).ok()
     }
 
     /// Whether, and after how long, the payload is to be started again.

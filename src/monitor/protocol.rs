@@ -36,7 +36,8 @@ pub(super) enum Request {
     },
     /// The exit code, when it ends.
     Wait,
-    /// A process in the container. Fds: its process.json, then (without a tty) stdin, stdout, stderr.
+    /// A process in the container. Fds: its process.json, then (without a tty) stdin, stdout, stderr, then those of
+    /// `--preserve-fds`.
     Exec {
         tty: bool,
         size: Option<(u16, u16)>,

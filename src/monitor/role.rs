@@ -39,6 +39,8 @@ pub(super) struct Prepared {
     pub rootfs: rootfs::Mounted,
     pub cgroup: Option<OwnedFd>,
     pub callers_stdio: Option<[OwnedFd; 3]>,
+    /// `--preserve-fds`.
+    pub preserved: Vec<OwnedFd>,
     pub launch: Launch,
 }
 
@@ -51,7 +53,7 @@ impl Prepared {
 
 /// `coracle --role monitor DATA RUN ID`.
 pub fn role_main(args: Vec<OsString>) -> ExitCode {
-    if sys::fork::close_inherited(SYNC_FD + 1).is_err() {
+    if sys::fds::close_inherited(SYNC_FD + 1).is_err() {
         return ExitCode::FAILURE;
     }
     let Some(sync) = sys::spawn::inherited_fd(SYNC_FD) else { return ExitCode::FAILURE };
@@ -105,7 +107,7 @@ fn prepare(sync: &OwnedFd, args: &[OsString]) -> Result<Prepared> {
     if made.is_err() && container.auto_remove {
         let _ = super::remove::remove_locked(&dirs, &container, true);
     }
-    let (launch, rootfs, cgroup) = made?;
+    let ((launch, preserved), rootfs, cgroup) = made?;
     Ok(Prepared {
         dirs,
         id,
@@ -118,6 +120,7 @@ fn prepare(sync: &OwnedFd, args: &[OsString]) -> Result<Prepared> {
         rootfs,
         cgroup,
         callers_stdio,
+        preserved,
         launch,
     })
 }
@@ -131,19 +134,23 @@ fn open_run(dirs: &Dirs, id: &ContainerId) -> Result<OwnedFd> {
     }
 }
 
+/// What the CLI sends, with its `--preserve-fds`.
+type Launched = (Launch, Vec<OwnedFd>);
+
 /// The kernel's overlay is mounted while the CLI still talks to systemd. A FUSE server must be born in the scope.
 fn mount_and_enter(
     sync: &OwnedFd,
     dirs: &Dirs,
     container: &Container,
-) -> Result<(Launch, rootfs::Mounted, Option<OwnedFd>)> {
+) -> Result<(Launched, rootfs::Mounted, Option<OwnedFd>)> {
     let late = matches!(container.rootfs, Rootfs::Layers { driver: Driver::FuseOverlayfs, .. });
     let early = if late { None } else { Some(rootfs::mount(dirs, container)?) };
     let enter = || {
-        let launch = receive_launch(sync)?;
-        let cgroup = launch.cgroup.as_deref().map(cgroup::open).transpose()?;
-        launch.cgroup.as_deref().map_or(Ok(()), cgroup::enter_supervisor)?;
-        Ok((launch, cgroup))
+        let launched = receive_launch(sync)?;
+        let name = launched.0.cgroup.as_deref();
+        let cgroup = name.map(cgroup::open).transpose()?;
+        name.map_or(Ok(()), cgroup::enter_supervisor)?;
+        Ok((launched, cgroup))
     };
     let (entered, rootfs) = match early {
         Some(mounted) => (enter(), mounted),
@@ -151,7 +158,7 @@ fn mount_and_enter(
     };
     let filled = entered.and_then(|entered| fill(dirs, container, &rootfs).map(|()| entered));
     match filled {
-        Ok((launch, cgroup)) => Ok((launch, rootfs, cgroup)),
+        Ok((launched, cgroup)) => Ok((launched, rootfs, cgroup)),
         Err(error) => {
             // What is mounted cannot be removed.
             let _ = rootfs.umount();
@@ -160,11 +167,13 @@ fn mount_and_enter(
     }
 }
 
-fn receive_launch(sync: &OwnedFd) -> Result<Launch> {
+fn receive_launch(sync: &OwnedFd) -> Result<Launched> {
     let mut packet = vec![0u8; MAX_PACKET];
-    let received = socket::recv(sync.as_fd(), &mut packet, &mut Vec::new(), RecvFlags::empty())
-        .call(|| "recvmsg(sync)")?;
+    let mut fds = Vec::new();
+    let received =
+        socket::recv(sync.as_fd(), &mut packet, &mut fds, RecvFlags::empty()).call(|| "recvmsg(sync)")?;
     serde_json::from_slice(packet.get(..received).unwrap_or_default())
+        .map(|launch| (launch, fds))
         .map_err(|_| Error::internal("the command that starts the container ended too early"))
 }
 

@@ -39,6 +39,7 @@ impl Monitor {
             rootfs,
             cgroup,
             callers_stdio,
+            preserved,
             launch,
         } = prepared;
         let run_path = dirs.container_run(&id);
@@ -68,6 +69,7 @@ impl Monitor {
             ended: None,
             stdio: CtrStdio::default(),
             callers_stdio,
+            preserved,
             log,
             clients: Clients::default(),
             execs: Execs::default(),
@@ -110,14 +112,18 @@ impl Monitor {
         let console_path = console.is_some().then(|| self.console_path(CONSOLE, FIRST_FD));
         let bundle = self.dirs.container(&self.container.id);
         let pid_file = self.run_path.join("pid");
-        let args = create_args(self.container.id.as_str(), &bundle, &pid_file, console_path.as_deref());
+        // The payload's from now on. A copy here would keep a pipe of the caller's open; a restart gets none.
+        let preserved = std::mem::take(&mut self.preserved);
+        let id = self.container.id.as_str();
+        let args = create_args(id, &bundle, &pid_file, console_path.as_deref(), preserved.len());
         let through_fd = console_path.is_some_and(|path| is_through_fd(&path));
         let passed = if through_fd { vec![self.run.as_fd()] } else { Vec::new() };
 
         let (mut ours, theirs) = self.make_stdio()?;
         let [stdin, stdout, stderr] = &theirs;
-        let run = self.runtime.start(&args, [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()], &passed)?;
-        drop(theirs);
+        let stdio = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+        let run = self.runtime.start(&args, stdio, &preserved, &passed)?;
+        drop((theirs, preserved));
         let code = wait_or_give_up(&run, sync)?;
         if code != 0 {
             let mut words = [0u8; 4096];

@@ -5,7 +5,8 @@
 
 use super::conf::{self, Endpoint};
 use crate::error::{Error, Kind, Result};
-use crate::paths::Dirs;
+use crate::external::credential_helper;
+use crate::paths::{self, Dirs};
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use oci_client::secrets::RegistryAuth;
 use std::path::PathBuf;
@@ -41,7 +42,7 @@ pub(super) fn find(dirs: &Dirs, endpoint: &Endpoint, options: &AuthOptions) -> R
     let keys = keys(domain, &endpoint.path);
     for file in files(dirs, options) {
         let Ok(bytes) = std::fs::read(&file) else {
-            if options.authfile.is_some() {
+            if named_file(options).is_some() {
                 return Err(Error::usage(format_args!(
                     "cannot read the authentication file {}",
                     file.display()
@@ -49,44 +50,69 @@ pub(super) fn find(dirs: &Dirs, endpoint: &Endpoint, options: &AuthOptions) -> R
             }
             continue;
         };
+        let unusable = || Error::usage(format_args!("cannot use the authentication file {}", file.display()));
+        let (document, helpers) = without_helpers(&bytes).map_err(|e| unusable().cause(e))?;
+        let token = || {
+            Error::new(Kind::Denied, format_args!("cannot log in to {domain}"))
+                .cause(format_args!("{} holds an identity token, which is not supported", file.display()))
+                .hint(format_args!("Log in with a user name and a password: `coracle login {domain}`."))
+        };
         for key in &keys {
-            match docker_credential::get_credential_from_reader(bytes.as_slice(), key) {
-                Ok(DockerCredential::UsernamePassword(user, password)) => {
-                    return Ok(RegistryAuth::Basic(user, password));
-                }
-                Ok(DockerCredential::IdentityToken(_)) => {
-                    return Err(Error::new(Kind::Denied, format_args!("cannot log in to {domain}"))
-                        .cause(format_args!(
-                            "{} holds an identity token, which is not supported",
-                            file.display()
-                        ))
-                        .hint(format_args!(
-                            "Log in with a user name and a password: `coracle login {domain}`."
-                        )));
-                }
-                Err(CredentialRetrievalError::NoCredentialConfigured) => {}
-                // A helper without an entry for this server fails in its own way; the next place may have one.
-                Err(
-                    CredentialRetrievalError::HelperFailure { .. }
-                    | CredentialRetrievalError::HelperCommunicationError,
-                ) => {}
-                Err(e) => {
-                    return Err(Error::usage(format_args!(
-                        "cannot use the authentication file {}",
-                        file.display()
-                    ))
-                    .cause(e));
-                }
+            let found = match helpers.of_key(key) {
+                Some(helper) => credential_helper::get(helper, key)?,
+                None => match docker_credential::get_credential_from_reader(document.as_slice(), key) {
+                    Ok(DockerCredential::UsernamePassword(user, password)) => Some((user, password)),
+                    Ok(DockerCredential::IdentityToken(_)) => return Err(token()),
+                    Err(CredentialRetrievalError::NoCredentialConfigured) => {
+                        helpers.of_all().map_or(Ok(None), |helper| credential_helper::get(helper, key))?
+                    }
+                    Err(e) => return Err(unusable().cause(e)),
+                },
+            };
+            match found {
+                // How a helper says that the secret is an identity token.
+                Some((user, _)) if user == "<token>" => return Err(token()),
+                Some((user, password)) => return Ok(RegistryAuth::Basic(user, password)),
+                // A helper without an entry for this server: the next place may have one.
+                None => {}
             }
         }
     }
     Ok(RegistryAuth::Anonymous)
 }
 
+/// The helper programs that a file names. They are started by `external`, so the file is read without them.
+#[derive(Debug)]
+struct Helpers {
+    cred_helpers: std::collections::BTreeMap<String, String>,
+    creds_store: Option<String>,
+}
+
+impl Helpers {
+    fn of_key(&self, key: &str) -> Option<&str> {
+        self.cred_helpers.get(key).map(String::as_str).filter(|helper| !helper.is_empty())
+    }
+
+    fn of_all(&self) -> Option<&str> {
+        self.creds_store.as_deref().filter(|helper| !helper.is_empty())
+    }
+}
+
+fn without_helpers(bytes: &[u8]) -> serde_json::Result<(Vec<u8>, Helpers)> {
+    let mut document: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes)?;
+    let mut take = |name: &str| document.remove(name).unwrap_or_default();
+    let (one, all) = (take("credHelpers"), take("credsStore"));
+    let helpers = Helpers {
+        cred_helpers: serde_json::from_value::<Option<_>>(one)?.unwrap_or_default(),
+        creds_store: serde_json::from_value(all)?,
+    };
+    Ok((serde_json::to_vec(&document)?, helpers))
+}
+
 /// Where credentials are looked for, in this order.
 pub(super) fn files(dirs: &Dirs, options: &AuthOptions) -> Vec<PathBuf> {
-    if let Some(file) = &options.authfile {
-        return vec![file.clone()];
+    if let Some(file) = named_file(options) {
+        return vec![file];
     }
     let mut files = Vec::new();
     // Beside our runtime directory: podman's place, where login writes. Not where anybody could put a file (and name a
@@ -94,8 +120,15 @@ pub(super) fn files(dirs: &Dirs, options: &AuthOptions) -> Vec<PathBuf> {
     let run = dirs.run.parent().filter(|run| is_private(run));
     files.extend(run.map(|run| run.join("containers/auth.json")));
     files.push(dirs.config.join("containers/auth.json"));
-    files.extend(dirs.home.as_ref().map(|home| home.join(".docker/config.json")));
+    let docker = paths::env("DOCKER_CONFIG").map(PathBuf::from);
+    let docker = docker.or_else(|| dirs.home.as_ref().map(|home| home.join(".docker")));
+    files.extend(docker.map(|docker| docker.join("config.json")));
     files
+}
+
+/// The one file that the user named: `--authfile`, else `$REGISTRY_AUTH_FILE`.
+fn named_file(options: &AuthOptions) -> Option<PathBuf> {
+    options.authfile.clone().or_else(|| paths::env("REGISTRY_AUTH_FILE").map(PathBuf::from))
 }
 
 /// A directory of ours (or root's) that nobody else can write.

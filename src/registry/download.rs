@@ -1,12 +1,11 @@
 //! Loading blobs: in parallel, each gone on with where it broke off.
 
 use super::failure;
+use super::manifest::Manifests;
 use crate::error::{Error, Kind, Result};
 use crate::id::Sha256;
 use futures_util::StreamExt;
-use oci_client::client::{BlobResponse, SizedStream};
-use oci_client::manifest::OciDescriptor;
-use oci_client::{Client, Reference};
+use oci_client::Reference;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -61,18 +60,13 @@ impl Downloads {
 }
 
 /// Serves jobs until nobody can send any more.
-pub(super) async fn serve(
-    client: &Client,
-    reference: &Reference,
-    name: &str,
-    mut jobs: UnboundedReceiver<Job>,
-) {
+pub(super) async fn serve(registry: &Manifests, reference: &Reference, mut jobs: UnboundedReceiver<Job>) {
     let mut running = futures_util::stream::FuturesUnordered::new();
     let mut open = true;
     while open || !running.is_empty() {
         tokio::select! {
             job = jobs.recv(), if open => match job {
-                Some(job) => running.push(load(client, reference, name, job)),
+                Some(job) => running.push(load(registry, reference, job)),
                 None => open = false,
             },
             Some(()) = running.next(), if !running.is_empty() => {}
@@ -80,7 +74,7 @@ pub(super) async fn serve(
     }
 }
 
-async fn load(client: &Client, reference: &Reference, name: &str, mut job: Job) {
+async fn load(registry: &Manifests, reference: &Reference, mut job: Job) {
     let mut failures = 0;
     let result = loop {
         let before = job.sink.have();
@@ -90,7 +84,7 @@ async fn load(client: &Client, reference: &Reference, name: &str, mut job: Job) 
         if before > job.size {
             break Err(too_long(job.size));
         }
-        match try_once(client, reference, name, &mut job).await {
+        match try_once(registry, reference, &mut job).await {
             Ok(()) => break Ok(()),
             Err(e) if e.kind() != Kind::Network || job.sink.cancelled() => break Err(e),
             Err(e) => {
@@ -106,17 +100,19 @@ async fn load(client: &Client, reference: &Reference, name: &str, mut job: Job) 
     job.sink.finish(result);
 }
 
-async fn try_once(client: &Client, reference: &Reference, name: &str, job: &mut Job) -> Result<()> {
+async fn try_once(registry: &Manifests, reference: &Reference, job: &mut Job) -> Result<()> {
     let have = job.sink.have();
-    let (mut stream, mut skip) = open(client, reference, name, (&job.digest, job.size), have).await?;
+    let (mut response, mut skip) = registry.blob(reference, &job.digest, have).await?;
     loop {
         if job.sink.cancelled() {
             return Err(Error::internal("the download was given up"));
         }
-        let chunk = match tokio::time::timeout(TICK, stream.stream.next()).await {
+        let chunk = match tokio::time::timeout(TICK, response.chunk()).await {
             Err(_) => continue,
-            Ok(None) => break,
-            Ok(Some(chunk)) => chunk.map_err(|e| broke_off(&e))?,
+            Ok(chunk) => match chunk.map_err(|e| broke_off(&e))? {
+                Some(chunk) => chunk,
+                None => break,
+            },
         };
         let mut bytes = chunk.as_ref();
         if skip > 0 {
@@ -139,32 +135,7 @@ async fn try_once(client: &Client, reference: &Reference, name: &str, job: &mut 
     Ok(())
 }
 
-/// The blob's stream from byte `have` on, and how many of its bytes are to be skipped.
-async fn open(
-    client: &Client,
-    reference: &Reference,
-    name: &str,
-    (digest, size): (&Sha256, u64),
-    have: u64,
-) -> Result<(SizedStream, u64)> {
-    let descriptor = OciDescriptor {
-        digest: digest.prefixed(),
-        size: i64::try_from(size).unwrap_or(i64::MAX),
-        ..OciDescriptor::default()
-    };
-    // A range also for the whole: such a stream is not hashed by the client, and we hash it anyway.
-    let response = client.pull_blob_stream_partial(reference, &descriptor, have, None).await;
-    match response.map_err(|e| failure::explain(&e, name, reference.resolve_registry()))? {
-        BlobResponse::Partial(stream) => Ok((stream, 0)),
-        BlobResponse::Full(stream) => Ok((stream, have)),
-    }
-}
-
-fn broke_off(e: &std::io::Error) -> Error {
-    // A server that ignored our range: then the client has hashed the whole.
-    if e.get_ref().is_some_and(|inner| inner.is::<oci_client::errors::DigestError>()) {
-        return Error::corrupt("the registry's data is not what its digest says").cause(e);
-    }
+fn broke_off(e: &reqwest::Error) -> Error {
     Error::new(Kind::Network, "the download broke off").cause(failure::chain(e).pop().unwrap_or_default())
 }
 
@@ -175,16 +146,14 @@ fn too_long(size: u64) -> Error {
 
 /// A small blob into memory.
 pub(super) async fn collect(
-    client: &Client,
+    registry: &Manifests,
     reference: &Reference,
     digest: &Sha256,
     size: u64,
     out: &mut Vec<u8>,
 ) -> Result<()> {
-    let name = reference.whole();
-    let (mut stream, _) = open(client, reference, &name, (digest, size), 0).await?;
-    while let Some(chunk) = stream.stream.next().await {
-        let chunk = chunk.map_err(|e| broke_off(&e))?;
+    let (mut response, _) = registry.blob(reference, digest, 0).await?;
+    while let Some(chunk) = response.chunk().await.map_err(|e| broke_off(&e))? {
         if out.len() as u64 + chunk.len() as u64 > size {
             return Err(Error::corrupt("the image's config is not what the manifest says")
                 .cause(format_args!("it has more than {size} bytes")));

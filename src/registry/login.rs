@@ -4,10 +4,10 @@
 //! "unauthorized" also to those (docker.io) hands out a token only for the right password.
 
 use super::manifest::Failure;
+use super::token::Pass;
 use super::{AuthOptions, RegistriesConf, Session, Target, auth, is_loopback};
 use crate::error::{Error, Kind, Result};
 use crate::paths::Dirs;
-use oci_client::RegistryOperation;
 use oci_client::client::ClientProtocol;
 use oci_client::secrets::RegistryAuth;
 use std::path::PathBuf;
@@ -53,10 +53,14 @@ fn verdict(session: &Session, answer: std::result::Result<Vec<u8>, Failure>) -> 
     match e.kind() {
         Kind::NotFound => Ok(()),
         Kind::Denied => {
-            let token = session.client.auth(&session.reference, &session.auth, RegistryOperation::Pull);
-            match session.runtime.block_on(token) {
-                Ok(Some(_token)) => Ok(()),
-                Ok(None) | Err(_) => Err(e),
+            let (host, repository) = (&session.endpoint.host, session.reference.repository());
+            match session.runtime.block_on(session.manifests.authorize(
+                &session.manifests.base(host),
+                host,
+                repository,
+            )) {
+                Ok(Pass::Bearer(_)) => Ok(()),
+                Ok(_) | Err(_) => Err(e),
             }
         }
         _ => Err(e),

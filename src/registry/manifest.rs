@@ -1,17 +1,19 @@
-//! Asking for manifests, carefully: of bounded size, and with credentials only for whom they are meant.
+//! Asking a registry for manifests and blobs, carefully: of bounded size, and with credentials only for whom they are meant.
 //!
-//! The client of `oci_client` reads a manifest of any size into memory, and sends credentials to whatever token service a
-//! registry names. So manifests are asked for here, with the token that it got, and the token service is looked at first:
-//! it must speak TLS where the registry does, and be the registry's own or of the same domain.
+//! The client of `oci_client` reads manifests, tokens and error messages of any size into memory, panics on a token that is
+//! no header, and follows redirects from TLS to none. So requests are made here; its types stay.
 
 use super::failure;
-use crate::error::{Error, Kind, Result};
+use super::token::Pass;
+use crate::error::{Error, Result};
+use crate::id::Sha256;
 use crate::spec::image::MAX_MANIFEST;
+use oci_client::Reference;
 use oci_client::errors::{OciDistributionError, OciEnvelope};
 use oci_client::secrets::RegistryAuth;
-use oci_client::{Client, Reference, RegistryOperation};
-use reqwest::header::{ACCEPT, WWW_AUTHENTICATE};
-use reqwest::{Response, StatusCode, Url};
+use reqwest::header::{ACCEPT, RANGE};
+use reqwest::{RequestBuilder, Response, StatusCode};
+use std::sync::Mutex;
 
 /// What manifests we read.
 const TYPES: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -49,47 +51,106 @@ pub(super) struct Manifests {
     pub(super) scheme: &'static str,
     /// What is pulled, for messages.
     pub(super) name: String,
+    pub(super) auth: RegistryAuth,
+    /// What the last request showed.
+    pub(super) pass: Mutex<Option<Pass>>,
 }
 
 impl Manifests {
     /// The bytes of the manifest that `reference` names.
-    pub(super) async fn get(
-        &self,
-        client: &Client,
-        reference: &Reference,
-        auth: &RegistryAuth,
-    ) -> std::result::Result<Vec<u8>, Failure> {
+    pub(super) async fn get(&self, reference: &Reference) -> std::result::Result<Vec<u8>, Failure> {
         let host = reference.resolve_registry();
-        let base = format!("{}://{host}/v2/", self.scheme);
-        let hello = self.http.get(&base).send().await.map_err(|e| self.failed(e, host))?;
-        if *auth != RegistryAuth::Anonymous {
-            check_realm(&hello, &base)?;
-        }
-        drop(hello);
-        let token = client.auth(reference, auth, RegistryOperation::Pull).await;
-        let token = token.map_err(|e| failure::explain(&e, &self.name, host))?;
         let wanted = reference.digest().or(reference.tag()).unwrap_or("latest");
-        let url = format!("{base}{}/manifests/{wanted}", reference.repository());
-        let mut request = self.http.get(&url).header(ACCEPT, TYPES);
-        request = match (token, auth) {
-            (Some(token), _) => request.bearer_auth(token),
-            (None, RegistryAuth::Basic(user, password)) => request.basic_auth(user, Some(password)),
-            (None, _) => request,
-        };
-        let response = request.send().await.map_err(|e| self.failed(e, host))?;
+        let url = format!("{}{}/manifests/{wanted}", self.base(host), reference.repository());
+        let response = self.ask(reference, &url, |request| request.header(ACCEPT, TYPES)).await?;
         let status = response.status();
         if status == StatusCode::OK {
-            return Ok(self.bounded(response, host, MAX_MANIFEST).await?);
+            return Ok(self.bounded(response, host, MAX_MANIFEST, "the manifest").await?);
         }
-        let words = self.bounded(response, host, MAX_WORDS).await?;
-        Err(self.refused(status, url, &words, host).into())
+        Err(self.refuse(response, url, host).await.into())
     }
 
-    async fn bounded(&self, mut response: Response, host: &str, max: u64) -> Result<Vec<u8>> {
+    /// A blob from byte `have` on, and how many bytes of what comes are to be skipped.
+    pub(super) async fn blob(
+        &self,
+        reference: &Reference,
+        digest: &Sha256,
+        have: u64,
+    ) -> Result<(Response, u64)> {
+        let host = reference.resolve_registry();
+        let url = format!("{}{}/blobs/{}", self.base(host), reference.repository(), digest.prefixed());
+        let from = |request: RequestBuilder| match have {
+            0 => request,
+            have => request.header(RANGE, format!("bytes={have}-")),
+        };
+        let response = self.ask(reference, &url, from).await.map_err(Failure::into_error)?;
+        match response.status() {
+            StatusCode::OK => Ok((response, have)),
+            StatusCode::PARTIAL_CONTENT => Ok((response, 0)),
+            _ => Err(self.refuse(response, url, host).await),
+        }
+    }
+
+    /// One request, with what the registry wants to see; asked for again once, for tokens have an end.
+    async fn ask(
+        &self,
+        reference: &Reference,
+        url: &str,
+        more: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> std::result::Result<Response, Failure> {
+        let host = reference.resolve_registry();
+        let known = self.pass().clone();
+        let fresh = known.is_none();
+        let mut pass = match known {
+            Some(pass) => pass,
+            None => self.authorize(&self.base(host), host, reference.repository()).await?,
+        };
+        *self.pass() = Some(pass.clone());
+        let send = async |pass: &Pass| pass.on(more(self.http.get(url))).send().await;
+        let response = send(&pass).await.map_err(|e| self.failed(e, host))?;
+        if response.status() != StatusCode::UNAUTHORIZED || fresh {
+            return Ok(response);
+        }
+        pass = self.authorize(&self.base(host), host, reference.repository()).await?;
+        *self.pass() = Some(pass.clone());
+        send(&pass).await.map_err(|e| self.failed(e, host))
+    }
+
+    fn pass(&self) -> std::sync::MutexGuard<'_, Option<Pass>> {
+        self.pass.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(super) fn base(&self, host: &str) -> String {
+        format!("{}://{host}/v2/", self.scheme)
+    }
+
+    async fn refuse(&self, response: Response, url: String, host: &str) -> Error {
+        let status = response.status();
+        match self.bounded(response, host, MAX_WORDS, "the registry's answer").await {
+            Ok(words) => self.refused(status, url, &words, host),
+            Err(e) => e,
+        }
+    }
+
+    /// The token service does not want us.
+    pub(super) fn not_let_in(&self, status: StatusCode, words: &[u8], host: &str) -> Error {
+        let why = String::from_utf8_lossy(words);
+        let error = OciDistributionError::AuthenticationFailure(format!("{status} {}", why.trim()));
+        failure::explain(&error, &self.name, host)
+    }
+
+    /// The whole of an answer, which may have `max` bytes.
+    pub(super) async fn bounded(
+        &self,
+        mut response: Response,
+        host: &str,
+        max: u64,
+        what: &str,
+    ) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| self.failed(e, host).into_error())? {
             if bytes.len() as u64 + chunk.len() as u64 > max {
-                return Err(Error::corrupt("the manifest is too large")
+                return Err(Error::corrupt(format_args!("{what} is too large"))
                     .cause(format_args!("it has more than {max} bytes")));
             }
             bytes.extend_from_slice(&chunk);
@@ -97,7 +158,7 @@ impl Manifests {
         Ok(bytes)
     }
 
-    fn failed(&self, error: reqwest::Error, host: &str) -> Failure {
+    pub(super) fn failed(&self, error: reqwest::Error, host: &str) -> Failure {
         let error = OciDistributionError::RequestError(error);
         let no_tls = failure::speaks_no_tls(&error);
         let error = failure::explain(&error, &self.name, host);
@@ -115,73 +176,5 @@ impl Manifests {
             },
         };
         failure::explain(&error, &self.name, host)
-    }
-}
-
-/// Whether credentials may go to the token service that the registry names.
-fn check_realm(hello: &Response, base: &str) -> Result<()> {
-    let headers = hello.headers().get_all(WWW_AUTHENTICATE);
-    for realm in headers.iter().filter_map(|h| h.to_str().ok()).filter_map(bearer_realm) {
-        let (Ok(realm), Ok(base)) = (Url::parse(realm), Url::parse(base)) else {
-            return Err(stranger(realm));
-        };
-        if !trusted(&realm, &base) {
-            return Err(stranger(realm.as_str()));
-        }
-    }
-    Ok(())
-}
-
-fn bearer_realm(header: &str) -> Option<&str> {
-    let lower = header.to_ascii_lowercase();
-    let at = lower.find("bearer").and_then(|start| Some(start + lower.get(start..)?.find("realm=\"")?))?;
-    header.get(at + "realm=\"".len()..)?.split('"').next()
-}
-
-fn trusted(realm: &Url, base: &Url) -> bool {
-    if realm.scheme() != base.scheme() && realm.scheme() != "https" {
-        return false;
-    }
-    let (Some(realm_host), Some(host)) = (realm.host_str(), base.host_str()) else { return false };
-    if realm_host == host {
-        return true;
-    }
-    // registry-1.docker.io and auth.docker.io; never two addresses, never a whole top-level domain.
-    let domain = |name: &str| {
-        let labels: Vec<&str> = name.rsplit('.').take(2).collect();
-        let is_name = name.parse::<std::net::IpAddr>().is_err() && !name.starts_with('[');
-        (is_name && labels.len() == 2 && labels.iter().all(|l| !l.is_empty())).then(|| labels.join("."))
-    };
-    realm.scheme() == "https" && domain(realm_host).is_some() && domain(realm_host) == domain(host)
-}
-
-fn stranger(realm: &str) -> Error {
-    Error::new(Kind::Denied, "the registry wants your credentials sent somewhere else")
-        .cause(format_args!("its token service is {realm}"))
-        .hint("If you trust that, pull without credentials, or ask the registry's owner for a token service of its own domain.")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_go_to_the_registrys_own_domain_only() {
-        let check =
-            |realm: &str, base: &str| trusted(&Url::parse(realm).unwrap(), &Url::parse(base).unwrap());
-        assert!(check("https://auth.docker.io/token", "https://index.docker.io/v2/"));
-        assert!(check("https://gitlab.com/jwt/auth", "https://registry.gitlab.com/v2/"));
-        assert!(check("http://127.0.0.1:5001/auth", "http://127.0.0.1:5000/v2/"));
-        assert!(!check("http://auth.docker.io/token", "https://index.docker.io/v2/"));
-        assert!(!check("https://evil.com/token", "https://index.docker.io/v2/"));
-        assert!(!check("https://docker.io.evil.com/token", "https://index.docker.io/v2/"));
-        assert!(!check("http://10.0.0.1/", "http://10.1.0.1/v2/"));
-    }
-
-    #[test]
-    fn the_realm_is_read_from_the_challenge() {
-        assert_eq!(bearer_realm(r#"Bearer realm="https://a/t",service="s""#), Some("https://a/t"));
-        assert_eq!(bearer_realm(r#"Basic realm="x""#), None);
-        assert_eq!(bearer_realm(r#"bearer service="s", Realm="https://a""#), Some("https://a"));
     }
 }

@@ -18,6 +18,7 @@ mod failure;
 pub mod login;
 mod manifest;
 mod progress;
+mod token;
 
 pub use auth::AuthOptions;
 pub use conf::{Endpoint, RegistriesConf};
@@ -30,10 +31,11 @@ use crate::paths::Dirs;
 use crate::spec::image::Descriptor;
 use crate::sys::CallContext;
 use manifest::{Failure, Manifests};
-use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
+use oci_client::client::ClientProtocol;
 use oci_client::errors::OciDistributionError;
 use oci_client::secrets::RegistryAuth;
 use sha2::Digest;
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// A registry that says nothing for so long is given up.
@@ -58,10 +60,8 @@ pub struct Target {
 /// One repository at one endpoint.
 pub struct Session {
     runtime: tokio::runtime::Runtime,
-    client: oci_client::Client,
     manifests: Manifests,
     reference: oci_client::Reference,
-    auth: RegistryAuth,
     /// Where it really is, for messages.
     pub endpoint: Endpoint,
     name: String,
@@ -162,19 +162,6 @@ impl Session {
         let failed = |e| failure::explain(&e, name, &endpoint.host);
         let http =
             http_client(lax, &certificates).map_err(|e| failed(OciDistributionError::RequestError(e)))?;
-        let config = ClientConfig {
-            protocol,
-            accept_invalid_certificates: lax,
-            extra_root_certificates: certificates
-                .into_iter()
-                .map(|data| Certificate { encoding: CertificateEncoding::Pem, data })
-                .collect(),
-            read_timeout: Some(IDLE),
-            connect_timeout: Some(CONNECT),
-            user_agent: USER_AGENT,
-            ..ClientConfig::default()
-        };
-        let client = oci_client::Client::try_from(config).map_err(failed)?;
         let (host, path) = (endpoint.host.clone(), endpoint.path.clone());
         let reference = match (&target.digest, &target.tag) {
             (Some(digest), _) => oci_client::Reference::with_digest(host, path, digest.prefixed()),
@@ -186,10 +173,14 @@ impl Session {
         };
         Ok(Self {
             runtime,
-            client,
-            manifests: Manifests { http, scheme, name: name.to_owned() },
+            manifests: Manifests {
+                http,
+                scheme,
+                name: name.to_owned(),
+                auth: auth.clone(),
+                pass: Mutex::new(None),
+            },
             reference,
-            auth: auth.clone(),
             endpoint: endpoint.clone(),
             name: name.to_owned(),
         })
@@ -212,7 +203,7 @@ impl Session {
     }
 
     fn try_manifest(&self, reference: &oci_client::Reference) -> std::result::Result<Vec<u8>, Failure> {
-        self.runtime.block_on(self.manifests.get(&self.client, reference, &self.auth))
+        self.runtime.block_on(self.manifests.get(reference))
     }
 
     /// A small blob, whole and checked: a config.
@@ -225,7 +216,7 @@ impl Session {
         let mut collected = Vec::new();
         let size = descriptor.size;
         self.runtime.block_on(download::collect(
-            &self.client,
+            &self.manifests,
             &self.reference,
             &digest,
             size,
@@ -249,7 +240,7 @@ impl Session {
         let (downloads, jobs) = Downloads::new();
         std::thread::scope(|scope| {
             let serve = || {
-                self.runtime.block_on(download::serve(&self.client, &self.reference, &self.name, jobs));
+                self.runtime.block_on(download::serve(&self.manifests, &self.reference, jobs));
             };
             std::thread::Builder::new()
                 .name("network".to_owned())
@@ -286,8 +277,41 @@ fn http_client(lax: bool, certificates: &[Vec<u8>]) -> reqwest::Result<reqwest::
         .read_timeout(IDLE)
         .connect_timeout(CONNECT)
         .user_agent(USER_AGENT)
-        .redirect(reqwest::redirect::Policy::limited(REDIRECTS))
+        .redirect(reqwest::redirect::Policy::custom(redirect))
         .build()
+}
+
+/// Where a registry may send a request: never from TLS to none, never to this machine or its neighbours (services that
+/// trust whoever reaches them) unless it is there itself. Another host or port gets no credentials: reqwest drops them.
+fn redirect(attempt: reqwest::redirect::Attempt<'_>) -> reqwest::redirect::Action {
+    let first = attempt.previous().first();
+    let near = |url: &reqwest::Url| {
+        let host = url.host_str().unwrap_or_default();
+        let name = host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(is_near)
+    };
+    let downgrade =
+        attempt.url().scheme() != "https" && attempt.previous().iter().any(|url| url.scheme() == "https");
+    if attempt.previous().len() > REDIRECTS {
+        attempt.error("the registry redirects in circles")
+    } else if downgrade {
+        attempt.error("the registry redirects to a place without TLS")
+    } else if near(attempt.url()) && !first.is_some_and(near) {
+        attempt.error("the registry redirects into this machine or its local network")
+    } else {
+        attempt.follow()
+    }
+}
+
+/// Loopback, link-local, unspecified.
+fn is_near(ip: std::net::IpAddr) -> bool {
+    match ip {
+        std::net::IpAddr::V4(ip) => ip.is_loopback() || ip.is_link_local() || ip.is_unspecified(),
+        std::net::IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
+            Some(ip) => is_near(ip.into()),
+            None => ip.is_loopback() || ip.is_unicast_link_local() || ip.is_unspecified(),
+        },
+    }
 }
 
 fn wrong_manifest(wanted: Option<&Sha256>, actual: &Sha256) -> Error {

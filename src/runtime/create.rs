@@ -19,7 +19,7 @@ use crate::ondisk::runtime_state::{BUNDLE, CGROUP, FIFO, MARKER, RuntimeState};
 use crate::ondisk::{self, Durability};
 use crate::spec::runtime as spec;
 use crate::sys::CallContext;
-use crate::sys::process::cloexec_from;
+use crate::sys::fds::cloexec_from;
 use oci_spec::runtime::Spec;
 use rustix::fs::{FileType, FlockOperation, OFlags};
 use rustix::io::Errno;
@@ -53,7 +53,7 @@ pub fn create(context: &Context, args: &CreateArgs) -> Result<()> {
 /// Makes the container; on failure nothing of it stays.
 pub fn bear(context: &Context, args: &CreateArgs, mode: Mode) -> Result<Born> {
     // What the caller left open is for nobody, but for what --preserve-fds names (R7).
-    let _ = cloexec_from(3 + args.preserve_fds);
+    cloexec_from(3 + args.preserve_fds)?;
     let bundle = std::path::absolute(&args.bundle).call(|| "getcwd()")?;
     let config = spec::load(&bundle, args.config.as_deref())?;
     let dir = StateDir::claim(context, &args.id)?;
@@ -121,6 +121,7 @@ fn build(asked: Asked<'_>, dir: &StateDir, made: &mut Made) -> Result<(RuntimeSt
         fifo: fifo.as_ref().map(AsFd::as_fd),
         console: console_theirs.as_ref().map(AsFd::as_fd),
         proc: proc.as_fd(),
+        preserved: args.preserve_fds,
         hook_state: (&hook_state.0, &hook_state.1),
     };
     let mut by_systemd = None;

@@ -8,6 +8,7 @@
 use super::args::{Context, ExecArgs, ExecCommand, ExecWhat};
 use super::child::Inherited;
 use super::child::join::{self, Joining};
+use super::child::stage::not_born_there;
 use super::foreground::{self, Signals};
 use super::handshake::{self, Message};
 use super::plan::namespaces::{NEWPID, NEWUSER, flag_of};
@@ -21,10 +22,11 @@ use crate::error::{Context as _, Error, Result};
 use crate::ondisk::runtime_state::RuntimeState;
 use crate::spec::runtime as spec;
 use crate::sys::CallContext;
-use crate::sys::process::{cloexec_from, clone_child};
+use crate::sys::fds::cloexec_from;
+use crate::sys::process::clone_child;
 use oci_spec::runtime::{Capability, LinuxCapabilities, Process, Spec};
 use rustix::fs::{AtFlags, Mode, OFlags};
-use rustix::io::{DupFlags, Errno};
+use rustix::io::DupFlags;
 use rustix::process::{DumpableBehavior, Pid, WaitId, WaitIdOptions};
 use rustix::thread::ThreadNameSpaceType;
 use std::collections::HashSet;
@@ -34,7 +36,7 @@ use std::path::{Path, PathBuf};
 /// `exec`. In the foreground: returns the process's exit code.
 pub fn exec(context: &Context, args: &ExecArgs) -> Result<i32> {
     selfexe::protect()?;
-    let _ = cloexec_from(3 + args.preserve_fds);
+    cloexec_from(3 + args.preserve_fds)?;
     let dir = StateDir::get(context, &args.id)?;
     let record = dir.record()?.ok_or_else(no_such_container)?;
     match dir.status(Some(&record)) {
@@ -139,6 +141,7 @@ fn spawn(
         fifo: None,
         console: console.map(AsFd::as_fd),
         proc: proc.as_fd(),
+        preserved: args.preserve_fds,
         hook_state: (&[], &[]),
     };
     let joining = Joining {
@@ -155,20 +158,17 @@ fn spawn(
         })
     };
     let (cloned, later) = match attempt(cgroup.as_ref().map(Cgroup::dir), false) {
-        Err(Errno::NOSYS | Errno::ACCESS | Errno::PERM | Errno::OPNOTSUPP | Errno::BUSY)
-            if cgroup.is_some() =>
-        {
-            (attempt(None, true), true)
-        }
+        Err(e) if cgroup.is_some() && not_born_there(e) => (attempt(None, true), true),
         other => (other, false),
     };
     let cloned = cloned.call(|| "clone3(0)")?;
     drop(theirs);
-    let child = if joined_pid {
+    let (child, later) = if joined_pid {
         let pidfd = cloned.pidfd.map_or_else(|| pidfd_of(cloned.pid), Ok)?;
-        Child { pid: cloned.pid, pidfd, socket: ours }
+        (Child { pid: cloned.pid, pidfd, socket: ours }, later)
     } else {
-        adopt_staged(cloned.pid, ours, plan)?
+        let (child, waits) = adopt_staged(cloned.pid, ours, plan)?;
+        (child, later || waits)
     };
     if later {
         // Where the kernel would not make it in the cgroup: moved, else left where we are (a read-only tree).
@@ -182,13 +182,15 @@ fn join_pid_namespace(target: &OwnedFd) -> bool {
     rustix::thread::move_into_thread_name_spaces(target.as_fd(), ThreadNameSpaceType::PROCESS_ID).is_ok()
 }
 
-fn adopt_staged(stage: i32, socket: OwnedFd, plan: &ProcessPlan) -> Result<Child> {
+/// The stage's child, and whether it waits for its cgroup.
+fn adopt_staged(stage: i32, socket: OwnedFd, plan: &ProcessPlan) -> Result<(Child, bool)> {
     let word = handshake::receive(&socket).call(|| "recv(handshake)")?;
     if let Some(stage) = Pid::from_raw(stage) {
         let _ = rustix::process::waitid(WaitId::Pid(stage), WaitIdOptions::EXITED);
     }
     match word {
-        Some(Message::Cloned(pid)) => Ok(Child { pid, pidfd: pidfd_of(pid)?, socket }),
+        Some(Message::Cloned(pid)) => Ok((Child { pid, pidfd: pidfd_of(pid)?, socket }, false)),
+        Some(Message::Waiting(pid)) => Ok((Child { pid, pidfd: pidfd_of(pid)?, socket }, true)),
         Some(Message::Fail(fail)) => Err(words::of_process(fail, plan)),
         _ => Err(Error::internal("cannot join the container's namespaces").cause("the stage process died")),
     }

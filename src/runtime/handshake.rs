@@ -33,6 +33,8 @@ pub enum Message {
     Fail(Fail),
     /// From a stage: the pid of the child that it cloned.
     Cloned(i32),
+    /// The same, of a child that could not be born in its cgroup, and waits for `Go`.
+    Waiting(i32),
 }
 
 const SIZE: usize = 16;
@@ -48,6 +50,7 @@ impl Message {
             Self::Start => (6, [0; 12]),
             Self::Fail(fail) => (7, fail.to_bytes()),
             Self::Cloned(pid) => (8, pid_body(pid)),
+            Self::Waiting(pid) => (9, pid_body(pid)),
         };
         let mut bytes = [0; SIZE];
         let (head, rest) = bytes.split_at_mut(4);
@@ -68,6 +71,7 @@ impl Message {
             6 => Some(Self::Start),
             7 => Fail::from_bytes(body).map(Self::Fail),
             8 => Some(Self::Cloned(pid()?)),
+            9 => Some(Self::Waiting(pid()?)),
             _ => None,
         }
     }
@@ -132,6 +136,7 @@ mod tests {
             Message::Start,
             Message::Fail(fail),
             Message::Cloned(-5),
+            Message::Waiting(6),
         ];
         for message in all {
             send(&ours, message).unwrap();

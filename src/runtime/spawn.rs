@@ -1,7 +1,8 @@
 //! The clone of a container's first process, and what its parent writes for it: id maps, cgroup, oom score.
 
+use super::child::Inherited;
 use super::child::init::{self, Waits};
-use super::child::{Inherited, stage};
+use super::child::stage::{self, not_born_there};
 use super::handshake::{self, Message};
 use super::maps;
 use super::plan::Plan;
@@ -41,6 +42,8 @@ pub struct Files<'a> {
     pub fifo: Option<BorrowedFd<'a>>,
     pub console: Option<BorrowedFd<'a>>,
     pub proc: BorrowedFd<'a>,
+    /// `--preserve-fds`.
+    pub preserved: u32,
     pub hook_state: (&'a [u8], &'a [u8]),
 }
 
@@ -71,6 +74,7 @@ pub fn spawn(plan: &Plan, place: Place<'_>, files: Files<'_>) -> Result<Child> {
         fifo: files.fifo,
         console: files.console,
         proc: files.proc,
+        preserved: files.preserved,
         hook_state: files.hook_state,
     };
     // Somebody is in a namespace that is joined, and must not be able to look into us there (R8). With a new user
@@ -93,7 +97,7 @@ pub fn spawn(plan: &Plan, place: Place<'_>, files: Files<'_>) -> Result<Child> {
     };
     let cloned = match attempt(cgroup.map(Cgroup::dir), waits) {
         // No clone3, or not allowed to be born there (the common ancestor is not ours): moved after the clone instead.
-        Err(Errno::NOSYS | Errno::ACCESS | Errno::PERM | Errno::OPNOTSUPP) if cgroup.is_some() => {
+        Err(e) if cgroup.is_some() && not_born_there(e) => {
             waits.go = true;
             attempt(None, waits)
         }

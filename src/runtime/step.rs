@@ -72,10 +72,39 @@ steps! {
     Capabilities => "set the capabilities",
     Ambient => "set the ambient capabilities",
     NoNewPrivileges => "set no_new_privs",
+    Descriptors => "close the file descriptors of the runtime",
     Lookup => "find the command",
     Start => "wait for start",
     Stage => "clone in the joined namespaces",
     Exec => "execute the command",
+}
+
+impl Step {
+    /// The system call that the step stands on, where it is one that old kernels and strict filters lack.
+    pub fn feature(self) -> Option<&'static str> {
+        match self {
+            Self::MountTarget
+            | Self::MountCopyUp
+            | Self::DevOpen
+            | Self::Device
+            | Self::Terminal
+            | Self::TerminalConsole
+            | Self::Sysctl
+            | Self::ReadonlyPath
+            | Self::MaskedPath => Some("openat2 (Linux 5.6)"),
+            Self::RootSource => Some("open_tree (Linux 5.2)"),
+            Self::MountSource => Some("open_tree, fsopen, fsconfig (Linux 5.2)"),
+            Self::MountOption => Some("fsconfig (Linux 5.2)"),
+            Self::RootAttach | Self::MountAttach => Some("move_mount (Linux 5.2)"),
+            Self::HostPropagation
+            | Self::MountAttributes
+            | Self::MountPropagation
+            | Self::RootReadonly
+            | Self::RootPropagation => Some("mount_setattr (Linux 5.12)"),
+            Self::Filter => Some("seccomp (Linux 3.17)"),
+            _ => None,
+        }
+    }
 }
 
 /// A failed step.

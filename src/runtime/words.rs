@@ -112,7 +112,14 @@ fn plain(fail: Fail, object: Option<String>) -> Error {
         libc::EPERM | libc::EACCES | libc::EROFS => Kind::Denied,
         _ => Kind::Host,
     };
-    let error = Error::new(kind, what).cause(ErrnoText(fail.errno));
+    let errno = ErrnoText(fail.errno);
+    let error = match (fail.errno, fail.step.feature()) {
+        // An old kernel, or a filter around us: which call it was is what whoever mends it needs.
+        (libc::ENOSYS | libc::EPERM, Some(feature)) => {
+            Error::new(kind, what).cause(format_args!("{feature}: {errno}"))
+        }
+        _ => Error::new(kind, what).cause(errno),
+    };
     match (fail.step, fail.errno) {
         (Step::MountTarget, libc::ELOOP)
         | (Step::MaskedPath | Step::ReadonlyPath | Step::DevOpen, libc::ELOOP) => {

@@ -1,17 +1,13 @@
-//! System calls of a process that stays for weeks and must be small: letting go of what it inherited, splitting in two that
+//! System calls of a process that stays for weeks and must be small: splitting in two that
 //! share their memory pages (fork), and giving back the pages of code that only the start needed.
 //!
 //! fork has exactly one caller: the monitor, for its guard. A guard that is an exec of its own would pay again for every page that
 //! the loader relocates; the fork shares them with the monitor until one of the two writes.
 
-#![allow(
-    unsafe_code,
-    reason = "fork, close_range and madvise have no safe face: what is safe depends on the process"
-)]
+#![allow(unsafe_code, reason = "fork and madvise have no safe face: what is safe depends on the process")]
 
 use super::{CallContext, Result};
 use rustix::process::Pid;
-use std::os::fd::RawFd;
 
 /// Which of the two the caller is now.
 #[derive(Debug)]
@@ -31,13 +27,6 @@ pub fn fork() -> Result<Side> {
     let pid = unsafe { libc::fork() };
     check(pid).call(|| "fork()")?;
     Ok(Pid::from_raw(pid).map_or(Side::Child, Side::Parent))
-}
-
-/// Closes every fd from `first` on: what a careless caller left open without its CLOEXEC flag.
-pub fn close_inherited(first: RawFd) -> Result<()> {
-    // SAFETY: a role process calls this first of all, when no value of it owns a fd at or above `first`.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
-    check(i32::try_from(closed).unwrap_or(-1)).call(|| format!("close_range({first}, ~0)"))
 }
 
 /// Gives back this program's own code and constants: the kernel maps a page again when it is used, from the file. In a

@@ -7,6 +7,7 @@
 
 pub mod creds;
 mod error;
+pub mod fds;
 pub mod fork;
 pub mod fs;
 pub mod mount;

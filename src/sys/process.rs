@@ -1,12 +1,12 @@
-//! Processes: the one clone, execve, fd ranges, and what a process sets on itself.
+//! Processes: the one clone, execve, and what a process sets on itself.
 //!
 //! `clone_child` is the only fork of the product (besides std's `Command` in `external`). Everything in this file that
 //! runs after it returns a bare errno and allocates nothing.
 
-#![allow(unsafe_code)] // clone3, execve, close_range, keyctl: rustix has none of them as safe calls
+#![allow(unsafe_code)] // clone3, execve, keyctl: rustix has none of them as safe calls
 
 use rustix::io::{Errno, Result};
-use std::ffi::{CStr, CString, c_char, c_int, c_long, c_uint, c_ulong};
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_ulong};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// A process made by `clone_child`.
@@ -45,8 +45,9 @@ pub fn clone_child(namespaces: u64, cgroup: Option<BorrowedFd<'_>>, child: impl 
     // stack, like fork. That there is one thread was asked above, so no lock of another one is copied.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
     let (pid, in_cgroup) = match pid {
-        // Without clone3 nobody is born in a cgroup: the caller decides what then.
-        -1 if errno() == Errno::NOSYS && cgroup.is_none() => {
+        // Without clone3 nobody is born in a cgroup: the caller decides what then. Old container engines' filters say
+        // EPERM; where it means what it says, clone says it too.
+        -1 if matches!(errno(), Errno::NOSYS | Errno::PERM) && cgroup.is_none() => {
             // SAFETY: as above.
             let pid = unsafe { old_clone(args.flags, args.exit_signal, &raw mut pidfd) };
             (pid, false)
@@ -170,13 +171,6 @@ pub fn cwd_is_below_root() -> Result<bool> {
     // SAFETY: the kernel writes at most the given length.
     let len = check(unsafe { libc::syscall(libc::SYS_getcwd, path.as_mut_ptr(), path.len()) })?;
     Ok(len > 0 && path.first() == Some(&b'/'))
-}
-
-/// Marks all fds from `first` on close-on-exec. ENOSYS before Linux 5.11.
-pub fn cloexec_from(first: u32) -> Result<()> {
-    const CLOSE_RANGE_CLOEXEC: c_uint = 4;
-    // SAFETY: only a flag of fds changes; no fd is closed.
-    check(unsafe { libc::syscall(libc::SYS_close_range, first, c_uint::MAX, CLOSE_RANGE_CLOEXEC) }).map(drop)
 }
 
 /// The signal state a program expects: nothing blocked, SIGPIPE as the kernel has it (Rust's start ignores it).

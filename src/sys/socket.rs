@@ -14,7 +14,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Most fds that one message of ours carries.
-pub const MAX_FDS: usize = 8;
+pub const MAX_FDS: usize = 64;
 
 /// Sends `head` and `body` as one message, with `fds`. Never blocks longer than `flags` say, never raises SIGPIPE.
 pub fn send(

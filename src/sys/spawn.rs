@@ -76,6 +76,21 @@ pub fn inherited_fd(number: RawFd) -> Option<OwnedFd> {
     Some(fd)
 }
 
+/// Takes `count` fds from number 3 on that our caller left open for us. Ours have CLOEXEC, and an inherited one never has:
+/// so a number that the caller did not open is never mistaken for one of ours. The error is the number that is not open.
+pub fn callers_fds(count: u32) -> std::result::Result<Vec<OwnedFd>, RawFd> {
+    let wanted: Vec<RawFd> = (3..).take(count as usize).collect();
+    for &number in &wanted {
+        // SAFETY: the number is only probed: F_GETFD on a number that is not open fails with EBADF and touches nothing.
+        let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+        if flags < 0 || flags & libc::FD_CLOEXEC != 0 {
+            return Err(number);
+        }
+    }
+    // Probed above: open, and not ours.
+    Ok(wanted.into_iter().filter_map(inherited_fd).collect())
+}
+
 /// Moves the calling (single-threaded) process into a new user namespace and a new mount namespace that it owns.
 pub fn unshare_user_and_mounts() -> Result<()> {
     // SAFETY: with these two flags unshare changes only the caller's namespaces; fds and memory stay as they are.

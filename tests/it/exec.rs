@@ -118,6 +118,67 @@ fn many_at_once_and_a_killed_client() {
     assert_eq!(w.c("exec e echo still").ok(), "still\n");
 }
 
+#[test]
+fn a_failure_is_said_once_and_by_name() {
+    need!("subid", "registry", "crun", "runc");
+    let w = World::with_busybox();
+    w.start("own", "bb sleep 1000");
+    w.c("--runtime crun run -d --name crun --network none bb sleep 1000").ok();
+    w.c("--runtime runc run -d --name runc --network none bb sleep 1000").ok();
+    for name in ["own", "crun", "runc"] {
+        let out = w.c("exec").args([name, "no-such-program"]).run();
+        out.says(
+            127,
+            &[&format!("Error: cannot run a command in container {name}\nCaused by: "), "no-such-program"],
+        );
+        let out = w.c("exec").args([name, "no-such-program"]).run().exits(127);
+        assert_eq!(out.stderr.lines().filter(|l| l.contains("no-such-program")).count(), 1, "{out:#?}");
+        w.c("exec -w /missing").args([name, "true"]).run().says(127, &["Error: ", "/missing"]);
+        let out = w.c("exec").args([name, "sh", "-c", "echo out; echo err >&2"]).run().exits(0);
+        assert_eq!((out.stdout.as_str(), out.stderr.as_str()), ("out\n", "err\n"));
+    }
+    // Nobody waits for a background command: its failure is ours. So is that of a start.
+    w.c("exec -d own no-such-program").run().says(125, &["no-such-program"]);
+    w.c("create --name n --network none bb no-such-program").ok();
+    w.c("start n").run().says(125, &["Error: cannot start container n\nCaused by: ", "no-such-program"]);
+    w.c("start -a n").run().exits(125);
+    let out = w.c("run --rm --network none --log-driver passthrough bb no-such-program").run().exits(127);
+    assert_eq!(out.stderr.lines().count(), 2, "{out:#?}");
+}
+
+#[test]
+fn files_of_the_caller() {
+    need!("subid", "registry", "crun");
+    let w = World::with_busybox();
+    let file = w.dir.join("f");
+    std::fs::write(&file, "kept\n").unwrap();
+    let sh = |script: &str| w.sh(&script.replace("FILE", file.to_str().unwrap())).run();
+    let run = "$C run --rm --network none";
+    assert_eq!(
+        sh(&format!("{run} --preserve-fds 1 bb cat /proc/self/fd/3 3<FILE")).exits(0).stdout,
+        "kept\n"
+    );
+    assert_eq!(
+        sh(&format!("{run} --preserve-fds 2 bb sh -c 'cat <&4' 3<FILE 4<FILE")).exits(0).stdout,
+        "kept\n"
+    );
+    // Not asked for, not passed.
+    let out = sh(&format!("{run} bb ls /proc/self/fd 3<FILE")).exits(0).stdout;
+    assert_eq!(out.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"], "3 is the directory itself");
+    sh(&format!("{run} --preserve-fds 2 bb true 3<FILE"))
+        .says(125, &["file descriptor 4 is not open", "Hint: "]);
+    // A pipe ends with its last user in the container: the monitor keeps no copy.
+    let out = sh(
+        "{ $C run -d --name p --preserve-fds 1 --network none bb sh -c 'echo x >&3; exec 3>&-; sleep 1000' 3>&1 >/dev/null; } | cat",
+    );
+    assert_eq!(out.exits(0).stdout, "x\n");
+    w.c("--runtime crun run -d --name crun --network none bb sleep 1000").ok();
+    for exec in ["p", "crun", "-t p"] {
+        let out = sh(&format!("$C exec --preserve-fds 1 {exec} sh -c 'cat <&3' 3<FILE")).exits(0);
+        assert_eq!(out.stdout.trim_end(), "kept", "{exec}");
+    }
+}
+
 fn kill(pid: u32) {
     let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();

@@ -227,3 +227,45 @@ fn extended_attributes() {
     assert!(file.stdout.contains("user.fixture=\"value\""), "{file:?}");
     assert!(!file.stdout.contains("overlay.opaque"), "{file:?}");
 }
+
+#[test]
+fn newer_pulls_what_has_another_digest() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    let name = World::reference("busybox");
+    let id = |name: &str| w.c("image inspect --format {{.Id}}").arg(name).ok();
+    let before = id("bb");
+    w.c("run --rm --network none --pull=newer").arg(&name).arg("true").ok();
+    assert_eq!(id(&name), before);
+    // The name has come to mean something else here: the registry's is another, and so newer.
+    w.pull("layers", "layers");
+    w.c("tag layers").arg(&name).ok();
+    assert_ne!(id(&name), before);
+    assert_eq!(w.c("pull -q --policy newer").arg(&name).ok(), before);
+    assert_eq!(id(&name), before);
+    // No answer: what is here will do. `always` wants one.
+    w.c("tag bb 127.0.0.1:1/bb").ok();
+    w.c("run --rm --network none --pull=newer 127.0.0.1:1/bb true").ok();
+    w.c("run --rm --network none --pull=always 127.0.0.1:1/bb true").run().says(125, &["Error: cannot pull"]);
+}
+
+#[test]
+fn credentials_are_where_the_variable_says() {
+    need!("subid", "registry");
+    let w = World::new();
+    let file = w.dir.join("auth.json");
+    let registry = World::reference("").trim_end_matches('/').to_owned();
+    let c = |line: &str| w.c(line).env("REGISTRY_AUTH_FILE", &file).arg(&registry);
+    c("login --username me --password secret").ok();
+    assert!(std::fs::read_to_string(&file).unwrap().contains(&registry));
+    assert_eq!(c("login --get-login").ok(), "me\n");
+    w.c("login --get-login").arg(&registry).run().says(125, &["not logged into"]);
+    assert_eq!(w.c("login --get-login --authfile").arg(&file).arg(&registry).ok(), "me\n");
+    w.c("pull -q")
+        .arg(World::reference("busybox"))
+        .env("REGISTRY_AUTH_FILE", "/nonexistent")
+        .run()
+        .says(125, &["cannot read the authentication file /nonexistent"]);
+    c("logout").ok();
+    c("login --get-login").run().says(125, &["not logged into"]);
+}

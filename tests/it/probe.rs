@@ -10,6 +10,7 @@ fn run() {
         Ok("refused") => refused(),
         // On a line of its own: the harness has begun one.
         Ok("euid") => println!("\nprobe euid {}", nix::unistd::geteuid()),
+        Ok("deny") => deny(),
         Ok(other) => panic!("no probe {other}"),
         Err(_) => {}
     }
@@ -93,4 +94,33 @@ fn refused() {
         let errno = if result < 0 { std::io::Error::last_os_error().raw_os_error().unwrap_or(-1) } else { 0 };
         println!("probe {name} {errno}");
     }
+}
+
+/// Becomes the program of CORACLE_DENY_RUN (a JSON list), for which the system calls of CORACLE_DENY (`[errno, number…]`)
+/// fail: an old kernel, or the filter of a container engine around us.
+fn deny() {
+    use std::os::unix::process::CommandExt;
+    let list = |name: &str| std::env::var(name).unwrap();
+    let denied: Vec<u32> = serde_json::from_str(&list("CORACLE_DENY")).unwrap();
+    let run: Vec<String> = serde_json::from_str(&list("CORACLE_DENY_RUN")).unwrap();
+    let (errno, calls) = denied.split_first().unwrap();
+    let step = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
+    // struct seccomp_data: the number comes first.
+    let mut filter = vec![step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)];
+    for call in calls {
+        filter.push(step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, *call));
+        filter.push(step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno));
+    }
+    filter.push(step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW));
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: plain numbers, and a program that lives across the call.
+    unsafe {
+        // Root of a namespace needs none, and setuid programs must go on to work there.
+        if !nix::unistd::geteuid().is_root() {
+            assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        }
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
+    }
+    let mut command = std::process::Command::new(&run[0]);
+    panic!("{}", command.args(&run[1..]).env_remove("CORACLE_PROBE").exec());
 }

@@ -24,7 +24,7 @@ const LAYERS: &[(&str, &str)] = &[
     ("runtime", "seccomp cgroup caps spec ondisk external id error sys"),
     // Joined by `engine`: a store knows no registry, and a registry no store.
     ("store", "userns spec ondisk external config paths id error sys"),
-    ("registry", "spec config paths id error sys"),
+    ("registry", "spec external config paths id error sys"),
     ("network", "ondisk external config paths id error sys"),
     ("ondisk", "userns id error sys"),
     ("userns", "external config paths id error sys"),

@@ -3,8 +3,10 @@
 use crate::cli::global::CgroupManager;
 use crate::cli::parse::detach;
 use crate::cli::{App, parse, ui};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::external::runtime::MAX_PRESERVED;
 use crate::monitor::client::LaunchOptions;
+use std::os::fd::OwnedFd;
 
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Attaching")]
@@ -25,6 +27,19 @@ pub struct RelayFlags {
     #[arg(long, value_name = "BOOL", default_value_t = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", action = clap::ArgAction::Set, value_parser = crate::cli::tree::go_bool)]
     pub sig_proxy: bool,
+}
+
+/// `--preserve-fds`: files that the caller has open from number 3 on.
+pub fn preserved(count: Option<u32>) -> Result<Vec<OwnedFd>> {
+    let count = count.unwrap_or(0);
+    if count > MAX_PRESERVED {
+        return Err(Error::usage(format_args!("--preserve-fds {count} is more than {MAX_PRESERVED}")));
+    }
+    crate::sys::spawn::callers_fds(count).map_err(|number| {
+        Error::usage(format_args!("file descriptor {number} is not open")).hint(format_args!(
+            "--preserve-fds {count} passes the {count} from number 3 on; a shell opens one with `{number}<FILE`."
+        ))
+    })
 }
 
 impl AttachFlags {
@@ -76,6 +91,7 @@ impl RelayFlags {
             detach_keys: detach::parse(&self.detach_keys)?,
             sig_proxy: self.sig_proxy && attach && !tty,
             scope: app.globals.cgroup_manager()? == CgroupManager::Systemd,
+            preserved: Vec::new(),
         })
     }
 }

@@ -61,9 +61,6 @@ pub struct ProcessFlags {
     /// Time zone: a name such as Europe/Berlin, or `local`
     #[arg(long, value_name = "ZONE")]
     pub tz: Option<String>,
-    /// Pass this many open files from number 3 on
-    #[arg(long, value_name = "N")]
-    pub preserve_fds: Option<u32>,
     /// Kernel parameters of the container's namespaces
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub sysctl: Vec<String>,
@@ -101,7 +98,6 @@ impl ProcessFlags {
             rlimits: self.rlimits()?,
             oom_score_adj: self.oom_score_adj.as_deref().map(oom_score).transpose()?,
             timezone: self.tz.clone(),
-            preserve_fds: self.preserve_fds.unwrap_or(0),
             sysctl: self.sysctls()?,
         })
     }

@@ -54,6 +54,7 @@ const CREATE: &[(&str, &str)] = &[
     ("--pod", ""),
     ("--pod-id-file", ""),
     ("--preserve-fd", "`--preserve-fds N` passes N files from number 3 on."),
+    ("--preserve-fds", "Files are passed by `coracle run --preserve-fds`."),
     ("--rdt-class", ""),
     ("--requires", ""),
     ("--retry", ""),
@@ -72,7 +73,7 @@ const CREATE: &[(&str, &str)] = &[
 /// Of other commands: command, flag, hint.
 const OTHERS: &[(&str, &str, &str)] = &[
     ("container exists", "--external", "coracle has no containers of other tools."),
-    ("exec", "--preserve-fd", ""),
+    ("exec", "--preserve-fd", "`--preserve-fds N` passes N files from number 3 on."),
     ("images", "--history", ""),
     ("ps", "--external", "coracle has no containers of other tools."),
     ("ps", "--pod", "coracle has no pods."),

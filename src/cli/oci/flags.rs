@@ -16,6 +16,7 @@ const GLOBAL: &[Flag] = &[
     ("root", None, true),
     ("log", None, true),
     ("log-format", None, true),
+    ("log-only", None, false), // coracle's own: an exec's stderr belongs to its process
     ("log-level", None, true), // there is one level: errors
     ("debug", None, false),    // the same
     ("systemd-cgroup", None, false),

@@ -1,7 +1,8 @@
 //! One line on failure, to stderr and to `--log`.
 //!
 //! podman parses the whole log file as one JSON object, containerd its last line: so exactly one line, with an RFC 3339 time.
-//! A person at a terminal gets the causes and hints on lines of their own.
+//! A person at a terminal gets the causes and hints on lines of their own. With `--log-only` stderr gets nothing: coracle
+//! reads the log, and would say the same twice where the payload has its caller's stderr.
 
 use super::flags::Parsed;
 use crate::error::{Error, Kind};
@@ -14,13 +15,15 @@ use std::io::{IsTerminal, Write};
 pub struct Log {
     file: Option<OsString>,
     json: bool,
+    only: bool,
 }
 
 impl Log {
     /// From `--log` and `--log-format`.
     pub fn from_flags(parsed: &Parsed) -> Self {
         let json = parsed.value("log-format").is_some_and(|format| format == "json");
-        Self { file: parsed.value("log").filter(|file| !file.is_empty()).cloned(), json }
+        let file = parsed.value("log").filter(|file| !file.is_empty()).cloned();
+        Self { only: file.is_some() && parsed.has("log-only"), file, json }
     }
 
     /// Says what failed; returns `code`.
@@ -30,6 +33,14 @@ impl Log {
             // podman and Docker take these words anywhere for a missing command (exit code 127).
             line = line.replace(" (No such file or directory)", "");
         }
+        if !self.only {
+            Self::say(error, &line);
+        }
+        self.append(&line);
+        code
+    }
+
+    fn say(error: &Error, line: &str) {
         let mut stderr = std::io::stderr().lock();
         if stderr.is_terminal() {
             let _ = writeln!(stderr, "Error: {}", error.what());
@@ -42,8 +53,6 @@ impl Log {
         } else {
             let _ = writeln!(stderr, "coracle-oci: {line}");
         }
-        self.append(&line);
-        code
     }
 
     fn append(&self, line: &str) {

@@ -116,9 +116,14 @@ fn context(parsed: &Parsed) -> Result<Context> {
         return Err(Error::usage(format_args!("unknown cgroup manager {other:?}"))
             .hint("Use systemd, cgroupfs or disabled."));
     }
+    let root_given = given.is_some();
+    let root = given.unwrap_or_else(crate::paths::runtime_root);
+    if !root_given {
+        crate::paths::check_runtime_root(&root)?;
+    }
     Ok(Context {
-        root_given: given.is_some(),
-        root: given.unwrap_or_else(crate::paths::runtime_root),
+        root_given,
+        root,
         systemd_cgroup: parsed.has("systemd-cgroup") || manager == Some("systemd"),
         cgroups_disabled: manager == Some("disabled"),
         rootless,

@@ -6,8 +6,8 @@ use super::relay::{DetachKeys, Signals, poll};
 use super::{Outcome, outcome_from_record, request};
 use crate::error::{Context, Error, Result};
 use crate::external::runtime::open_null;
-use crate::id::ContainerId;
 use crate::monitor::protocol::{self, MAX_PACKET, Request, event};
+use crate::ondisk::container::Container;
 use crate::paths::Dirs;
 use crate::sys::CallContext;
 use crate::sys::tty::{self, RawMode};
@@ -20,7 +20,7 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What is to run.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ExecRequest {
     /// An OCI `process` object; its `terminal` is set from `tty`.
     pub process: serde_json::Value,
@@ -28,24 +28,33 @@ pub struct ExecRequest {
     pub interactive: bool,
     pub detach: bool,
     pub detach_keys: Vec<u8>,
+    /// For the process, from number 3 on.
+    pub preserved: Vec<OwnedFd>,
 }
 
 /// Runs a process in a running container.
-pub fn exec(dirs: &Dirs, id: &ContainerId, wanted: &ExecRequest) -> Result<Outcome> {
-    let what = || format!("cannot run a command in container {}", id.short());
+pub fn exec(dirs: &Dirs, container: &Container, wanted: &ExecRequest) -> Result<Outcome> {
+    let id = &container.id;
+    let what = || format!("cannot run a command in container {}", container.name);
     let process = process_file(wanted).what(what)?;
     let null = open_null()?;
     let mut pipes = Pipes::default();
     let size = wanted.tty.then(tty::own_size).flatten();
-    let stdio =
-        if wanted.tty || wanted.detach { None } else { Some(pipes.make(wanted.interactive).what(what)?) };
-    let fds = match (&stdio, wanted.tty) {
+    // Other runtimes say on the process's stderr what they have said in their log: it is held back until it has started.
+    let hold = container.runtime.is_some();
+    let stdio = if wanted.tty || wanted.detach {
+        None
+    } else {
+        Some(pipes.make(wanted.interactive, hold).what(what)?)
+    };
+    let mut fds = match (&stdio, wanted.tty) {
         (_, true) => vec![process.as_fd()],
         (None, false) => vec![process.as_fd(), null.as_fd(), null.as_fd(), null.as_fd()],
         (Some([stdin, stdout, stderr]), false) => {
             vec![process.as_fd(), stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]
         }
     };
+    fds.extend(wanted.preserved.iter().map(AsFd::as_fd));
     let connection = request(dirs, id, &Request::Exec { tty: wanted.tty, size }, &fds)?
         .ok_or_else(super::not_running)
         .what(what)?;
@@ -117,20 +126,20 @@ struct Pipes {
 
 impl Pipes {
     /// The stdio of the process: ours, or pipes where ours are terminals.
-    fn make(&mut self, interactive: bool) -> Result<[OwnedFd; 3]> {
+    fn make(&mut self, interactive: bool, hold_stderr: bool) -> Result<[OwnedFd; 3]> {
         let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).call(|| "pipe2(O_CLOEXEC)");
         let copy =
             |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, 3).call(|| "fcntl(F_DUPFD_CLOEXEC)");
-        let output = |ours: BorrowedFd<'_>, slot: &mut Option<OwnedFd>| -> Result<OwnedFd> {
-            if !rustix::termios::isatty(ours) {
+        let output = |ours: BorrowedFd<'_>, slot: &mut Option<OwnedFd>, hold: bool| -> Result<OwnedFd> {
+            if !hold && !rustix::termios::isatty(ours) {
                 return Ok(copy(ours)?);
             }
             let (read, write) = pipe()?;
             *slot = Some(read);
             Ok(write)
         };
-        let stdout = output(rustix::stdio::stdout(), &mut self.stdout)?;
-        let stderr = output(rustix::stdio::stderr(), &mut self.stderr)?;
+        let stdout = output(rustix::stdio::stdout(), &mut self.stdout, false)?;
+        let stderr = output(rustix::stdio::stderr(), &mut self.stderr, hold_stderr)?;
         let stdin = rustix::stdio::stdin();
         let stdin = if !interactive {
             open_null()?

@@ -117,7 +117,9 @@ fn hand_over(
     set_cgroups_path(dirs, container, cgroup.as_deref())?;
     let size = container.tty.then(tty::own_size).flatten();
     // It may have failed already: then its error is in the socket.
-    let _ = protocol::send_json(child.sync.as_fd(), &Launch { cgroup, attach: options.attach, size }, &[]);
+    let preserved: Vec<_> = options.preserved.iter().map(AsFd::as_fd).collect();
+    let launch = Launch { cgroup, attach: options.attach, size };
+    let _ = protocol::send_json(child.sync.as_fd(), &launch, &preserved);
     Ok(())
 }
 

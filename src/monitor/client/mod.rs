@@ -25,7 +25,7 @@ use rustix::net::{RecvFlags, SocketType};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// How the caller stays with a container.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct LaunchOptions {
     /// Relay stdio until it ends.
     pub attach: bool,
@@ -37,6 +37,8 @@ pub struct LaunchOptions {
     pub sig_proxy: bool,
     /// Ask systemd for a scope.
     pub scope: bool,
+    /// For the payload, from number 3 on.
+    pub preserved: Vec<OwnedFd>,
 }
 
 /// How it went on.

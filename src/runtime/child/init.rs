@@ -1,6 +1,6 @@
 //! A container's first process, from the clone to execve: the steps, in order.
 
-use super::{Inherited, creds, exec, expect, give_up, hooks, namespaces, rootfs, tell};
+use super::{Inherited, creds, exec, expect, give_up, hooks, let_go, namespaces, rootfs, tell};
 use crate::runtime::handshake::Message;
 use crate::runtime::plan::Plan;
 use crate::runtime::plan::namespaces::NEWNET;
@@ -83,6 +83,7 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     let attr = creds::open_attr(&plan.process, inherited.proc)?;
     rootfs::set_up(plan, inherited, pid)?;
     creds::become_user(&plan.process, attr.as_ref())?;
+    let_go(inherited)?;
     // As the user: a directory that the user may not enter is an error now, not later.
     exec::change_directory(&plan.process)?;
     let command = exec::find(&plan.process)?;

@@ -1,7 +1,8 @@
 //! An exec's process, from the clone to execve: the steps, in order.
 
+use super::stage::not_born_there;
 use super::terminal;
-use super::{Inherited, creds, exec, expect, give_up};
+use super::{Inherited, creds, exec, expect, give_up, let_go};
 use crate::runtime::handshake::{self, Message};
 use crate::runtime::plan::process::ProcessPlan;
 use crate::runtime::step::{Fail, OrFail, Step};
@@ -51,7 +52,7 @@ fn begin(
     if !joining.staged {
         return proceed(plan, inherited, attr.as_ref());
     }
-    let child = || {
+    let child = |go: bool| {
         let ready =
             if go { expect(inherited.socket, |m| matches!(m, Message::Go(_))).map(drop) } else { Ok(()) };
         match ready.and_then(|()| proceed(plan, inherited, attr.as_ref())) {
@@ -59,8 +60,16 @@ fn begin(
             Err(failure) => give_up(inherited, failure),
         }
     };
-    let cloned = clone_child(libc::CLONE_PARENT as u64, joining.cgroup, child).or_fail(Step::Stage, 0)?;
-    handshake::send(inherited.socket, Message::Cloned(cloned.pid)).or_fail(Step::Handshake, 0)?;
+    let parent = libc::CLONE_PARENT as u64;
+    let (cloned, waits) = match clone_child(parent, joining.cgroup, || child(go)) {
+        Err(e) if joining.cgroup.is_some() && not_born_there(e) => {
+            (clone_child(parent, None, || child(true)), true)
+        }
+        other => (other, false),
+    };
+    let pid = cloned.or_fail(Step::Stage, 0)?.pid;
+    let word = if waits { Message::Waiting(pid) } else { Message::Cloned(pid) };
+    handshake::send(inherited.socket, word).or_fail(Step::Handshake, 0)?;
     exit_now(0)
 }
 
@@ -80,6 +89,7 @@ fn proceed(
         terminal::open_in(root.as_fd(), plan, size, inherited, None)?;
     }
     creds::become_user(plan, attr)?;
+    let_go(inherited)?;
     exec::change_directory(plan)?;
     let command = exec::find(plan)?;
     Err(exec::execute(plan, command))

@@ -25,10 +25,11 @@ mod terminal;
 pub use mounts::set_attributes;
 
 use super::handshake::{self, Message};
-use super::step::{Fail, Step, fail};
+use super::step::{Fail, OrFail, Step, fail};
+use crate::sys::fds::{close_from, close_one, is_passed_on};
 use crate::sys::process::exit_now;
 use rustix::io::Errno;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// What the child inherits besides the plan.
 #[derive(Debug, Clone, Copy)]
@@ -43,9 +44,29 @@ pub struct Inherited<'a> {
     pub console: Option<BorrowedFd<'a>>,
     /// The host's /proc, checked.
     pub proc: BorrowedFd<'a>,
+    /// How many fds from 3 on the caller passes to the payload.
+    pub preserved: u32,
     /// The state document that hooks read, up to and after the pid.
     pub hook_state: (&'a [u8], &'a [u8]),
 }
+
+/// Closes everything of the runtime's but what is still needed: the handshake, the marker, the fifo, none of them a
+/// directory. From here on the container has a say in paths (its working directory, its command, links in its root), and
+/// `/proc/self/fd/N` of a directory of the host would lead out of the root (R7; CVE-2024-21626). Close-on-exec comes too
+/// late: execve looks its path up first.
+fn let_go(inherited: &Inherited<'_>) -> Result<(), Fail> {
+    let needed = [Some(inherited.socket), inherited.marker, inherited.fifo]
+        .map(|fd| fd.map_or(0, |fd| fd.as_raw_fd()));
+    let passed_until = 3i32.saturating_add_unsigned(inherited.preserved).min(MAX_PASSED);
+    // Where the caller passed less than it said, fds of our own have taken those numbers.
+    for fd in (3..passed_until).filter(|fd| !needed.contains(fd) && !is_passed_on(*fd)) {
+        close_one(fd);
+    }
+    close_from(passed_until, &needed, inherited.proc).or_fail(Step::Descriptors, 0)
+}
+
+/// No process has so many (fs.nr_open).
+const MAX_PASSED: i32 = 1 << 20;
 
 /// Reports the failure and ends the process.
 pub fn give_up(inherited: &Inherited<'_>, failure: Fail) -> ! {

@@ -7,6 +7,7 @@ use super::{Inherited, give_up, namespaces};
 use crate::runtime::handshake::{self, Message};
 use crate::runtime::step::{Fail, OrFail, Step};
 use crate::sys::process::{clone_child, exit_now};
+use rustix::io::Errno;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// Joins, clones, reports the pid, ends. `child` runs in the clone.
@@ -15,7 +16,7 @@ pub fn run(
     create: u64,
     cgroup: Option<BorrowedFd<'_>>,
     inherited: &Inherited<'_>,
-    child: impl FnOnce(),
+    child: impl Fn(),
 ) -> ! {
     let done =
         namespaces::join_in_stage(joined).and_then(|()| finish(joined, create, cgroup, inherited, child));
@@ -30,9 +31,19 @@ fn finish(
     create: u64,
     cgroup: Option<BorrowedFd<'_>>,
     inherited: &Inherited<'_>,
-    child: impl FnOnce(),
+    child: impl Fn(),
 ) -> Result<(), Fail> {
     let flags = namespaces::left_to_create(create, joined) | libc::CLONE_PARENT as u64;
-    let cloned = clone_child(flags, cgroup, child).or_fail(Step::Stage, 0)?;
+    let cloned = match clone_child(flags, cgroup, &child) {
+        // It waits for `Go` anyway, and is moved before that.
+        Err(e) if cgroup.is_some() && not_born_there(e) => clone_child(flags, None, &child),
+        other => other,
+    }
+    .or_fail(Step::Stage, 0)?;
     handshake::send(inherited.socket, Message::Cloned(cloned.pid)).or_fail(Step::Handshake, 0)
+}
+
+/// No clone3 here, or not allowed to be born in that cgroup (the common ancestor is not ours, or it may hold no processes).
+pub fn not_born_there(e: Errno) -> bool {
+    matches!(e, Errno::NOSYS | Errno::ACCESS | Errno::PERM | Errno::OPNOTSUPP | Errno::BUSY)
 }

@@ -74,6 +74,20 @@ impl Env {
         }
     }
 
+    /// The same with ARGS, where the system calls `denied` fail with `errno`. Its output begins with words of the harness.
+    pub fn oci_without(&self, denied: &[i64], errno: i32, args: &[&str]) -> Cmd {
+        let mut run =
+            vec![need::runtime().unwrap().into_os_string(), "--root".into(), self.dir.join("state").into()];
+        run.extend(args.iter().map(OsString::from));
+        let run: Vec<_> = run.iter().map(|word| word.to_str().unwrap()).collect();
+        let filter: Vec<i64> = std::iter::once(i64::from(errno)).chain(denied.iter().copied()).collect();
+        self.command(&std::env::current_exe().unwrap(), &self.enter())
+            .args(["probe::run", "--exact", "--nocapture", "--test-threads=1"])
+            .env("CORACLE_PROBE", "deny")
+            .env("CORACLE_DENY", serde_json::to_string(&filter).unwrap())
+            .env("CORACLE_DENY_RUN", serde_json::to_string(&run).unwrap())
+    }
+
     /// Any program, in the namespace that `oci` commands run in.
     pub fn tool(&self, tool: &str) -> Cmd {
         self.command(&need::find(tool).unwrap_or_else(|| panic!("no {tool}")), &self.enter())

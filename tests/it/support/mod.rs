@@ -11,6 +11,7 @@ mod cmd;
 mod env;
 mod leftovers;
 pub mod need;
+pub mod registry;
 mod terminal;
 mod user;
 mod world;
