@@ -144,7 +144,7 @@ fn mount_and_enter(
     container: &Container,
 ) -> Result<(Launched, rootfs::Mounted, Option<OwnedFd>)> {
     let late = matches!(container.rootfs, Rootfs::Layers { driver: Driver::FuseOverlayfs, .. });
-    let early = if late { None } else { Some(rootfs::mount(dirs, container)?) };
+    let early = if late { None } else { Some(rootfs::mount_for_payload(dirs, container)?) };
     let enter = || {
         let launched = receive_launch(sync)?;
         let name = launched.0.cgroup.as_deref();
@@ -154,7 +154,7 @@ fn mount_and_enter(
     };
     let (entered, rootfs) = match early {
         Some(mounted) => (enter(), mounted),
-        None => (Ok(enter()?), rootfs::mount(dirs, container)?),
+        None => (Ok(enter()?), rootfs::mount_for_payload(dirs, container)?),
     };
     let filled = entered.and_then(|entered| fill(dirs, container, &rootfs).map(|()| entered));
     match filled {
