@@ -37,6 +37,12 @@ _coracle() {
             coracle,exec)
                 cmd="coracle__subcmd__exec"
                 ;;
+            coracle,export)
+                cmd="coracle__subcmd__export"
+                ;;
+            coracle,history)
+                cmd="coracle__subcmd__history"
+                ;;
             coracle,image)
                 cmd="coracle__subcmd__image"
                 ;;
@@ -54,6 +60,9 @@ _coracle() {
                 ;;
             coracle,list)
                 cmd="coracle__subcmd__ps"
+                ;;
+            coracle,load)
+                cmd="coracle__subcmd__load"
                 ;;
             coracle,login)
                 cmd="coracle__subcmd__login"
@@ -142,6 +151,9 @@ _coracle() {
             coracle__subcmd__container,exists)
                 cmd="coracle__subcmd__container__subcmd__exists"
                 ;;
+            coracle__subcmd__container,export)
+                cmd="coracle__subcmd__container__subcmd__export"
+                ;;
             coracle__subcmd__container,inspect)
                 cmd="coracle__subcmd__container__subcmd__inspect"
                 ;;
@@ -199,11 +211,17 @@ _coracle() {
             coracle__subcmd__image,exists)
                 cmd="coracle__subcmd__image__subcmd__exists"
                 ;;
+            coracle__subcmd__image,history)
+                cmd="coracle__subcmd__image__subcmd__history"
+                ;;
             coracle__subcmd__image,inspect)
                 cmd="coracle__subcmd__image__subcmd__inspect"
                 ;;
             coracle__subcmd__image,list)
                 cmd="coracle__subcmd__image__subcmd__list"
+                ;;
+            coracle__subcmd__image,load)
+                cmd="coracle__subcmd__image__subcmd__load"
                 ;;
             coracle__subcmd__image,ls)
                 cmd="coracle__subcmd__image__subcmd__list"
@@ -266,7 +284,7 @@ _coracle() {
 
     case "${cmd}" in
         coracle)
-            opts="-h -V --root --runroot --log-level --runtime --storage-driver --cgroup-manager --help --version run create start stop restart kill rm ps list ls exec attach logs inspect wait top cp port rename pause unpause pull images rmi tag untag login logout info version doctor unshare completion container image volume system"
+            opts="-h -V --root --runroot --log-level --runtime --storage-driver --cgroup-manager --help --version run create start stop restart kill rm ps list ls exec attach logs inspect wait top cp export port rename pause unpause pull images load history rmi tag untag login logout info version doctor unshare completion container image volume system"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -340,7 +358,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__container)
-            opts="-h --help attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait"
+            opts="-h --help attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -402,7 +420,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__container__subcmd__create)
-            opts="-t -i -e -w -u -h -v -m -c -p -P -l -q --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-t -i -e -w -u -h -v -m -c -p -P -l -q --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -557,6 +575,22 @@ _coracle() {
                     return 0
                     ;;
                 --blkio-weight)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-iops)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -792,6 +826,32 @@ _coracle() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__container__subcmd__export)
+            opts="-o -h --output --root-fd --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1048,7 +1108,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__container__subcmd__run)
-            opts="-d -a -t -i -e -w -u -h -v -m -c -p -P -l -q --detach --preserve-fds --attach --detach-keys --sig-proxy --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-d -a -t -i -e -w -u -h -v -m -c -p -P -l -q --detach --preserve-fds --attach --detach-keys --sig-proxy --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1223,6 +1283,22 @@ _coracle() {
                     return 0
                     ;;
                 --blkio-weight)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-iops)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1558,7 +1634,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__create)
-            opts="-t -i -e -w -u -h -v -m -c -p -P -l -q --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-t -i -e -w -u -h -v -m -c -p -P -l -q --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1713,6 +1789,22 @@ _coracle() {
                     return 0
                     ;;
                 --blkio-weight)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-iops)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1955,8 +2047,60 @@ _coracle() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        coracle__subcmd__export)
+            opts="-o -h --output --root-fd --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__history)
+            opts="-H -q -h --format --human --no-trunc --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --human)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -H)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         coracle__subcmd__image)
-            opts="-h --help exists inspect list ls prune pull rm tag untag"
+            opts="-h --help exists history inspect list ls load prune pull rm tag untag"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1976,6 +2120,32 @@ _coracle() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__image__subcmd__history)
+            opts="-H -q -h --format --human --no-trunc --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --human)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -H)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2025,6 +2195,28 @@ _coracle() {
                     return 0
                     ;;
                 --sort)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__image__subcmd__load)
+            opts="-i -q -h --input --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --input)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2243,6 +2435,28 @@ _coracle() {
                     return 0
                     ;;
                 -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__load)
+            opts="-i -q -h --input --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --input)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2556,7 +2770,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__run)
-            opts="-d -a -t -i -e -w -u -h -v -m -c -p -P -l -q --detach --preserve-fds --attach --detach-keys --sig-proxy --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-d -a -t -i -e -w -u -h -v -m -c -p -P -l -q --detach --preserve-fds --attach --detach-keys --sig-proxy --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2731,6 +2945,22 @@ _coracle() {
                     return 0
                     ;;
                 --blkio-weight)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-bps)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-read-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device-write-iops)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -49,12 +49,15 @@ complete -c coracle -n "__fish_coracle_needs_command" -f -a "inspect" -d 'Show e
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "top" -d 'Show the processes of a container'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "cp" -d 'Copy files between the host and containers, running or not'
+complete -c coracle -n "__fish_coracle_needs_command" -f -a "export" -d 'Write the files of a container to a tar archive'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "port" -d 'Show the published ports of a container'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "rename" -d 'Give a container another name'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "pause" -d 'Freeze all processes of containers'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "unpause" -d 'Let paused containers go on'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "pull" -d 'Pull images from a registry, a directory or an archive, and print their ids'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "images" -d 'List images'
+complete -c coracle -n "__fish_coracle_needs_command" -f -a "load" -d 'Load images from a docker-archive or oci-archive, compressed or not'
+complete -c coracle -n "__fish_coracle_needs_command" -f -a "history" -d 'Show the steps that an image was made of'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "rmi" -d 'Remove images, or names of images'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "tag" -d 'Give an image more names'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "untag" -d 'Take names from an image; without names, all of them'
@@ -104,6 +107,10 @@ complete -c coracle -n "__fish_coracle_using_subcommand run" -l cpuset-cpus -d '
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l pids-limit -d 'Number of processes; -1 or 0 for unlimited' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l blkio-weight -d 'Share of disk bandwidth, 10 to 1000' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l device-read-bps -d 'Most bytes that are read from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l device-write-bps -d 'Most bytes that are written to a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l device-read-iops -d 'Most reads from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l device-write-iops -d 'Most writes to a disk in a second' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l cgroup-conf -d 'A file of the cgroup and what to write to it' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l network -l net -d 'none, host, slirp4netns[:OPTIONS], container:NAME or ns:PATH' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -s p -l publish -d 'Publish a port of the container, or a range of them' -r
@@ -190,6 +197,10 @@ complete -c coracle -n "__fish_coracle_using_subcommand create" -l cpuset-cpus -
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l pids-limit -d 'Number of processes; -1 or 0 for unlimited' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l blkio-weight -d 'Share of disk bandwidth, 10 to 1000' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l device-read-bps -d 'Most bytes that are read from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l device-write-bps -d 'Most bytes that are written to a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l device-read-iops -d 'Most reads from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l device-write-iops -d 'Most writes to a disk in a second' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l cgroup-conf -d 'A file of the cgroup and what to write to it' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l network -l net -d 'none, host, slirp4netns[:OPTIONS], container:NAME or ns:PATH' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -s p -l publish -d 'Publish a port of the container, or a range of them' -r
@@ -334,10 +345,10 @@ complete -c coracle -n "__fish_coracle_using_subcommand attach" -s h -l help -d 
 complete -c coracle -n "__fish_coracle_using_subcommand logs" -l since -d 'Only what was written after this time, or in this duration' -r
 complete -c coracle -n "__fish_coracle_using_subcommand logs" -l tail -d 'Only the last N lines; -1 for all' -r
 complete -c coracle -n "__fish_coracle_using_subcommand logs" -l until -d 'Only what was written before this time' -r
-complete -c coracle -n "__fish_coracle_using_subcommand logs" -l color -d 'Colour the names of containers'
+complete -c coracle -n "__fish_coracle_using_subcommand logs" -l color -d 'Colour what says whose line it is'
 complete -c coracle -n "__fish_coracle_using_subcommand logs" -s f -l follow -d 'Go on until the container ends'
 complete -c coracle -n "__fish_coracle_using_subcommand logs" -s l -l latest -d 'The container that was created last'
-complete -c coracle -n "__fish_coracle_using_subcommand logs" -s n -l names -d 'Put the container\'s name before each line'
+complete -c coracle -n "__fish_coracle_using_subcommand logs" -s n -l names -d 'With several containers, put their names before the lines instead of their ids'
 complete -c coracle -n "__fish_coracle_using_subcommand logs" -s t -l timestamps -d 'Put its time before each line'
 complete -c coracle -n "__fish_coracle_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand inspect" -s f -l format -d 'json, or a Go template' -r
@@ -356,6 +367,9 @@ complete -c coracle -n "__fish_coracle_using_subcommand cp" -s a -l archive -d '
 complete -c coracle -n "__fish_coracle_using_subcommand cp" -l root-fd -d 'Open root directories of running containers: ID=FD (from ourselves)' -r
 complete -c coracle -n "__fish_coracle_using_subcommand cp" -l overwrite -d 'Let a directory replace a file, and a file a directory'
 complete -c coracle -n "__fish_coracle_using_subcommand cp" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c coracle -n "__fish_coracle_using_subcommand export" -s o -l output -d 'Write to this file instead of stdout' -r
+complete -c coracle -n "__fish_coracle_using_subcommand export" -l root-fd -d 'The open root directory of a running container: ID=FD (from ourselves)' -r
+complete -c coracle -n "__fish_coracle_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand port" -s a -l all -d 'All containers'
 complete -c coracle -n "__fish_coracle_using_subcommand port" -s l -l latest -d 'The container that was created last'
 complete -c coracle -n "__fish_coracle_using_subcommand port" -s h -l help -d 'Print help'
@@ -390,6 +404,14 @@ complete -c coracle -n "__fish_coracle_using_subcommand images" -l no-trunc -d '
 complete -c coracle -n "__fish_coracle_using_subcommand images" -s n -l noheading -d 'Print no header'
 complete -c coracle -n "__fish_coracle_using_subcommand images" -s q -l quiet -d 'Print only ids'
 complete -c coracle -n "__fish_coracle_using_subcommand images" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand load" -s i -l input -d 'Read this file instead of stdin' -r
+complete -c coracle -n "__fish_coracle_using_subcommand load" -s q -l quiet -d 'Show no progress'
+complete -c coracle -n "__fish_coracle_using_subcommand load" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand history" -l format -d 'json, or a Go template' -r
+complete -c coracle -n "__fish_coracle_using_subcommand history" -s H -l human -d 'Sizes and times for people; false: bytes and dates' -r
+complete -c coracle -n "__fish_coracle_using_subcommand history" -l no-trunc -d 'Show everything in full'
+complete -c coracle -n "__fish_coracle_using_subcommand history" -s q -l quiet -d 'Print only ids'
+complete -c coracle -n "__fish_coracle_using_subcommand history" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand rmi" -s a -l all -d 'All images'
 complete -c coracle -n "__fish_coracle_using_subcommand rmi" -s f -l force -d 'All names of the image, and the containers that use it'
 complete -c coracle -n "__fish_coracle_using_subcommand rmi" -s i -l ignore -d 'Do not complain about images that do not exist'
@@ -416,30 +438,31 @@ complete -c coracle -n "__fish_coracle_using_subcommand doctor" -l fix-script -d
 complete -c coracle -n "__fish_coracle_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand unshare" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand completion" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -s h -l help -d 'Print help'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "attach" -d 'Connect to a running container\'s terminal or streams'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "cp" -d 'Copy files between the host and containers, running or not'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "create" -d 'Make a container without starting it, and print its id'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "exec" -d 'Run a command in a running container'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "exists" -d 'Check whether a container exists: exit code 0 or 1'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "inspect" -d 'Show everything about containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "kill" -d 'Send a signal to containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "list" -d 'List containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "ls" -d 'List containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "ps" -d 'List containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "logs" -d 'Show what containers wrote'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "pause" -d 'Freeze all processes of containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "port" -d 'Show the published ports of a container'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "prune" -d 'Remove all containers that are not running'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "rename" -d 'Give a container another name'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "restart" -d 'Stop containers and start them again'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "rm" -d 'Remove containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "run" -d 'Make a container and run a command in it'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "start" -d 'Start containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "stop" -d 'Stop running containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "top" -d 'Show the processes of a container'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "unpause" -d 'Let paused containers go on'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "attach" -d 'Connect to a running container\'s terminal or streams'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "cp" -d 'Copy files between the host and containers, running or not'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "create" -d 'Make a container without starting it, and print its id'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "exec" -d 'Run a command in a running container'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "exists" -d 'Check whether a container exists: exit code 0 or 1'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "export" -d 'Write the files of a container to a tar archive'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "inspect" -d 'Show everything about containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "kill" -d 'Send a signal to containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "list" -d 'List containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "ls" -d 'List containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "ps" -d 'List containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "logs" -d 'Show what containers wrote'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "pause" -d 'Freeze all processes of containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "port" -d 'Show the published ports of a container'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "prune" -d 'Remove all containers that are not running'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "rename" -d 'Give a container another name'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "restart" -d 'Stop containers and start them again'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "rm" -d 'Remove containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "run" -d 'Make a container and run a command in it'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "start" -d 'Start containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "stop" -d 'Stop running containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "top" -d 'Show the processes of a container'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "unpause" -d 'Let paused containers go on'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from attach" -l detach-keys -d 'Keys that detach from the container; empty for none' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from attach" -l sig-proxy -d 'Pass signals to the container (not with a terminal, where keys do it)' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from attach" -l no-stdin -d 'Do not connect stdin'
@@ -480,6 +503,10 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l pids-limit -d 'Number of processes; -1 or 0 for unlimited' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l blkio-weight -d 'Share of disk bandwidth, 10 to 1000' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l device-read-bps -d 'Most bytes that are read from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l device-write-bps -d 'Most bytes that are written to a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l device-read-iops -d 'Most reads from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l device-write-iops -d 'Most writes to a disk in a second' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroup-conf -d 'A file of the cgroup and what to write to it' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l network -l net -d 'none, host, slirp4netns[:OPTIONS], container:NAME or ns:PATH' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -s p -l publish -d 'Publish a port of the container, or a range of them' -r
@@ -547,6 +574,9 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from exec" -s t -l tty -d 'Allocate a terminal'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from exists" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from export" -s o -l output -d 'Write to this file instead of stdout' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from export" -l root-fd -d 'The open root directory of a running container: ID=FD (from ourselves)' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from inspect" -s f -l format -d 'json, or a Go template' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from inspect" -s l -l latest -d 'The container that was created last'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from inspect" -s s -l size -d 'Also how much the container has written'
@@ -592,10 +622,10 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from logs" -l since -d 'Only what was written after this time, or in this duration' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from logs" -l tail -d 'Only the last N lines; -1 for all' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from logs" -l until -d 'Only what was written before this time' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from logs" -l color -d 'Colour the names of containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from logs" -l color -d 'Colour what says whose line it is'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from logs" -s f -l follow -d 'Go on until the container ends'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from logs" -s l -l latest -d 'The container that was created last'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from logs" -s n -l names -d 'Put the container\'s name before each line'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from logs" -s n -l names -d 'With several containers, put their names before the lines instead of their ids'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from logs" -s t -l timestamps -d 'Put its time before each line'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from logs" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from pause" -l cidfile -d 'Read the id from a file' -r
@@ -662,6 +692,10 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l cpuset-mems -d 'Memory nodes to use' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l pids-limit -d 'Number of processes; -1 or 0 for unlimited' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l blkio-weight -d 'Share of disk bandwidth, 10 to 1000' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l device-read-bps -d 'Most bytes that are read from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l device-write-bps -d 'Most bytes that are written to a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l device-read-iops -d 'Most reads from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l device-write-iops -d 'Most writes to a disk in a second' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroup-conf -d 'A file of the cgroup and what to write to it' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l network -l net -d 'none, host, slirp4netns[:OPTIONS], container:NAME or ns:PATH' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -s p -l publish -d 'Publish a port of the container, or a range of them' -r
@@ -744,17 +778,24 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from wait" -l ignore -d 'A container that does not exist counts as ended with -1'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from wait" -s l -l latest -d 'The container that was created last'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from wait" -s h -l help -d 'Print help'
-complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists inspect list ls prune pull rm tag untag" -s h -l help -d 'Print help'
-complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists inspect list ls prune pull rm tag untag" -f -a "exists" -d 'Check whether an image is in the store: exit code 0 or 1'
-complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists inspect list ls prune pull rm tag untag" -f -a "inspect" -d 'Show everything about images'
-complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists inspect list ls prune pull rm tag untag" -f -a "list" -d 'List images'
-complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists inspect list ls prune pull rm tag untag" -f -a "ls" -d 'List images'
-complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists inspect list ls prune pull rm tag untag" -f -a "prune" -d 'Remove images without a name; with --all, those that no container uses'
-complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists inspect list ls prune pull rm tag untag" -f -a "pull" -d 'Pull images from a registry, a directory or an archive, and print their ids'
-complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists inspect list ls prune pull rm tag untag" -f -a "rm" -d 'Remove images, or names of images'
-complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists inspect list ls prune pull rm tag untag" -f -a "tag" -d 'Give an image more names'
-complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists inspect list ls prune pull rm tag untag" -f -a "untag" -d 'Take names from an image; without names, all of them'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists history inspect list ls load prune pull rm tag untag" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists history inspect list ls load prune pull rm tag untag" -f -a "exists" -d 'Check whether an image is in the store: exit code 0 or 1'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists history inspect list ls load prune pull rm tag untag" -f -a "history" -d 'Show the steps that an image was made of'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists history inspect list ls load prune pull rm tag untag" -f -a "inspect" -d 'Show everything about images'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists history inspect list ls load prune pull rm tag untag" -f -a "list" -d 'List images'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists history inspect list ls load prune pull rm tag untag" -f -a "ls" -d 'List images'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists history inspect list ls load prune pull rm tag untag" -f -a "load" -d 'Load images from a docker-archive or oci-archive, compressed or not'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists history inspect list ls load prune pull rm tag untag" -f -a "prune" -d 'Remove images without a name; with --all, those that no container uses'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists history inspect list ls load prune pull rm tag untag" -f -a "pull" -d 'Pull images from a registry, a directory or an archive, and print their ids'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists history inspect list ls load prune pull rm tag untag" -f -a "rm" -d 'Remove images, or names of images'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists history inspect list ls load prune pull rm tag untag" -f -a "tag" -d 'Give an image more names'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and not __fish_seen_subcommand_from exists history inspect list ls load prune pull rm tag untag" -f -a "untag" -d 'Take names from an image; without names, all of them'
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from exists" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from history" -l format -d 'json, or a Go template' -r
+complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from history" -s H -l human -d 'Sizes and times for people; false: bytes and dates' -r
+complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from history" -l no-trunc -d 'Show everything in full'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from history" -s q -l quiet -d 'Print only ids'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from history" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from inspect" -s f -l format -d 'json, or a Go template' -r
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from list" -s f -l filter -d 'Only images that match: reference, id, label, before, since, until, dangling, containers, digest' -r
@@ -775,6 +816,9 @@ complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_s
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from ls" -s n -l noheading -d 'Print no header'
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Print only ids'
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from load" -s i -l input -d 'Read this file instead of stdin' -r
+complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from load" -s q -l quiet -d 'Show no progress'
+complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from load" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from prune" -l filter -d 'Only images that match: label, until' -r
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from prune" -s a -l all -d 'Also images with names, when no container uses them'
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from prune" -s f -l force -d 'Do not ask'

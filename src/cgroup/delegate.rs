@@ -8,7 +8,7 @@
 
 use crate::error::{Context, Error, Result};
 use crate::sys::{CallContext, ErrnoText};
-use rustix::fs::{Access, AtFlags};
+use rustix::fs::{Access, AtFlags, Gid, Uid};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -89,6 +89,22 @@ pub fn controllers(dir: &Path) -> Vec<String> {
 /// Controllers that its children have (`cgroup.subtree_control`).
 pub fn subtree_control(dir: &Path) -> Vec<String> {
     words(&dir.join("cgroup.subtree_control"))
+}
+
+/// Gives a cgroup that is root's to another owner, as systemd does for the cgroups of its users: the directory, and the
+/// files that move processes and enable controllers. The limits of the cgroup itself stay root's.
+pub fn give(dir: &Path, uid: u32, gid: u32) -> Result<()> {
+    let own = |path: &Path| {
+        rustix::fs::chown(path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+            .call(|| format!("chown({path:?}, {uid}, {gid})"))
+    };
+    own(dir)?;
+    for file in ["cgroup.procs", "cgroup.subtree_control"] {
+        own(&dir.join(file))?;
+    }
+    // Not every kernel has it.
+    let _ = own(&dir.join("cgroup.threads"));
+    Ok(())
 }
 
 /// Moves the caller to `<dir>/supervisor`, makes `<dir>/payload`, and enables for it what the parent has.

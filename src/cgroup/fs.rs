@@ -112,8 +112,10 @@ impl Cgroup {
             if setting.is_unlimited() && !self.has(&setting.file) {
                 continue;
             }
-            self.write(&setting.file, &setting.value)
-                .map_err(|e| limits::explain(&setting, &self.path, &e))?;
+            self.write(&setting.file, &setting.value).map_err(|e| {
+                let controllers = self.read("cgroup.controllers").unwrap_or_default();
+                limits::explain(&setting, &self.path, &controllers, &e)
+            })?;
         }
         Ok(())
     }

@@ -143,12 +143,22 @@ fn io_settings(io: &LinuxBlockIo, has: &impl Fn(&str) -> bool, list: &mut Vec<Se
     }
 }
 
-/// A failed write in words: a missing file is a controller that was not delegated.
-pub fn explain(setting: &Setting, cgroup: &Path, failed: &sys::Error) -> Error {
+/// A failed write in words: a missing file is a controller that was not delegated, or a kernel without this limit.
+/// `controllers` are those that the cgroup has.
+pub fn explain(setting: &Setting, cgroup: &Path, controllers: &str, failed: &sys::Error) -> Error {
     let error = Error::new(Kind::Host, format_args!("cannot set {} to {}", setting.what, setting.value));
     let controller = setting.file.split('.').next().unwrap_or_default();
     if !matches!(failed.raw_os_error(), libc::ENOENT | libc::EACCES | libc::EPERM) {
         return error.cause(failed);
+    }
+    if failed.raw_os_error() == libc::ENOENT && controllers.split_ascii_whitespace().any(|c| c == controller)
+    {
+        return error
+            .cause(format_args!(
+                "this kernel has no {}, though the cgroup controller {controller} is there",
+                setting.file
+            ))
+            .hint("Leave the limit out.");
     }
     error.cause(format_args!("the cgroup controller {controller} is not delegated to {}", cgroup.display())).cause(failed).hint(
         format_args!(
@@ -203,8 +213,11 @@ mod tests {
     #[test]
     fn a_missing_controller_is_named_with_its_fix() {
         let setting = Setting { file: "memory.max".into(), value: "1".into(), what: "the memory limit" };
-        let error = explain(&setting, Path::new("/sys/fs/cgroup/x"), &sys::Error::new("open", libc::ENOENT));
+        let missing = sys::Error::new("open", libc::ENOENT);
+        let error = explain(&setting, Path::new("/sys/fs/cgroup/x"), "cpu pids", &missing);
         assert!(error.to_string().contains("controller memory is not delegated"), "{error}");
         assert_eq!(error.hints().len(), 1);
+        let error = explain(&setting, Path::new("/sys/fs/cgroup/x"), "cpu memory", &missing);
+        assert!(error.to_string().contains("this kernel has no memory.max"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ use super::options::{CreateOptions, MountKind, NamespaceMode, SeccompOption, Use
 use super::source::{self, Prepared};
 use super::specgen::{self, Facts, ForeignNetwork, PreparedMount};
 use super::{files, names, users};
+use crate::config::containers::Containers;
 use crate::error::{Context, Error, Result};
 use crate::id::{ContainerId, ContainerName, VolumeName};
 use crate::ondisk::container::{Cgroups, Container, MountRecord, Network, NetworkMode, State, VolumeUse};
@@ -89,6 +90,7 @@ pub(super) fn create_as(dirs: &Dirs, id: ContainerId, options: &CreateOptions) -
         init_path: init_path.as_ref().and_then(|p| p.to_str()),
         console_size: None,
         seccomp: seccomp(options, user.uid)?,
+        block_io: super::blockio::block_io(&options.limits)?,
     };
     let config = specgen::config_json(options, &facts)?;
     let container = Container {
@@ -112,6 +114,7 @@ pub(super) fn create_as(dirs: &Dirs, id: ContainerId, options: &CreateOptions) -
         log: options.log.clone(),
         runtime: options.runtime.clone(),
         needs_cgroup: options.limits != super::options::Limits::default(),
+        default_pids_limit: default_pids_limit(dirs, options)?,
         cgroups: options.cgroups,
         volumes: volumes.used,
         mounts: volumes.records,
@@ -292,6 +295,16 @@ fn check_workdir(options: &CreateOptions, source: &Prepared) -> Result<()> {
         format_args!("workdir {dir:?} {what} in {}", source.name),
     )
     .hint("Make it in the image, or mount something there with -v."))
+}
+
+/// podman's default, unless containers.conf says another. None: the user said it, or there is to be none.
+fn default_pids_limit(dirs: &Dirs, options: &CreateOptions) -> Result<Option<i64>> {
+    const DEFAULT: i64 = 2048;
+    if options.limits.pids.is_some() || options.cgroups == Cgroups::Disabled {
+        return Ok(None);
+    }
+    let said = Containers::load(dirs)?.pids_limit;
+    Ok(Some(said.unwrap_or(DEFAULT)).filter(|limit| *limit > 0))
 }
 
 fn hostname(options: &CreateOptions, id: &ContainerId) -> String {

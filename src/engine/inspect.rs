@@ -3,6 +3,8 @@
 //! Fields that coracle has no counterpart of stand with podman's empty value: scripts read them without asking whether
 //! they exist. What was asked for on the command line and is in no record (capabilities, DNS, …) the caller adds.
 
+use super::blockio::shown;
+use super::options::IoKind;
 use super::ps::network_name;
 use crate::ondisk::container::{Container, Driver, LogDriver, NetworkMode, Restart, Rootfs, State, Status};
 use crate::paths::Dirs;
@@ -321,6 +323,7 @@ fn host_config(dirs: &Dirs, c: &Container, config: &Value) -> Value {
         .flatten()
         .map(|r| json!({"Name": r["type"], "Soft": r["soft"], "Hard": r["hard"]}))
         .collect();
+    let block_io = config.pointer("/linux/resources/blockIO");
     let mut all = json!({
         "Binds": binds,
         "CgroupManager": "systemd",
@@ -366,9 +369,19 @@ fn host_config(dirs: &Dirs, c: &Container, config: &Value) -> Value {
         for (key, empty) in ASKED_FOR {
             all.insert((*key).to_owned(), serde_json::from_str(empty).unwrap_or(Value::Null));
         }
+        for (key, kind) in IO_LIMITS {
+            all.insert(key.to_owned(), shown(block_io, kind));
+        }
     }
     all
 }
+
+const IO_LIMITS: [(&str, IoKind); 4] = [
+    ("BlkioDeviceReadBps", IoKind::ReadBytes),
+    ("BlkioDeviceWriteBps", IoKind::WriteBytes),
+    ("BlkioDeviceReadIOps", IoKind::ReadOperations),
+    ("BlkioDeviceWriteIOps", IoKind::WriteOperations),
+];
 
 /// Fields that only the command line knows; the caller puts its own values in place of these.
 const ASKED_FOR: &[(&str, &str)] = &[
@@ -390,10 +403,6 @@ const ASKED_FOR: &[(&str, &str)] = &[
     ("Cgroup", "\"\""),
     ("CgroupParent", "\"\""),
     ("BlkioWeightDevice", "null"),
-    ("BlkioDeviceReadBps", "null"),
-    ("BlkioDeviceWriteBps", "null"),
-    ("BlkioDeviceReadIOps", "null"),
-    ("BlkioDeviceWriteIOps", "null"),
     ("CpuRealtimePeriod", "0"),
     ("CpuRealtimeRuntime", "0"),
     ("DiskQuota", "0"),

@@ -4,11 +4,13 @@
 //! `create` refuses what can be refused before a file exists, then publishes. `start` hands over to the monitor. Everything
 //! that reads a container's state goes through `lookup`, which recovers it first.
 
+pub mod blockio;
 pub mod copy;
 pub mod cp;
 pub mod create;
 pub mod doctor;
 pub mod exec;
+pub mod export;
 mod files;
 pub mod image;
 mod imagevolumes;

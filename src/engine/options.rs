@@ -211,6 +211,25 @@ pub struct Limits {
     /// None: the default 2048, where the pids controller is delegated.
     pub pids: Option<i64>,
     pub blkio_weight: Option<u16>,
+    pub io: Vec<IoLimit>,
     /// `--cgroup-conf key=value`.
     pub unified: BTreeMap<String, String>,
+}
+
+/// One `--device-read-bps` or another of the four: most of what is read from or written to a disk in a second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IoLimit {
+    pub kind: IoKind,
+    /// A block device on the host.
+    pub path: String,
+    /// Bytes, or operations.
+    pub rate: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IoKind {
+    ReadBytes,
+    WriteBytes,
+    ReadOperations,
+    WriteOperations,
 }

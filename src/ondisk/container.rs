@@ -54,6 +54,9 @@ pub struct Container {
     pub runtime: Option<String>,
     /// Limits asked for: then a cgroup is a must.
     pub needs_cgroup: bool,
+    /// Most processes where the user did not say: set at each start if the pids controller is there, else left out.
+    #[serde(default)]
+    pub default_pids_limit: Option<i64>,
     pub cgroups: Cgroups,
     /// Volumes that this container uses: name and whether it is anonymous (removed with the container).
     pub volumes: Vec<VolumeUse>,

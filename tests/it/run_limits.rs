@@ -142,6 +142,33 @@ fn a_limit_that_cannot_be_kept_is_refused() {
 }
 
 #[test]
+fn the_default_limit_of_processes_is_left_out_where_it_cannot_be_kept() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    let pids_max = "cat /sys/fs/cgroup/pids.max 2>/dev/null || echo none";
+    let limited = w.script("--pids-limit 5 bb", pids_max).run();
+    let default = w.script("bb", pids_max).ok();
+    if limited.code == 0 {
+        assert_eq!((limited.stdout.as_str(), default.as_str()), ("5\n", "2048\n"));
+    } else {
+        limited.says(125, &["Error: ", "pids", "Hint: "]);
+        assert_eq!(default, "none\n");
+    }
+}
+
+#[test]
+fn limits_of_disk_traffic_are_checked_before_the_start() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.run("--device-read-bps /dev/null:1mb bb true").run().says(125, &["/dev/null", "no block device"]);
+    w.run("--device-write-iops /dev/sda:1mb bb true")
+        .run()
+        .says(125, &["--device-write-iops", "not a number"]);
+    w.run("--device-read-iops sda:1 bb true").run().says(125, &["below /dev"]);
+    w.run("--blkio-weight 5 bb true").run().says(125, &["--blkio-weight"]);
+}
+
+#[test]
 fn volume_from_a_link_stays_inside() {
     need!("subid", "registry");
     let w = World::with_busybox();

@@ -7,6 +7,13 @@
 image=$("$c" images -q | head -n 1)
 
 is 'pids.max is the limit' 5 "$("$c" run --rm --network none --pids-limit 5 "$image" cat /sys/fs/cgroup/pids.max)"
+is 'without a word the limit is 2048' 2048 "$("$c" run --rm --network none "$image" cat /sys/fs/cgroup/pids.max)"
+is 'and 0 means none' max "$("$c" run --rm --network none --pids-limit 0 "$image" cat /sys/fs/cgroup/pids.max)"
+if [[ $c == coracle ]]; then
+  printf '[containers]\npids_limit = 77\n' >"$HOME/containers.conf"
+  is 'containers.conf may say another' 77 "$(CONTAINERS_CONF=$HOME/containers.conf "$c" run --rm --network none "$image" cat /sys/fs/cgroup/pids.max)"
+  is 'which the command line overrules' 5 "$(CONTAINERS_CONF=$HOME/containers.conf "$c" run --rm --network none --pids-limit 5 "$image" cat /sys/fs/cgroup/pids.max)"
+fi
 crowd='for i in 1 2 3 4 5 6 7 8; do sleep 30 & done; echo all'
 output=$("$c" run --rm --network none --pids-limit 5 "$image" sh -c "$crowd" 2>&1)
 like 'the sixth process is refused' "can't fork" "$output"

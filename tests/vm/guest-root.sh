@@ -12,5 +12,11 @@ check 'a payload runs' "$c" run -d --name mapped --network none "$image" sleep 6
 init=$("$c" inspect --format '{{.State.Pid}}' mapped)
 check "is not root outside ($map)" test "$(stat -c %u "/proc/$init")" -ge 100000
 is 'the store is under /var/lib' yes "$([[ -d /var/lib/coracle ]] && echo yes)"
+is 'its limits are kept' '67108864 2048' \
+  "$("$c" run --rm --network none --memory 64m "$image" sh -c 'echo $(cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max)')"
+exits 'and kill' 137 "$c" run --rm --network none --memory 32m "$image" dd if=/dev/zero of=/dev/null bs=128M count=1
+is 'exec works' 'in 0' "$("$c" exec mapped sh -c 'echo in $(id -u)')"
+cgroup=$(sed 's/^0:://' "/proc/$init/cgroup")
 check 'and goes' "$c" rm -f -t 0 mapped
+check 'with its cgroup' soon test ! -e "/sys/fs/cgroup${cgroup%/payload}"
 plan

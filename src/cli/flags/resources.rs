@@ -1,7 +1,7 @@
 //! Resource limits, for `run` and `create`. A limit that this machine cannot enforce is an error of the engine's.
 
 use crate::cli::parse::{self, limits};
-use crate::engine::options::Limits;
+use crate::engine::options::{IoKind, IoLimit, Limits};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Clone, clap::Args)]
@@ -40,6 +40,18 @@ pub struct ResourceFlags {
     /// Share of disk bandwidth, 10 to 1000
     #[arg(long, value_name = "N")]
     pub blkio_weight: Option<u16>,
+    /// Most bytes that are read from a disk in a second
+    #[arg(long, value_name = "DEVICE:RATE")]
+    pub device_read_bps: Vec<String>,
+    /// Most bytes that are written to a disk in a second
+    #[arg(long, value_name = "DEVICE:RATE")]
+    pub device_write_bps: Vec<String>,
+    /// Most reads from a disk in a second
+    #[arg(long, value_name = "DEVICE:RATE")]
+    pub device_read_iops: Vec<String>,
+    /// Most writes to a disk in a second
+    #[arg(long, value_name = "DEVICE:RATE")]
+    pub device_write_iops: Vec<String>,
     /// A file of the cgroup and what to write to it
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub cgroup_conf: Vec<String>,
@@ -77,6 +89,7 @@ impl ResourceFlags {
             // 0 and -1 both mean none, as in podman.
             pids: self.pids_limit.map(|pids| if pids <= 0 { -1 } else { pids }),
             blkio_weight: self.blkio_weight.filter(|weight| *weight > 0),
+            io: self.io()?,
             unified: self.cgroup_conf.iter().map(unified).collect::<Result<_>>()?,
         };
         if let Some(name) = limits.unified.keys().find(|name| name.contains('/') || name.starts_with('.')) {
@@ -86,5 +99,18 @@ impl ResourceFlags {
         }
         limits::check(&limits)?;
         Ok(limits)
+    }
+
+    fn io(&self) -> Result<Vec<IoLimit>> {
+        let flags = [
+            ("--device-read-bps", IoKind::ReadBytes, &self.device_read_bps),
+            ("--device-write-bps", IoKind::WriteBytes, &self.device_write_bps),
+            ("--device-read-iops", IoKind::ReadOperations, &self.device_read_iops),
+            ("--device-write-iops", IoKind::WriteOperations, &self.device_write_iops),
+        ];
+        let each = flags
+            .into_iter()
+            .flat_map(|(flag, kind, texts)| texts.iter().map(move |text| limits::io(flag, kind, text)));
+        each.collect()
     }
 }

@@ -1,6 +1,6 @@
 //! CPU and memory flags → `Limits`, with the rules between them.
 
-use crate::engine::options::Limits;
+use crate::engine::options::{IoKind, IoLimit, Limits};
 use crate::error::{Error, Result};
 
 /// `--cpus` as (quota, period) in microseconds.
@@ -48,6 +48,26 @@ pub fn cpuset(flag: &str, text: &str) -> Result<String> {
     }
 }
 
+/// `--device-read-bps /dev/sda:1mb` and its likes: bytes have a unit, operations are a number.
+pub fn io(flag: &str, kind: IoKind, text: &str) -> Result<IoLimit> {
+    let operations = matches!(kind, IoKind::ReadOperations | IoKind::WriteOperations);
+    let example = format!("{flag} /dev/sda:{}", if operations { "1000" } else { "1mb" });
+    let bad = |why: &str| super::invalid(flag, text, why, &example);
+    let (path, rate) = text.rsplit_once(':').ok_or_else(|| bad("not a device and a rate"))?;
+    if !path.starts_with("/dev/") {
+        return Err(bad("the device is not a path below /dev"));
+    }
+    let rate = if operations {
+        rate.parse().map_err(|_| bad("the rate is not a number"))?
+    } else {
+        super::size::bytes(flag, rate).map_err(|_| bad("the rate is not a number of bytes"))?
+    };
+    if rate == 0 {
+        return Err(bad("the rate is 0"));
+    }
+    Ok(IoLimit { kind, path: path.to_owned(), rate })
+}
+
 /// Rules that need more than one flag.
 pub fn check(limits: &Limits) -> Result<()> {
     match (limits.memory, limits.memory_swap) {
@@ -91,6 +111,20 @@ mod tests {
         for bad in ["-1", "x", "nan", "0.001", "1e9"] {
             assert!(cpus(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_rate_has_a_device_in_front() {
+        let read = |text: &str| io("--device-read-bps", IoKind::ReadBytes, text);
+        let one = |path: &str, rate| IoLimit { kind: IoKind::ReadBytes, path: path.to_owned(), rate };
+        assert_eq!(read("/dev/sda:1mb").unwrap(), one("/dev/sda", 1 << 20));
+        assert_eq!(read("/dev/disk/by-path/pci-0:1:9").unwrap(), one("/dev/disk/by-path/pci-0:1", 9));
+        for bad in ["/dev/sda", "sda:1mb", "/dev/sda:", "/dev/sda:0", "/dev/sda:fast"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        let iops = |text: &str| io("--device-write-iops", IoKind::WriteOperations, text);
+        assert_eq!(iops("/dev/sda:20").unwrap().rate, 20);
+        assert!(iops("/dev/sda:1mb").is_err());
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub fn linux(options: &CreateOptions, facts: &Facts<'_>) -> Value {
         "uidMappings": mappings(&facts.maps.uids),
         "gidMappings": mappings(&facts.maps.gids),
         "namespaces": namespaces(options, facts),
-        "resources": resources(&options.limits),
+        "resources": resources(&options.limits, facts.block_io.clone()),
         "rootfsPropagation": "rprivate",
     });
     if !options.security.privileged {
@@ -77,7 +77,8 @@ fn namespaces(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
     list
 }
 
-fn resources(limits: &Limits) -> Value {
+/// The `resources` object of these limits.
+pub fn resources(limits: &Limits, block_io: Option<Value>) -> Value {
     let some = |fields: Vec<(&str, Option<Value>)>| -> Option<Value> {
         let map: Map<String, Value> =
             fields.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
@@ -96,9 +97,8 @@ fn resources(limits: &Limits) -> Value {
         ("mems", limits.cpuset_mems.clone().map(Value::from)),
     ]);
     let pids = limits.pids.map(|limit| json!({ "limit": limit }));
-    let io = limits.blkio_weight.map(|weight| json!({ "weight": weight }));
     let unified = (!limits.unified.is_empty()).then(|| json!(limits.unified));
     let fields =
-        vec![("memory", memory), ("cpu", cpu), ("pids", pids), ("blockIO", io), ("unified", unified)];
+        vec![("memory", memory), ("cpu", cpu), ("pids", pids), ("blockIO", block_io), ("unified", unified)];
     some(fields).unwrap_or_else(|| json!({}))
 }

@@ -8,6 +8,7 @@ mod linux;
 mod mounts;
 mod process;
 
+pub use linux::resources;
 pub use mounts::{ManagedFiles, PreparedMount};
 
 use super::options::CreateOptions;
@@ -44,6 +45,8 @@ pub struct Facts<'a> {
     pub console_size: Option<(u16, u16)>,
     /// A seccomp profile, finished; none = unconfined.
     pub seccomp: Option<Value>,
+    /// Limits of disk traffic, by device number.
+    pub block_io: Option<Value>,
 }
 
 /// Whose network namespace the container uses instead of its own.

@@ -14,10 +14,10 @@ use crate::ondisk::container::{Cgroups, Container, State};
 use crate::ondisk::{self, Durability, atomic};
 use crate::paths::Dirs;
 use crate::sys::{CallContext, tty};
-use crate::userns::{self, Mapping, RoleChild};
+use crate::userns::{self, IdMaps, Mapping, RoleChild, StoreMap, idmap};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// A monitor on its way: a process, its id maps and its scope, none of which needs to know the container. `run` makes the
@@ -29,6 +29,7 @@ pub struct HeadStart {
     child: RoleChild,
     mapping: Mapping,
     scope: Option<scope::Request>,
+    map: StoreMap,
 }
 
 impl HeadStart {
@@ -48,7 +49,7 @@ impl HeadStart {
             )
         });
         let mapping = userns::start_mapping(&child, &map)?;
-        Ok(Self { child, mapping, scope: scope.flatten() })
+        Ok(Self { child, mapping, scope: scope.flatten(), map })
     }
 }
 
@@ -67,8 +68,9 @@ pub fn launch_with(
 ) -> Result<Outcome> {
     let signals = options.attach.then(|| Signals::take(container.tty, options.sig_proxy)).transpose()?;
     announce(dirs, container)?;
-    let HeadStart { child, mapping, scope } = head_start;
-    let handed = mapping.finish(&child).and_then(|()| hand_over(dirs, container, options, &child, scope));
+    let HeadStart { child, mapping, scope, map } = head_start;
+    let handed =
+        mapping.finish(&child).and_then(|()| hand_over(dirs, container, options, &child, scope, &map));
     if let Err(error) = handed {
         let RoleChild { pidfd, sync, .. } = child;
         drop(sync);
@@ -112,9 +114,13 @@ fn hand_over(
     options: &LaunchOptions,
     child: &RoleChild,
     scope: Option<scope::Request>,
+    map: &StoreMap,
 ) -> Result<()> {
     let cgroup = make_cgroup(container, options, scope)?;
-    set_cgroups_path(dirs, container, cgroup.as_deref())?;
+    if let (Some(cgroup), StoreMap::Direct(maps)) = (&cgroup, map) {
+        give_cgroup(cgroup, maps)?;
+    }
+    fit_config(dirs, container, cgroup.as_deref())?;
     let size = container.tty.then(tty::own_size).flatten();
     // It may have failed already: then its error is in the socket.
     let preserved: Vec<_> = options.preserved.iter().map(AsFd::as_fd).collect();
@@ -190,8 +196,24 @@ fn below_own_cgroup(name: &str) -> Result<Option<String>> {
     }
 }
 
-/// Puts `<cgroup>/payload` into config.json: only now it is known. Here and not in the monitor, which stays small.
-fn set_cgroups_path(dirs: &Dirs, container: &Container, cgroup: Option<&str>) -> Result<()> {
+/// Real root's systemd makes a scope that is real root's; the monitor in it is the first id of a subordinate range.
+fn give_cgroup(cgroup: &str, maps: &IdMaps) -> Result<()> {
+    let dir = delegate::tree().and_then(|tree| delegate::dir_of(tree, cgroup));
+    let ids = (idmap::to_outside(&maps.uids, 0), idmap::to_outside(&maps.gids, 0));
+    let (Some(dir), (Some(uid), Some(gid))) = (dir, ids) else { return Ok(()) };
+    userns::root::with_own_file_access(|| delegate::give(&dir, uid, gid))
+        .what(|| "cannot give the container its cgroup")
+}
+
+/// Whether a cgroup could have a limit of processes: only the controllers that it has itself can be handed down.
+fn can_limit_pids(cgroup: &str) -> bool {
+    let dir = delegate::tree().and_then(|tree| delegate::dir_of(tree, cgroup));
+    dir.is_some_and(|dir| delegate::controllers(&dir).iter().any(|name| name == "pids"))
+}
+
+/// Puts into config.json what is known only now: `<cgroup>/payload`, and the default limit of processes where it can be
+/// kept. Here and not in the monitor, which stays small.
+fn fit_config(dirs: &Dirs, container: &Container, cgroup: Option<&str>) -> Result<()> {
     const FILE: &str = "config.json";
     let bundle = dirs.container(&container.id);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -206,13 +228,27 @@ fn set_cgroups_path(dirs: &Dirs, container: &Container, cgroup: Option<&str>) ->
     let linux = config.get_mut("linux").and_then(Value::as_object_mut);
     let Some(linux) = linux else { return Ok(()) };
     let wanted = cgroup.map(|cgroup| Value::from(format!("/{}/payload", cgroup.trim_matches('/'))));
-    if linux.get("cgroupsPath") == wanted.as_ref() {
+    let mut changed = set(linux, "cgroupsPath", wanted);
+    let resources = linux.get_mut("resources").and_then(Value::as_object_mut);
+    if let (Some(limit), Some(resources)) = (container.default_pids_limit, resources) {
+        let kept = cgroup.is_some_and(can_limit_pids);
+        changed |= set(resources, "pids", kept.then(|| json!({"limit": limit})));
+    }
+    if !changed {
         return Ok(());
     }
-    match wanted {
-        Some(path) => linux.insert("cgroupsPath".to_owned(), path),
-        None => linux.remove("cgroupsPath"),
-    };
     let text = serde_json::to_vec(&config).map_err(damaged)?;
     atomic::publish_bytes(dir.as_fd(), FILE, &text, Durability::Volatile).what(|| "cannot write config.json")
+}
+
+/// Sets or takes away a field; whether that changed anything.
+fn set(object: &mut Map<String, Value>, key: &str, wanted: Option<Value>) -> bool {
+    if object.get(key) == wanted.as_ref() {
+        return false;
+    }
+    match wanted {
+        Some(value) => object.insert(key.to_owned(), value),
+        None => object.remove(key),
+    };
+    true
 }

@@ -1,0 +1,3 @@
+//! Configuration files of the containers tools as plain structs; parsing apart from reading.
+
+pub mod containers;
