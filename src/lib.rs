@@ -68,10 +68,6 @@
 //! Errors: `error.rs`. Locks: kernel flocks on per-object files, image before layer, by name, never held while waiting
 //! for a network. Tests run the built binaries as an unprivileged user on the real kernel: `tests/run`.
 
-/// The allocator of both binaries; why: Cargo.toml.
-#[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
-
 pub mod caps;
 pub mod cgroup;
 pub mod cli;

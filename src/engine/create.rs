@@ -17,7 +17,7 @@ use crate::paths::Dirs;
 use crate::store::{self, volume};
 use crate::sys::CallContext;
 use crate::userns::{self, IdMaps, StoreMap, idmap};
-use rustix::fs::Mode;
+use rustix::fs::FlockOperation;
 use std::os::fd::OwnedFd;
 
 /// A container that was made, and what the user should know about it.
@@ -29,11 +29,16 @@ pub struct Created {
 
 /// Makes a container.
 pub fn create(dirs: &Dirs, options: &CreateOptions) -> Result<Created> {
-    create_as(dirs, ContainerId::random()?, options)
+    create_as(dirs, ContainerId::random()?, options, &State::created())
 }
 
-/// The same with an id that the caller has drawn.
-pub(super) fn create_as(dirs: &Dirs, id: ContainerId, options: &CreateOptions) -> Result<Created> {
+/// The same with an id that the caller has drawn, and a record that says from its first moment what is going on with it.
+pub(super) fn create_as(
+    dirs: &Dirs,
+    id: ContainerId,
+    options: &CreateOptions,
+    state: &State,
+) -> Result<Created> {
     let store_map = userns::store_map()?;
     let mut warnings = notices(dirs, &store_map);
     let source = source::prepare(dirs, options)?;
@@ -127,7 +132,7 @@ pub(super) fn create_as(dirs: &Dirs, id: ContainerId, options: &CreateOptions) -
     };
     let durability = if options.auto_remove { Durability::Volatile } else { Durability::Durable };
     ondisk::publish(&staged.dir, "config.json", &config, durability)?;
-    ondisk::publish(&staged.dir, "state.json", &State::created(), durability)?;
+    ondisk::publish(&staged.dir, "state.json", state, durability)?;
     ondisk::publish(&staged.dir, "container.json", &container, durability)?;
     names::publish(dirs, &id, &name, &staged.name, durability)?;
     staged.published();
@@ -140,7 +145,7 @@ fn free_name(dirs: &Dirs, options: &CreateOptions) -> Result<ContainerName> {
         Some(name) => ContainerName::parse(name)?,
         None => names::invent(dirs)?,
     };
-    if let Some(owner) = super::lookup::id_of_name(dirs, name.as_str())? {
+    if let Some(owner) = names::owner(dirs, &name)? {
         if !options.replace {
             return Err(Error::in_use(format_args!(
                 "container name {:?} is in use by {}",
@@ -167,9 +172,15 @@ impl Staged {
         let data = dirs.open_data()?;
         let staging = names::subdir(&data, "staging")?;
         let name = format!("container-{}", id.as_str());
-        rustix::fs::mkdirat(&staging, &name, Mode::from(0o700))
-            .call(|| format!("mkdirat(staging/{name})"))?;
-        let dir = names::subdir(&staging, &name)?;
+        // A pull that cleans up after the dead takes what nobody has locked: perhaps ours, before we have locked it.
+        let dir = loop {
+            let dir = names::subdir(&staging, &name)?;
+            rustix::fs::flock(&dir, FlockOperation::LockExclusive)
+                .call(|| format!("flock(staging/{name})"))?;
+            if rustix::fs::fstat(&dir).call(|| format!("fstat(staging/{name})"))?.st_nlink > 0 {
+                break dir;
+            }
+        };
         Ok(Self { dir, staging, name, done: std::cell::Cell::new(false) })
     }
 

@@ -5,12 +5,18 @@ use super::options::CreateOptions;
 use crate::error::{Context, Result};
 use crate::id::ContainerId;
 use crate::monitor::client::{self, HeadStart, LaunchOptions, Outcome};
-use crate::ondisk::container::Container;
+use crate::monitor::recover;
+use crate::ondisk::container::{Container, State};
 use crate::paths::Dirs;
 
 /// Starts a container that is not running, and relays its terminal when asked to.
 pub fn start(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Result<Outcome> {
-    client::launch(dirs, container, options).what(|| format!("cannot start container {}", container.name))
+    let started = || {
+        client::announce(dirs, container)?;
+        client::launch(dirs, container, options)
+    };
+    super::lookup::or_gone(dirs, &container.id, started())
+        .what(|| format!("cannot start container {}", container.name))
 }
 
 /// Creates and starts. `told` gets the container and the warnings before it runs, so that an id is printed even when the
@@ -24,7 +30,8 @@ pub fn run(
     let id = ContainerId::random()?;
     // What stands in its way is said after what is wrong with the request.
     let head_start = HeadStart::begin(dirs, &id, create_options.cgroups, launch_options);
-    let created = create_as(dirs, id, create_options)?;
+    let state = if create_options.auto_remove { recover::starting() } else { State::created() };
+    let created = create_as(dirs, id, create_options, &state)?;
     told(&created);
     let container = &created.container;
     head_start

@@ -8,9 +8,10 @@ use super::{LaunchOptions, Outcome, outcome_from_record};
 use crate::cgroup::{delegate, scope};
 use crate::error::{Context, Error, Result};
 use crate::id::ContainerId;
+use crate::monitor::lock::Lifetime;
 use crate::monitor::protocol::{self, Launch, MAX_PACKET, event};
 use crate::monitor::recover;
-use crate::ondisk::container::{Cgroups, Container, State};
+use crate::ondisk::container::{Cgroups, Container};
 use crate::ondisk::{self, Durability, atomic};
 use crate::paths::Dirs;
 use crate::sys::{CallContext, tty};
@@ -67,12 +68,13 @@ pub fn launch_with(
     options: &LaunchOptions,
 ) -> Result<Outcome> {
     let signals = options.attach.then(|| Signals::take(container.tty, options.sig_proxy)).transpose()?;
-    announce(dirs, container)?;
     let HeadStart { child, mapping, scope, map } = head_start;
     let handed =
         mapping.finish(&child).and_then(|()| hand_over(dirs, container, options, &child, scope, &map));
     if let Err(error) = handed {
         let RoleChild { pidfd, sync, .. } = child;
+        // Not silence, which means that we were killed.
+        let _ = protocol::send(sync.as_fd(), event::ERROR, &[]);
         drop(sync);
         // It cleans up (`--rm`): the name is free when we return.
         wait_end(&pidfd);
@@ -88,23 +90,21 @@ pub fn launch_with(
     }
 }
 
-/// With `--rm`, says in the record that we are about to start it: if we are killed before the monitor has the lifetime
-/// lock, the next command finds us dead and removes what nobody else would.
-fn announce(dirs: &Dirs, container: &Container) -> Result<()> {
+/// With `--rm`, says in the record that we are about to start it (`run` has done that already, when it made it).
+pub fn announce(dirs: &Dirs, container: &Container) -> Result<()> {
     if !container.auto_remove {
         return Ok(());
     }
-    let me = rustix::process::getpid().as_raw_nonzero().get();
-    let starting = State {
-        monitor_pid: Some(me),
-        pid_start: recover::start_time(me),
-        boot_id: Some(recover::boot_id()),
-        ..State::created()
-    };
+    // Not over the record of a monitor that another command has started.
+    let run = super::open_run(dirs, &container.id)?;
+    let lock = run.map_or(Ok(None), |run| Lifetime::try_acquire(run.as_fd()))?;
+    if lock.is_none() && super::is_alive(dirs, &container.id)? {
+        return Err(Error::in_use("it is running already, or another command works on it"));
+    }
     let bundle = dirs.container(&container.id);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let dir = rustix::fs::open(&bundle, flags, Mode::empty()).call(|| format!("open({bundle:?})"))?;
-    ondisk::publish(&dir, "state.json", &starting, Durability::Volatile)
+    ondisk::publish(&dir, "state.json", &recover::starting(), Durability::Volatile)
 }
 
 /// What the monitor needs of us: its cgroup, our terminal's size.
