@@ -100,12 +100,13 @@ pub fn anchor() -> Option<PathBuf> {
     hierarchies().into_iter().find(|h| h.controllers.iter().any(|c| c == "freezer")).map(|h| h.mount)
 }
 
-/// The other directories of the cgroup at `path`, which need not exist.
+/// The other directories of the cgroup at `path`, which need not exist. Asked for each container: who has none reads no file.
 pub fn beside(path: &Path) -> Vec<Dir> {
     let all = hierarchies();
-    let Some(below) =
-        anchor().filter(|_| !all.is_empty()).and_then(|a| path.strip_prefix(a).ok().map(Path::to_owned))
-    else {
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let Some(below) = anchor().and_then(|anchor| path.strip_prefix(anchor).ok().map(Path::to_owned)) else {
         return Vec::new();
     };
     let dir = |h: Hierarchy| Dir { path: h.mount.join(&below), controllers: h.controllers, mount: h.mount };
