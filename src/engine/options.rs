@@ -163,7 +163,6 @@ pub struct NamespaceOptions {
 pub enum NamespaceMode {
     Private,
     Host,
-    Container(String),
     Path(String),
 }
 

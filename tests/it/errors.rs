@@ -188,7 +188,7 @@ const CASES: &[Case] = &[
         "run --network mynet i",
         125,
         "",
-        "Error: network mynet does not exist\nCaused by: named networks are not supported yet\nHint: Use one of none, host, slirp4netns, container:NAME or ns:PATH.\n",
+        "Error: network mynet does not exist\nCaused by: named networks are not supported yet\nHint: Use one of none, host, slirp4netns or ns:PATH.\n",
     ),
     (
         "run --userns auto i",
