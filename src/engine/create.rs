@@ -29,15 +29,19 @@ pub struct Created {
 
 /// Makes a container.
 pub fn create(dirs: &Dirs, options: &CreateOptions) -> Result<Created> {
-    create_as(dirs, options, &State::created())
+    create_as(dirs, ContainerId::random()?, options, &State::created())
 }
 
-/// Makes a container whose record says from its first moment what is going on with it.
-pub fn create_as(dirs: &Dirs, options: &CreateOptions, state: &State) -> Result<Created> {
+/// The same with an id that the caller has drawn, and a record that says from its first moment what is going on with it.
+pub(super) fn create_as(
+    dirs: &Dirs,
+    id: ContainerId,
+    options: &CreateOptions,
+    state: &State,
+) -> Result<Created> {
     let store_map = userns::store_map()?;
     let mut warnings = notices(dirs, &store_map);
     let source = source::prepare(dirs, options)?;
-    let id = ContainerId::random()?;
     let name = free_name(dirs, options)?;
     let mut user = users::resolve(&source.view, &user_spec(options, &source), &options.process.groups)?;
     if store_map.is_single() {

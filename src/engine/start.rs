@@ -3,7 +3,8 @@
 use super::create::{Created, create_as};
 use super::options::CreateOptions;
 use crate::error::{Context, Result};
-use crate::monitor::client::{self, LaunchOptions, Outcome};
+use crate::id::ContainerId;
+use crate::monitor::client::{self, HeadStart, LaunchOptions, Outcome};
 use crate::monitor::recover;
 use crate::ondisk::container::{Container, State};
 use crate::paths::Dirs;
@@ -26,10 +27,14 @@ pub fn run(
     launch_options: &LaunchOptions,
     told: impl FnOnce(&Created),
 ) -> Result<Outcome> {
+    let id = ContainerId::random()?;
+    // What stands in its way is said after what is wrong with the request.
+    let head_start = HeadStart::begin(dirs, &id, create_options.cgroups, launch_options);
     let state = if create_options.auto_remove { recover::starting() } else { State::created() };
-    let created = create_as(dirs, create_options, &state)?;
+    let created = create_as(dirs, id, create_options, &state)?;
     told(&created);
     let container = &created.container;
-    client::launch(dirs, container, launch_options)
+    head_start
+        .and_then(|head_start| client::launch_with(head_start, dirs, container, launch_options))
         .what(|| format!("cannot start container {}", container.name))
 }

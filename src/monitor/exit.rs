@@ -1,7 +1,7 @@
 //! The end of a container: last output, record, helpers, runtime, rootfs, removal, and only then the client's answer.
 //!
 //! Nothing here stops at the first failure: what can be cleaned is cleaned. A client that hears the exit code may rely on
-//! all of it: `run --rm --name x` twice in a row works.
+//! all of it: `run --rm --name x` twice in a row works. Only the files of a container that nobody can find any more go after it.
 
 use super::ctr_log::{Stream, now};
 use super::events::Monitor;
@@ -101,13 +101,16 @@ impl Monitor {
         }
         let server = self.rootfs.umount();
         drop(server);
-        if self.container.auto_remove {
-            let _ = remove::remove_locked(&self.dirs, &self.container, true);
+        let remains = if self.container.auto_remove {
+            remove::forget(&self.dirs, &self.container, true).ok().flatten()
         } else {
             remove::clean_run_dir(&self.run);
-        }
+            None
+        };
         drop(self.lock);
         self.clients.finish(event::EXITED, &code.to_le_bytes());
+        // Nobody needs to wait for this; if it is killed, the next command goes on with it.
+        let _ = remains.map(remove::Remains::clear);
     }
 }
 

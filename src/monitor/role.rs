@@ -15,7 +15,7 @@ use crate::store::rootfs;
 use crate::sys::fork::{Side, fork};
 use crate::sys::signal::SignalFd;
 use crate::sys::{self, CallContext, socket};
-use crate::userns::{SYNC_FD, enter_store, inside_store};
+use crate::userns::{SYNC_FD, enter_store};
 use rustix::fs::{Mode, OFlags};
 use rustix::net::RecvFlags;
 use std::cell::Cell;
@@ -80,7 +80,7 @@ pub fn role_main(args: Vec<OsString>) -> ExitCode {
         }
         Err(error) => {
             let _ = protocol::send(sync.as_fd(), event::ERROR, &protocol::encode_error(&error));
-            if inside_store() && !answered.get() {
+            if !answered.get() {
                 await_scope(&sync, &args);
             }
             ExitCode::FAILURE
@@ -88,7 +88,7 @@ pub fn role_main(args: Vec<OsString>) -> ExitCode {
     }
 }
 
-/// Stays until the CLI has its answer from systemd. A scope whose only process dies before it is in it is forgotten by
+/// Stays until the CLI, which has asked for a scope, has its answer from systemd. A scope whose only process dies before it is in it is forgotten by
 /// systemd, and its empty cgroup stays for ever. If the CLI was killed, nobody tells: then a second is enough.
 fn await_scope(sync: &OwnedFd, args: &[OsString]) {
     let mut packet = vec![0u8; MAX_PACKET];
@@ -183,7 +183,7 @@ fn mount_and_enter(
     container: &Container,
 ) -> Result<(Launched, rootfs::Mounted, Option<OwnedFd>)> {
     let late = matches!(container.rootfs, Rootfs::Layers { driver: Driver::FuseOverlayfs, .. });
-    let early = if late { None } else { Some(rootfs::mount(dirs, container)) };
+    let early = if late { None } else { Some(rootfs::mount_for_payload(dirs, container)) };
     let enter = || {
         let launched = receive_launch(sync, answered)?;
         let name = launched.0.cgroup.as_deref();
@@ -193,7 +193,7 @@ fn mount_and_enter(
     };
     let (entered, rootfs) = match early {
         Some(mounted) => (enter(), mounted?),
-        None => (Ok(enter()?), rootfs::mount(dirs, container)?),
+        None => (Ok(enter()?), rootfs::mount_for_payload(dirs, container)?),
     };
     let filled = entered.and_then(|entered| fill(dirs, container, &rootfs).map(|()| entered));
     match filled {

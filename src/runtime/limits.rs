@@ -93,8 +93,8 @@ pub fn create_scope(
     let root = rustix::process::geteuid().is_root() && maps::in_initial_user_namespace(proc);
     let manager = if root { Manager::System } else { Manager::User };
     let description = format!("container {id}");
-    let scope = Scope { name: &name.unit, pid, description: &description, slice: name.slice.as_deref() };
-    let path = cgroup::scope::create_in(manager, &scope)?.ok_or_else(|| {
+    let scope = Scope { name: name.unit.clone(), pid, description, slice: name.slice.clone() };
+    let path = cgroup::scope::create_in(manager, scope)?.ok_or_else(|| {
         Error::host(format_args!("cannot make the scope {}", name.unit))
             .cause("no systemd manager answers")
             .hint("Use a cgroupsPath that is a path, without --systemd-cgroup.")

@@ -75,7 +75,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
 
 /// Reads a document from an open file.
 pub fn parse<T: DeserializeOwned>(from: impl Read) -> Result<T> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(4 << 10);
     from.take(MAX_DOCUMENT).read_to_end(&mut bytes).call(|| "read()")?;
     from_bytes(&bytes)
 }

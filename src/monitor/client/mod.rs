@@ -9,7 +9,7 @@ mod logs;
 mod relay;
 
 pub use exec::{ExecRequest, exec};
-pub use launch::{announce, launch};
+pub use launch::{HeadStart, announce, launch, launch_with};
 pub use logs::{LogOptions, LogStream, read_log};
 
 use super::protocol::{self, MAX_PACKET, Request, event};
