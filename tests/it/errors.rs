@@ -21,6 +21,18 @@ const CASES: &[Case] = &[
         "Error: coracle build is not supported yet\nHint: Build with another tool (buildah, `podman build`) and load the result with `coracle load`.\n",
     ),
     (
+        "compose up",
+        125,
+        "",
+        "Error: coracle compose is not supported yet\nHint: Start each container with `coracle run`.\n",
+    ),
+    (
+        "container stats",
+        125,
+        "",
+        "Error: coracle container stats is not supported yet\nHint: See the processes with `coracle top CONTAINER`.\n",
+    ),
+    (
         "image push x",
         125,
         "",
