@@ -89,7 +89,7 @@ pub(super) fn create_as(
         maps: &maps,
         hostname: &hostname,
         rootfs: &rootfs.path,
-        foreign_network: foreign_network(dirs, &network)?,
+        foreign_network: foreign_network(&network),
         mounts: &mounts,
         files: &files,
         init_path: init_path.as_ref().and_then(|p| p.to_str()),
@@ -369,20 +369,11 @@ fn seccomp(options: &CreateOptions, uid: u32) -> Result<Option<serde_json::Value
         .map_err(|e| Error::internal(format_args!("cannot encode the seccomp profile: {e}")))
 }
 
-fn foreign_network(dirs: &Dirs, network: &Network) -> Result<Option<ForeignNetwork>> {
+fn foreign_network(network: &Network) -> Option<ForeignNetwork> {
     match &network.mode {
-        NetworkMode::Host => Ok(Some(ForeignNetwork::Host)),
-        NetworkMode::Ns { path } => Ok(Some(ForeignNetwork::Path(path.clone()))),
-        NetworkMode::Container { id } => {
-            let other = super::lookup::read_container(dirs, id)?;
-            let pid = super::lookup::state(dirs, &other)?.pid.ok_or_else(|| {
-                Error::in_use(format_args!("cannot share the network of container {}", other.name))
-                    .cause("it is not running")
-                    .hint(format_args!("Start it with `coracle start {}`.", other.name))
-            })?;
-            Ok(Some(ForeignNetwork::Path(format!("/proc/{pid}/ns/net"))))
-        }
-        NetworkMode::None | NetworkMode::Slirp4netns { .. } | NetworkMode::Pasta { .. } => Ok(None),
+        NetworkMode::Host => Some(ForeignNetwork::Host),
+        NetworkMode::Ns { path } => Some(ForeignNetwork::Path(path.clone())),
+        NetworkMode::None | NetworkMode::Slirp4netns { .. } | NetworkMode::Pasta { .. } => None,
     }
 }
 

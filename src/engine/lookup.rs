@@ -66,7 +66,7 @@ pub fn ids(dirs: &Dirs) -> Result<Vec<ContainerId>> {
 
 /// Containers whose removal was killed and could not be finished either.
 pub fn half_removed(dirs: &Dirs) -> Result<Vec<ContainerId>> {
-    Ok(monitor::remove::left(listing(dirs)?.iter().map(String::as_str)))
+    monitor::remove::left(dirs, listing(dirs)?.iter().map(String::as_str))
 }
 
 /// The names in `containers/`.

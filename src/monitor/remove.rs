@@ -54,6 +54,12 @@ pub fn remove(dirs: &Dirs, container: &Container, volumes: bool, patience: Durat
 
 /// The same for who holds the lifetime lock.
 pub(super) fn remove_locked(dirs: &Dirs, container: &Container, volumes: bool) -> Result<()> {
+    forget(dirs, container, volumes)?.map_or(Ok(()), Remains::clear)
+}
+
+/// The same up to the tree: nobody finds the container any more, and its name is free. Who holds the remains is at work
+/// on them. `None`: another one was faster.
+pub(super) fn forget(dirs: &Dirs, container: &Container, volumes: bool) -> Result<Option<Remains>> {
     let id = container.id.as_str();
     // Where the monitor was killed, its guard has the rootfs mounted still.
     let merged = dirs.container(&container.id).join("merged");
@@ -62,11 +68,27 @@ pub(super) fn remove_locked(dirs: &Dirs, container: &Container, volumes: bool) -
     let going = Going { id: container.id.clone(), volumes };
     let Some(tree) = going.lock(&containers, id, FlockOperation::LockExclusive)? else {
         // Another one was faster; the runtime directory was made for its lock.
-        return clear_run(dirs, &container.id);
+        return clear_run(dirs, &container.id).map(|()| None);
     };
     rustix::fs::renameat(&containers, id, &containers, going.name())
         .call(|| format!("renameat(containers/{id}, {})", going.name()))?;
-    going.finish(dirs, &containers, &tree, Some(container))
+    let forgotten = going.forget(dirs, Some(container));
+    Ok(Some(Remains { containers, name: going.name(), _lock: tree, forgotten }))
+}
+
+/// The tree of a container that is no more.
+pub(super) struct Remains {
+    containers: OwnedFd,
+    name: String,
+    _lock: OwnedFd,
+    forgotten: Result<()>,
+}
+
+impl Remains {
+    /// Removes it. Reports what went wrong before, too.
+    pub(super) fn clear(self) -> Result<()> {
+        self.forgotten.and(remove_tree(self.containers.as_fd(), &self.name))
+    }
 }
 
 /// Finishes removals that were killed. Where nothing is left this costs nothing: `names` is a listing of `containers/`.
@@ -80,7 +102,7 @@ pub fn finish_left<'a>(dirs: &Dirs, names: impl Iterator<Item = &'a str>) {
                 return Ok(());
             };
             if userns::inside_store() {
-                return going.finish(dirs, &containers, &tree, None);
+                return going.finish(dirs, &containers, &tree);
             }
             drop(tree);
             in_store(dirs, &going.id)
@@ -89,9 +111,16 @@ pub fn finish_left<'a>(dirs: &Dirs, names: impl Iterator<Item = &'a str>) {
     }
 }
 
-/// The ids of half-removed containers in a listing of `containers/`.
-pub fn left<'a>(names: impl Iterator<Item = &'a str>) -> Vec<ContainerId> {
-    names.filter_map(Going::parse).map(|going| going.id).collect()
+/// The ids of half-removed containers in a listing of `containers/`, but for those that somebody is at work on.
+pub fn left<'a>(dirs: &Dirs, names: impl Iterator<Item = &'a str>) -> Result<Vec<ContainerId>> {
+    let mut left = Vec::new();
+    for going in names.filter_map(Going::parse) {
+        let containers = open_dir(&dirs.data.join("containers"))?;
+        if going.lock(&containers, &going.name(), FlockOperation::NonBlockingLockExclusive)?.is_some() {
+            left.push(going.id);
+        }
+    }
+    Ok(left)
 }
 
 /// A container between the rename and its end.
@@ -131,27 +160,18 @@ impl Going {
     }
 
     /// Everything after the rename. Goes on after a failure and reports the first one.
-    fn finish(
-        &self,
-        dirs: &Dirs,
-        containers: &OwnedFd,
-        tree: &OwnedFd,
-        container: Option<&Container>,
-    ) -> Result<()> {
-        let read;
-        let container = match container {
-            Some(container) => Some(container),
-            // No record, or a damaged one: the tree's removal had begun, or nothing is known of names and volumes.
-            None => {
-                read = crate::ondisk::read_opt::<Container>(tree, "container.json").ok().flatten();
-                read.as_ref()
-            }
-        };
+    fn finish(&self, dirs: &Dirs, containers: &OwnedFd, tree: &OwnedFd) -> Result<()> {
+        // No record, or a damaged one: the tree's removal had begun, or nothing is known of names and volumes.
+        let container = crate::ondisk::read_opt::<Container>(tree, "container.json").ok().flatten();
+        self.forget(dirs, container.as_ref()).and(remove_tree(containers.as_fd(), &self.name()))
+    }
+
+    /// What needs the record, and the runtime directory.
+    fn forget(&self, dirs: &Dirs, container: Option<&Container>) -> Result<()> {
         let named = container.map_or(Ok(()), |container| release_name(dirs, container));
         let volumes =
             container.filter(|_| self.volumes).map_or(Ok(()), |container| remove_volumes(dirs, container));
-        let run = clear_run(dirs, &self.id);
-        named.and(volumes).and(run).and(remove_tree(containers.as_fd(), &self.name()))
+        named.and(volumes).and(clear_run(dirs, &self.id))
     }
 }
 
