@@ -64,6 +64,7 @@ impl Monitor {
             signals,
             cgroup,
             network: None,
+            leaving: None,
             rootfs,
             payload: None,
             ended: None,
