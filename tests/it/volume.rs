@@ -86,6 +86,8 @@ fn the_option_u_is_refused_and_its_hint_works() {
     w.c(&format!("unshare chown -R 1000:1000 {dir}")).ok();
     let line = format!("-u 1000:1000 -v {dir}:/d --mount type=volume,dst=/v,U=false bb");
     assert_eq!(w.script(&line, "echo y >>/d/f; stat -c %u:%g /d /d/f /v").ok(), "1000:1000\n".repeat(3));
+    // Not the test's to remove otherwise.
+    w.c(&format!("unshare rm -r {dir}")).ok();
 }
 
 #[test]
