@@ -189,6 +189,7 @@ pub const NODES: &[Node] = &[
     leaf!("rename", rename),
     leaf!("pause", pause),
     leaf!("unpause", unpause),
+    leaf!("update", update),
     leaf!("pull", pull),
     leaf!("images", images),
     leaf!("rmi", rmi),
@@ -228,6 +229,7 @@ const CONTAINER: &[Node] = &[
     leaf!("stop", stop),
     leaf!("top", top),
     leaf!("unpause", unpause),
+    leaf!("update", update),
     leaf!("wait", wait),
 ];
 

@@ -169,6 +169,21 @@ fn limits_of_disk_traffic_are_checked_before_the_start() {
 }
 
 #[test]
+fn limits_are_changed_for_the_next_start() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.c("create --name u --network none bb true").ok();
+    w.c("update u").run().says(125, &["no limit given"]);
+    w.c("update --memory 64m nobody").run().says(125, &["no such container"]);
+    w.c("update --restart always u").run().says(125, &["--restart is not supported"]);
+    w.c("update --memory 64m --pids-limit 9 u").ok();
+    let format = "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}";
+    assert_eq!(w.c("inspect --format").arg(format).arg("u").ok(), "67108864 9\n");
+    let other = w.c("create --name n --cgroups=disabled --network none bb true").ok();
+    w.c("update --memory 64m").arg(other.trim()).run().says(125, &["--cgroups=disabled"]);
+}
+
+#[test]
 fn volume_from_a_link_stays_inside() {
     need!("subid", "registry");
     let w = World::with_busybox();
