@@ -4,6 +4,7 @@ use crate::cli::App;
 use crate::engine;
 use crate::engine::cp::{CopyOptions, Place, copy, running_root};
 use crate::error::{Error, Result};
+use crate::ondisk::container::Container;
 use crate::paths::Dirs;
 use crate::sys::CallContext;
 use crate::sys::spawn::inherited_fd;
@@ -45,7 +46,14 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
             .hint("Write CONTAINER:PATH for one of them, for example `coracle cp web:/etc/hosts .`."));
     }
     if !userns::inside_store() {
-        return in_store(app, [&from, &to]);
+        let containers: Vec<&Container> = [&from, &to]
+            .into_iter()
+            .filter_map(|place| match place {
+                Place::Container { container, .. } => Some(container.as_ref()),
+                Place::Host(_) | Place::Stream => None,
+            })
+            .collect();
+        return in_store(app, "cp", &containers);
     }
     let roots = take_roots(&args.root_fd)?;
     let (from, to) = (with_root(from, &roots)?, with_root(to, &roots)?);
@@ -53,13 +61,12 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     Ok(0)
 }
 
-/// The same command in the store's namespace, with the root directories that only we can open.
-fn in_store(app: &App, places: [&Place; 2]) -> Result<u8> {
+/// The same command (`word`) in the store's namespace, with the root directories that only we can open.
+pub fn in_store(app: &App, word: &str, containers: &[&Container]) -> Result<u8> {
     let dirs = app.dirs()?;
     let mut command = app.command.clone();
     let mut roots: Vec<(String, OwnedFd)> = Vec::new();
-    for place in places {
-        let Place::Container { container, .. } = place else { continue };
+    for container in containers {
         let id = container.id.as_str();
         if roots.iter().any(|(known, _)| known == id) {
             continue;
@@ -71,15 +78,15 @@ fn in_store(app: &App, places: [&Place; 2]) -> Result<u8> {
     let numbered: Vec<(BorrowedFd<'_>, RawFd)> =
         roots.iter().map(|(_, fd)| fd.as_fd()).zip(FIRST_FD..).collect();
     for ((id, _), (_, number)) in roots.iter().zip(&numbered) {
-        // Right after the command's own name, `cp` or `container cp`.
-        let at = command.iter().position(|word| word == "cp").map_or(command.len(), |at| at + 1);
+        // Right after the command's own name, also behind `container`.
+        let at = command.iter().position(|w| w == word).map_or(command.len(), |at| at + 1);
         command.insert(at, format!("--root-fd={id}={number}").into());
     }
     app.run_in_store(&command, &numbered)
 }
 
 /// Takes the open root directories of running containers from our parent: each once, whoever uses it.
-fn take_roots(given: &[String]) -> Result<BTreeMap<String, OwnedFd>> {
+pub fn take_roots(given: &[String]) -> Result<BTreeMap<String, OwnedFd>> {
     let lost = || Error::internal("a root directory was not passed on");
     let take = |text: &String| {
         let (id, number) = text.split_once('=')?;

@@ -29,7 +29,8 @@ impl Format {
             "json" | "{{json .}}" | "{{ json . }}" | "{{json . }}" | "{{ json .}}" => Self::Json,
             text => match text.strip_prefix("table") {
                 Some(rest) if rest.starts_with(|c: char| c.is_whitespace() || c == '\\' || c == '{') => {
-                    Self::TableTemplate(unescape(rest.trim_start()))
+                    // podman makes columns also of fields with only a blank between them.
+                    Self::TableTemplate(unescape(rest.trim_start()).replace("}} {{", "}}\t{{"))
                 }
                 _ => Self::Template(unescape(text)),
             },

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 /// Show what containers wrote
 #[derive(Debug, Clone, clap::Parser)]
 pub struct Args {
-    /// Colour the names of containers
+    /// Colour what says whose line it is
     #[arg(long)]
     pub color: bool,
     /// Go on until the container ends
@@ -18,7 +18,7 @@ pub struct Args {
     /// The container that was created last
     #[arg(short, long)]
     pub latest: bool,
-    /// Put the container's name before each line
+    /// With several containers, put their names before the lines instead of their ids
     #[arg(short, long)]
     pub names: bool,
     /// Only what was written after this time, or in this duration
@@ -64,11 +64,13 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     if containers.is_empty() {
         return Err(Error::usage("no container given").hint("Name one or more containers, or use --latest."));
     }
-    let named = args.names || args.color;
+    // As podman: of several containers each line says whose it is.
+    let named = containers.len() > 1;
     let prefix = |at: usize| {
         let c = containers.get(at).filter(|_| named)?;
         let colour = COLOURS.get(at % COLOURS.len()).copied().unwrap_or(0);
-        Some(if args.color { format!("\x1b[{colour}m{}\x1b[0m ", c.name) } else { format!("{} ", c.name) })
+        let whose = if args.names { c.name.as_str() } else { c.id.short() };
+        Some(if args.color { format!("\x1b[{colour}m{whose}\x1b[0m ") } else { format!("{whose} ") })
     };
     let prefixes: Vec<Option<String>> = (0..containers.len()).map(prefix).collect();
     engine::logs::read(&dirs, &containers, &options, &mut |at, stream, line| {

@@ -7,6 +7,7 @@ use crate::engine;
 use crate::error::Result;
 use crate::ondisk::container::{Container, PortMapping, State, Status};
 use crate::paths::Dirs;
+use crate::userns;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -49,6 +50,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, app: &App) -> Result<u8> {
+    // What containers wrote is partly other users': only there can it all be read.
+    if args.size && !userns::inside_store() {
+        return app.in_store();
+    }
     let dirs = app.dirs()?;
     let filters = filter::containers(&args.filter, &dirs)?;
     let (all, damaged) = engine::list(&dirs)?;
@@ -164,7 +169,7 @@ fn table_row(args: &Args, dirs: &Dirs, c: &Container, s: &State, now: Timestamp)
         c.name.to_string(),
     ];
     if args.size {
-        row.push(size_of(args, dirs, c).map_or_else(String::new, |n| parse::size::human(n, "")));
+        row.push(shown_size(size_of(args, dirs, c)));
     }
     row
 }
@@ -239,12 +244,23 @@ fn command(c: &Container, short: bool) -> String {
     }
 }
 
-fn size_of(args: &Args, dirs: &Dirs, c: &Container) -> Option<u64> {
-    args.size.then(|| engine::prune::written(dirs, c))
+/// Bytes that the container has written, and those together with its image's.
+type Sizes = (u64, u64);
+
+fn size_of(args: &Args, dirs: &Dirs, c: &Container) -> Option<Sizes> {
+    args.size.then(|| {
+        let written = engine::prune::written(dirs, c);
+        (written, written.saturating_add(engine::prune::layers_size(dirs, c)))
+    })
+}
+
+fn shown_size(sizes: Option<Sizes>) -> String {
+    let human = |bytes| parse::size::human(bytes, " ").replace(' ', "");
+    sizes.map_or_else(String::new, |(rw, all)| format!("{} (virtual {})", human(rw), human(all)))
 }
 
 /// podman's `ps --format json`.
-fn as_json(c: &Container, s: &State, now: Timestamp, size: Option<u64>) -> Value {
+fn as_json(c: &Container, s: &State, now: Timestamp, size: Option<Sizes>) -> Value {
     let ports: Vec<Value> = c
         .network
         .ports
@@ -274,7 +290,7 @@ fn as_json(c: &Container, s: &State, now: Timestamp, size: Option<u64>) -> Value
         "PodName": "",
         "Ports": if ports.is_empty() { Value::Null } else { ports.into() },
         "Restarts": s.restarts,
-        "Size": size.map_or(Value::Null, |n| json!({"rwSize": n, "rootFsSize": n})),
+        "Size": size.map_or(Value::Null, |(rw, all)| json!({"rwSize": rw, "rootFsSize": all})),
         "StartedAt": time::unix(s.started.as_deref()),
         "State": state_word(s.status),
         "Status": status(c, s, now),
@@ -297,8 +313,7 @@ fn template_rows(args: &Args, dirs: &Dirs, rows: &[(Container, State)], now: Tim
     rows.iter()
         .map(|(c, s)| {
             let age = time::ago(&c.created, now);
-            let labels: Vec<String> = c.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-            let size = size_of(args, dirs, c).map_or_else(String::new, |n| parse::size::human(n, ""));
+            let size = shown_size(size_of(args, dirs, c));
             let since = |time: Option<&str>| time::unix(time);
             json!({
                 "ID": if args.no_trunc { c.id.as_str() } else { c.id.short() },
@@ -316,7 +331,7 @@ fn template_rows(args: &Args, dirs: &Dirs, rows: &[(Container, State)], now: Tim
                 "State": state_word(s.status),
                 "Ports": ports(&c.network.ports),
                 "ExposedPorts": c.exposed_ports.join(", "),
-                "Labels": labels.join(","),
+                "Labels": c.labels,
                 "Mounts": c.mounts.iter().map(|m| m.destination.as_str()).collect::<Vec<_>>().join(","),
                 "Networks": networks(c).join(","),
                 "Pid": s.pid.unwrap_or(0),

@@ -85,6 +85,9 @@ fn flag_of(arg: &str) -> &str {
 /// `coracle rnu`.
 pub fn unknown_command(words: &[String], nodes: &'static [Node], path: &str) -> Error {
     let word = words.first().map_or("", String::as_str);
+    if let Some(error) = flags::unsupported::command(path, word) {
+        return error;
+    }
     let error = Error::usage(format_args!("unknown command {word:?} for {path:?}"));
     let names = nodes.iter().map(Node::name);
     match suggest::nearest(word, names) {

@@ -38,7 +38,7 @@ pub struct CopyOptions {
 }
 
 /// A tree in which paths are looked up.
-struct Tree {
+pub(super) struct Tree {
     /// None: the host, where paths mean what they mean to the user.
     root: Option<OwnedFd>,
     mounted: Option<store::rootfs::Mounted>,
@@ -156,7 +156,7 @@ struct End {
 }
 
 impl Tree {
-    fn open(dirs: &Dirs, place: &Place) -> Result<Self> {
+    pub(super) fn open(dirs: &Dirs, place: &Place) -> Result<Self> {
         let Place::Container { container, root, .. } = place else {
             return Ok(Self { root: None, mounted: None });
         };
@@ -182,7 +182,7 @@ impl Tree {
     }
 
     /// Unmounts what was mounted. A failure leaves a mount in our own namespace, which ends with us.
-    fn close(self) {
+    pub(super) fn close(self) {
         drop(self.root);
         if let Some(mounted) = self.mounted {
             let _ = mounted.umount();
@@ -199,7 +199,7 @@ impl Tree {
         }
     }
 
-    fn open_directory(&self, path: &str) -> Result<OwnedFd> {
+    pub(super) fn open_directory(&self, path: &str) -> Result<OwnedFd> {
         Ok(self
             .open_at(Path::new(path), OFlags::RDONLY | OFlags::DIRECTORY)
             .call(|| format!("openat2({path:?}, O_DIRECTORY)"))?)

@@ -10,6 +10,7 @@ pub mod cp;
 pub mod create;
 pub mod doctor;
 pub mod exec;
+pub mod export;
 mod files;
 pub mod image;
 mod imagevolumes;

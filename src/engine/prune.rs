@@ -6,7 +6,8 @@ use super::ps::{self, Filter};
 use super::rm::{self, RemoveOptions};
 use super::{lookup, volume as volumes};
 use crate::error::{Error, Result};
-use crate::ondisk::container::{Container, Status};
+use crate::id::Sha256;
+use crate::ondisk::container::{Container, Rootfs, Status};
 use crate::ondisk::volume::VolumeRecord;
 use crate::paths::Dirs;
 use crate::store::{self, Image, Store};
@@ -184,6 +185,14 @@ pub fn everything(
 /// Bytes that a container wrote; 0 where that cannot be told.
 pub fn written(dirs: &Dirs, c: &Container) -> u64 {
     store::rootfs::upper_size(dirs, c).unwrap_or(0)
+}
+
+/// Bytes of the layers below what a container wrote.
+pub fn layers_size(dirs: &Dirs, c: &Container) -> u64 {
+    let Rootfs::Layers { layers, .. } = &c.rootfs else { return 0 };
+    let Ok(store) = Store::open(dirs) else { return 0 };
+    let size = |layer: &String| Some(store.layer(&Sha256::parse(layer).ok()?).ok()??.size);
+    layers.iter().filter_map(size).sum()
 }
 
 /// Bytes of regular files below the store.

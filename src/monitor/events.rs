@@ -122,8 +122,9 @@ impl Monitor {
             add(Source::Signals, self.signals.as_fd(), PollFlags::IN);
             add(Source::Listener, self.listener.as_fd(), PollFlags::IN);
             if !self.clients.is_full() {
+                // Taken up backwards: stdout first, as most programs write when they write to both.
                 for (stream, fd) in
-                    [(Stream::Stdout, &self.stdio.stdout), (Stream::Stderr, &self.stdio.stderr)]
+                    [(Stream::Stderr, &self.stdio.stderr), (Stream::Stdout, &self.stdio.stdout)]
                 {
                     if let Some(fd) = fd {
                         add(Source::Output(stream), fd.as_fd(), PollFlags::IN);

@@ -19,6 +19,9 @@ use std::os::fd::{AsFd, OwnedFd};
 /// statfs(2), PROC_SUPER_MAGIC.
 const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 
+/// linux/proc_ns.h, PROC_ROOT_INO.
+const PROC_ROOT_INODE: u64 = 1;
+
 /// Opens everything of `plan` that is to be opened. `bundle_config` errors name the mount.
 pub fn open(plan: &mut Plan) -> Result<()> {
     plan.joined = join_fds(&plan.namespaces)?;
@@ -88,6 +91,9 @@ pub fn open_proc() -> Result<OwnedFd> {
     let kind = rustix::fs::fstatfs(&proc).call(|| "fstatfs(\"/proc\")")?.f_type;
     if u64::try_from(kind) != Ok(PROC_SUPER_MAGIC) {
         return Err(Error::host("cannot use /proc").cause("it is not a proc file system"));
+    }
+    if rustix::fs::fstat(&proc).call(|| "fstat(\"/proc\")")?.st_ino != PROC_ROOT_INODE {
+        return Err(Error::host("cannot use /proc").cause("a part of a proc file system is mounted there"));
     }
     Ok(proc)
 }

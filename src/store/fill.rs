@@ -7,14 +7,16 @@
 use super::lock::Share;
 use super::rootfs::{Mounted, copy_tree};
 use super::{Store, list_dir, open_dir, volume};
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::id::VolumeName;
 use crate::ondisk::container::{Container, MountRecord};
 use crate::paths::Dirs;
 use crate::sys::CallContext;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Uid};
+use crate::sys::fs::{Symlinks, open_below};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
-use std::os::fd::OwnedFd;
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
 
 const FILLING: &str = "filling";
 
@@ -75,8 +77,8 @@ fn open_image(rootfs: &Mounted, destination: &str) -> Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root =
         rustix::fs::open(&rootfs.path, flags, Mode::empty()).call(|| format!("open({:?})", rootfs.path))?;
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    match rustix::fs::openat2(&root, destination, flags, Mode::empty(), resolve) {
+    let path = CString::new(destination).map_err(|_| Error::usage("a volume's place with a NUL byte"))?;
+    match open_below(root.as_fd(), &path, flags, Symlinks::InRoot) {
         Ok(dir) => Ok(Some(dir)),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(e) => Ok(Err(e).call(|| format!("openat2({destination:?})"))?),

@@ -58,6 +58,8 @@ pub fn clone_child(namespaces: u64, cgroup: Option<BorrowedFd<'_>>, child: impl 
         -1 => Err(errno()),
         0 => {
             let _never_beyond = ExitOnDrop;
+            #[cfg(debug_assertions)]
+            super::alloc::forbid();
             child();
             exit_now(70)
         }

@@ -15,6 +15,24 @@ const CASES: &[Case] = &[
         "Error: unknown command \"frob\" for \"coracle\"\nHint: List the commands with `coracle --help`.\n",
     ),
     (
+        "build .",
+        125,
+        "",
+        "Error: coracle build is not supported yet\nHint: Build with another tool (buildah, `podman build`) and load the result with `coracle load`.\n",
+    ),
+    (
+        "image push x",
+        125,
+        "",
+        "Error: coracle image push is not supported yet\nHint: Push with another tool, for example skopeo.\n",
+    ),
+    (
+        "create --preserve-fds 1 i",
+        125,
+        "",
+        "Error: flag --preserve-fds is not supported yet\nHint: Files are passed by `coracle run --preserve-fds`.\n",
+    ),
+    (
         "volume mk",
         125,
         "",

@@ -17,6 +17,7 @@
 
 mod support;
 
+mod archives;
 mod bad_input;
 mod cp;
 mod doctor;
@@ -24,6 +25,7 @@ mod errors;
 mod exec;
 mod generated;
 mod help;
+mod hostile_archive;
 mod hostile_registry;
 mod images;
 mod network;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::need;
-use crate::support::{Bundle, Env};
+use crate::support::{Bundle, Env, wait_for};
 
 /// Deep enough to reach the host's root from anywhere.
 const UP: &str = "../../../../../../../../../../../..";
@@ -73,4 +73,127 @@ fn preserved_descriptors_are_the_callers_alone() {
         let output = run(&bundle);
         assert!(output.code != 0 && !output.stderr.contains("is a directory"), "{fd}: {output:#?}");
     }
+}
+
+/// T12, T10, T7: somebody swaps a directory of the rootfs for a symlink to the host while the container is set up. The
+/// first part shows that the race is won by whoever resolves a path twice.
+#[test]
+fn paths_that_change_while_the_container_is_made() {
+    need!("userns", "busybox", "coracle-oci");
+    let env = Env::new();
+    let (bait, canary) = (env.dir.join("bait"), env.dir.join("canary"));
+    for dir in [&bait, &canary] {
+        std::fs::create_dir_all(dir.join("secret")).unwrap();
+        std::fs::write(dir.join("secret/file"), "of the host").unwrap();
+        std::fs::write(dir.join("null"), "of the host").unwrap();
+    }
+    let script = "cat /swap/secret/file /swapped/secret/file; echo x >/swap/null; echo x >/swapped/null; echo x >/dev/null; true";
+    let mut bundle = env.script("race", script);
+    let source = env.dir.join("source");
+    std::fs::write(&source, "s").unwrap();
+    bundle.mount("/swap/new/file", "bind", &source, &["bind", "ro"]);
+    bundle.push("/linux/maskedPaths", json!("/swap/secret"));
+    bundle.push("/linux/readonlyPaths", json!("/swap/secret"));
+    // No mount on /dev: the nodes are made in what is swapped.
+    bundle.config["mounts"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|m| !m["destination"].as_str().unwrap().starts_with("/dev"));
+    bundle.push("/linux/devices", json!({"path": "/swap/null", "type": "c", "major": 1, "minor": 3}));
+    let rootfs = bundle.rootfs();
+    std::fs::create_dir_all(rootfs.join("swap/secret")).unwrap();
+    let _ = std::fs::remove_dir(rootfs.join("dev"));
+    std::os::unix::fs::symlink("swap", rootfs.join("dev")).unwrap();
+
+    // Looks first, and then goes: between the two the directory has become a link. It may take a few tries.
+    let won = swapping(&rootfs, &bait, || {
+        let mut tries = 0..;
+        wait_for("the naive way to be led out", || {
+            (0..500).any(|_| {
+                let name = format!("made-{}", tries.next().unwrap());
+                let is_dir = std::fs::symlink_metadata(rootfs.join("swap")).is_ok_and(|meta| meta.is_dir());
+                std::thread::yield_now();
+                let _ = is_dir && std::fs::create_dir(rootfs.join("swap").join(&name)).is_ok();
+                bait.join(&name).exists()
+            })
+        });
+        tree(&bait)
+    });
+    assert!(won.iter().any(|path| path.contains("made-")), "{won:#?}");
+
+    let before = tree(&canary);
+    let ran = swapping(&rootfs, &canary, || {
+        (0..80)
+            .filter(|_| {
+                let output = bundle.run();
+                assert!(!output.stdout.contains("of the host"), "{output:#?}");
+                output.code == 0
+            })
+            .count()
+    });
+    assert_eq!(tree(&canary), before, "the host was changed ({ran} containers ran)");
+    assert_eq!(std::fs::read_to_string(canary.join("null")).unwrap(), "of the host");
+}
+
+/// Exchanges `swap` (a directory) and `swapped` (a link to `target`) all the time, while `work` works.
+fn swapping<T>(rootfs: &std::path::Path, target: &std::path::Path, work: impl FnOnce() -> T) -> T {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let (a, b) = (rootfs.join("swap"), rootfs.join("swapped"));
+    if b.is_symlink() {
+        std::fs::remove_file(&b).unwrap();
+    }
+    std::os::unix::fs::symlink(target, &b).unwrap();
+    let over = AtomicBool::new(false);
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let _ = renameat_with(CWD, &a, CWD, &b, RenameFlags::EXCHANGE);
+            }
+        });
+        let result = work();
+        over.store(true, Ordering::Relaxed);
+        result
+    });
+    if a.is_symlink() {
+        renameat_with(CWD, &a, CWD, &b, RenameFlags::EXCHANGE).unwrap();
+    }
+    result
+}
+
+fn tree(dir: &std::path::Path) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut pending = vec![dir.to_path_buf()];
+    while let Some(path) = pending.pop() {
+        let meta = std::fs::symlink_metadata(&path).unwrap();
+        names.push(format!("{} {:o}", path.display(), std::os::unix::fs::MetadataExt::mode(&meta)));
+        if meta.is_dir() {
+            pending.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    names.sort();
+    names
+}
+
+/// T35: without --root the state is kept in a place of the user's own, or nowhere.
+#[test]
+fn a_state_directory_of_somebody_elses_is_refused() {
+    need!("userns", "busybox", "coracle-oci");
+    let env = Env::new();
+    let runtime = crate::support::need::runtime().unwrap();
+    let root = env.dir.join("run/coracle-oci");
+    let list = || env.tool("sh").args(["-c", &format!("exec {} list", runtime.display())]).run();
+    list().ok();
+    std::fs::create_dir(&root).unwrap();
+    std::fs::set_permissions(&root, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    assert!(list().fails().contains("others may write it"));
+    std::fs::set_permissions(&root, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    list().ok();
+    std::fs::remove_dir(&root).unwrap();
+    std::os::unix::fs::symlink(env.dir.join("home"), &root).unwrap();
+    assert!(list().fails().contains("no directory"));
+    std::fs::remove_file(&root).unwrap();
+    std::os::unix::fs::symlink("/usr", &root).unwrap();
+    assert!(list().fails().contains("no directory"));
+    std::fs::remove_file(&root).unwrap();
 }

@@ -260,3 +260,45 @@ fn pause() {
 fn signal(pid: u32, signal: rustix::process::Signal) {
     rustix::process::kill_process(rustix::process::Pid::from_raw(pid as i32).unwrap(), signal).unwrap();
 }
+
+#[test]
+fn logs_of_several_containers_say_whose_they_are() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    for name in ["one", "two"] {
+        w.c("run --network none --name")
+            .args([name, "bb", "sh", "-c"])
+            .arg(format!("echo {name}; echo err-{name} >&2"))
+            .ok();
+    }
+    // What was written at once to both comes out in the usual order.
+    let both = |line: &str| w.sh(&format!("$C {line} 2>&1")).ok();
+    assert_eq!(both("logs one"), "one\nerr-one\n");
+    assert_eq!(both("logs -n one two"), "one one\none err-one\ntwo two\ntwo err-two\n");
+    let id = w.get("two", "/Id").as_str().unwrap().get(..12).unwrap().to_owned();
+    assert!(both("logs one two").ends_with(&format!("{id} two\n{id} err-two\n")));
+}
+
+#[test]
+fn what_a_container_wrote_is_counted() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    let script = "mkdir -m 700 /p; head -c 5000 /dev/zero >/p/f; chown -R 1000:1000 /p";
+    w.c("run --name s --network none bb sh -c").arg(script).ok();
+    let image: u64 = w.c("image inspect --format {{.Size}} bb").ok().trim().parse().unwrap();
+    let all: serde_json::Value = serde_json::from_str(&w.c("ps -a --size --format json").ok()).unwrap();
+    assert_eq!(all[0]["Size"], serde_json::json!({"rwSize": 5000, "rootFsSize": 5000 + image}));
+    assert!(w.c("ps -as").ok().contains("5kB (virtual "));
+}
+
+#[test]
+fn tables_of_templates_have_columns() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.start("t", "--label tier=db bb sleep 1000");
+    let id = w.c("ps -q").ok();
+    let table = w.c("ps --format").arg("table {{.ID}} {{.Names}}").ok();
+    assert_eq!(table, format!("CONTAINER ID  NAMES\n{}  t\n", id.trim()));
+    assert_eq!(w.c("ps --format").arg("{{.ID}} {{.Names}}").ok(), format!("{} t\n", id.trim()));
+    assert_eq!(w.c("ps --format {{.Labels}}").ok(), "map[tier:db]\n");
+}

@@ -50,7 +50,6 @@ const CREATE: &[(&str, &str)] = &[
     ("--pod", ""),
     ("--pod-id-file", ""),
     ("--preserve-fd", "`--preserve-fds N` passes N files from number 3 on."),
-    ("--preserve-fds", "Files are passed by `coracle run --preserve-fds`."),
     ("--rdt-class", ""),
     ("--requires", ""),
     ("--retry", ""),
@@ -69,6 +68,7 @@ const CREATE: &[(&str, &str)] = &[
 /// Of other commands: command, flag, hint.
 const OTHERS: &[(&str, &str, &str)] = &[
     ("container exists", "--external", "coracle has no containers of other tools."),
+    ("create", "--preserve-fds", "Files are passed by `coracle run --preserve-fds`."),
     ("exec", "--preserve-fd", "`--preserve-fds N` passes N files from number 3 on."),
     ("images", "--history", ""),
     ("ps", "--external", "coracle has no containers of other tools."),
@@ -109,19 +109,85 @@ pub fn find(path: &str, flag: &str) -> Option<Error> {
     let command = path.strip_prefix("coracle ").unwrap_or(path);
     let plain =
         command.strip_prefix("container ").or_else(|| command.strip_prefix("image ")).unwrap_or(command);
-    let hint = match plain {
-        "run" | "create" => CREATE.iter().find(|(name, _)| *name == flag).map(|(_, hint)| *hint),
-        _ => OTHERS
-            .iter()
-            .find(|(of, name, _)| (*of == command || *of == plain) && *name == flag)
-            .map(|(_, _, hint)| *hint),
-    }?;
+    let shared = CREATE.iter().filter(|_| matches!(plain, "run" | "create"));
+    let own = OTHERS.iter().filter(|(of, ..)| *of == command || *of == plain);
+    let all = shared.copied().chain(own.map(|&(_, name, hint)| (name, hint)));
+    let hint = all.into_iter().find_map(|(name, hint)| (name == flag).then_some(hint))?;
     let error = Error::usage(format_args!("flag {flag} is not supported yet"));
     Some(error.hint(if hint.is_empty() {
         format!("See what `{path} --help` offers.")
     } else {
         hint.to_owned()
     }))
+}
+
+/// podman's commands that coracle does not have; empty: there is nothing like it yet. A command of a group also stands
+/// for itself (`container commit`, `image push`).
+const COMMANDS: &[(&str, &str)] = &[
+    ("auto-update", "Pull and run again: `coracle pull IMAGE`, `coracle run --replace …`."),
+    ("build", "Build with another tool (buildah, `podman build`) and load the result with `coracle load`."),
+    ("checkpoint", ""),
+    ("cleanup", "Nothing is left behind that would need it: see `coracle system check`."),
+    ("clone", ""),
+    ("commit", "Copy the files out with `coracle export`, or keep what changes in a volume."),
+    ("diff", "Compare an exported tree: `coracle export CONTAINER | tar -t`."),
+    ("events", "See the state with `coracle ps` and wait for an end with `coracle wait`."),
+    ("generate", ""),
+    ("healthcheck", "Run the check yourself: `coracle exec CONTAINER COMMAND`."),
+    ("import", "Run an unpacked tree directly: `coracle run --rootfs DIR COMMAND`."),
+    ("init", "`coracle create` makes a container that `coracle start` can start at once."),
+    ("kube", ""),
+    ("machine", "coracle needs no virtual machine: it runs on the machine itself."),
+    ("manifest", ""),
+    ("mount", "Read the files with `coracle cp` or `coracle export`."),
+    ("network", "Give each container its network with `--network none|host|slirp4netns|container:NAME`."),
+    ("play", ""),
+    ("pod", "Containers can share namespaces: `--network container:NAME --pid container:NAME`."),
+    ("push", "Push with another tool, for example skopeo."),
+    ("restore", ""),
+    ("save", "An image can be pulled again by its digest; skopeo copies images between places."),
+    ("scp", ""),
+    ("search", "Search on the registry's web site."),
+    ("secret", "Mount a file: `--volume FILE:/run/secrets/NAME:ro`."),
+    ("sign", ""),
+    ("tree", "See the layers with `coracle history IMAGE`."),
+    ("trust", ""),
+    ("umount", "coracle mounts nothing outside of containers."),
+    ("unmount", "coracle mounts nothing outside of containers."),
+    ("update", "Stop the container and make it anew with other limits."),
+    ("system connection", "coracle has no service to connect to: run it on the machine itself."),
+    ("system migrate", "Nothing needs it: every command first repairs what it touches."),
+    ("system renumber", "Nothing needs it: coracle has no locks with numbers."),
+    (
+        "system reset",
+        "Remove everything with `coracle rm --all --force` and `coracle system prune --all --volumes`.",
+    ),
+    ("system service", "coracle has no service: call the command itself."),
+    (
+        "volume export",
+        "Copy it out with a container: `coracle run --rm -v NAME:/v IMAGE tar -c -C /v . >FILE`.",
+    ),
+    (
+        "volume import",
+        "Copy it in with a container: `coracle run --rm -i -v NAME:/v IMAGE tar -x -C /v <FILE`.",
+    ),
+    ("volume mount", ""),
+    ("volume reload", "Nothing needs it."),
+    ("volume unmount", ""),
+];
+
+/// The error for a command of podman's that does not exist here: `word` after `path` (`coracle`, `coracle image`).
+pub fn command(path: &str, word: &str) -> Option<Error> {
+    let group = path.strip_prefix("coracle").unwrap_or(path).trim_start();
+    let plain = matches!(group, "" | "container" | "image");
+    let full = format!("{group} {word}");
+    let (_, hint) = COMMANDS.iter().find(|(name, _)| (plain && *name == word) || *name == full)?;
+    let error = Error::usage(format_args!("{path} {word} is not supported yet"));
+    Some(if hint.is_empty() {
+        error.hint(format_args!("See what `{path} --help` offers."))
+    } else {
+        error.hint(hint)
+    })
 }
 
 #[cfg(test)]

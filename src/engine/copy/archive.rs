@@ -12,6 +12,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+/// What the kernel shows for an id that has no number in our user namespace (/proc/sys/kernel/overflowuid).
+const NO_ID: u32 = 65534;
+
 /// Writes `from/name` as `shown` and everything below it.
 pub fn pack<W: Write>(
     from: BorrowedFd<'_>,
@@ -55,6 +58,26 @@ pub fn pack<W: Write>(
     }
 }
 
+/// Writes an entry without what is in it: a directory, or what is mounted over something.
+///
+/// The root of a mount may have an owner that has no number here (/proc of another namespace): then root's.
+pub fn pack_empty<W: Write>(
+    from: BorrowedFd<'_>,
+    name: &CStr,
+    shown: &Path,
+    tar: &mut tar::Builder<W>,
+) -> Result<()> {
+    let mut meta = Meta { size: 0, ..stat(from, name)? };
+    if meta.uid == NO_ID && meta.gid == NO_ID {
+        (meta.uid, meta.gid) = (0, 0);
+    }
+    let kind = match meta.kind {
+        FileType::Directory => tar::EntryType::Directory,
+        _ => tar::EntryType::Regular,
+    };
+    append(tar, &meta, kind, shown, std::io::empty())
+}
+
 /// Writes what is in `dir`, below `shown`.
 pub fn pack_contents<W: Write>(dir: BorrowedFd<'_>, shown: &Path, tar: &mut tar::Builder<W>) -> Result<()> {
     for name in names(dir)? {
@@ -87,7 +110,9 @@ fn append<W: Write, R: Read>(
 ) -> Result<()> {
     let mut header = header(meta, kind);
     header.set_size(if kind.is_file() { meta.size } else { 0 });
-    tar.append_data(&mut header, shown, data).call(|| format!("write({})", shown.display()))?;
+    // Names of directories end in a slash in archives.
+    let name = if kind.is_dir() { shown.join("") } else { shown.to_owned() };
+    tar.append_data(&mut header, name, data).call(|| format!("write({})", shown.display()))?;
     Ok(())
 }
 

@@ -38,7 +38,14 @@ fn make_readonly(there: BorrowedFd<'_>) -> Result<()> {
 
 fn mask(there: BorrowedFd<'_>, empty: &mut Option<OwnedFd>) -> Result<()> {
     if file_type(there)? != FileType::Directory {
+        // The host's: the container's own could be anything (CVE-2025-31133).
         let null = mount::clone_tree(CWD, c"/dev/null", false)?;
+        let stat = rustix::fs::fstat(&null)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::CharacterDevice
+            || stat.st_rdev != rustix::fs::makedev(1, 3)
+        {
+            return Err(Errno::NODEV);
+        }
         return mount::attach(&null, there);
     }
     match empty {

@@ -131,7 +131,7 @@ fn copy_directory(from: BorrowedFd<'_>, to: BorrowedFd<'_>, depth: u32) -> Resul
                 copy_directory(below_from.as_fd(), below_to.as_fd(), depth + 1)?;
                 copy_owner(&below_from, &below_to)?;
             }
-            FileType::RegularFile => copy_file(from, to, name, &stat)?,
+            FileType::RegularFile => copy_file(from, to, name)?,
             FileType::Symlink => {
                 // One byte more than the longest target: a C string without a copy.
                 let mut target = [0u8; 4097];
@@ -148,9 +148,14 @@ fn copy_directory(from: BorrowedFd<'_>, to: BorrowedFd<'_>, depth: u32) -> Resul
     Ok(())
 }
 
-fn copy_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr, stat: &rustix::fs::Stat) -> Result<()> {
-    let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+fn copy_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    // Another container may change the directory meanwhile: a fifo must not stop us, and what counts is what was opened.
+    let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let source = rustix::fs::openat(from, name, read, Mode::empty())?;
+    let stat = rustix::fs::fstat(&source)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Ok(());
+    }
     let write = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let copy = rustix::fs::openat(to, name, write, Mode::from(0o600))?;
     while rustix::fs::sendfile(&copy, &source, None, 1 << 20)? > 0 {}

@@ -112,7 +112,14 @@ impl Copy<'_> {
         remove(to, bytes)?;
         if st.st_nlink > 1 {
             if let Some(first) = self.links.get(&st.st_ino) {
-                rustix::fs::linkat(self.root, first.as_slice(), to, name, AtFlags::empty())
+                // A volume may be mounted in another container already: no link of its making is followed on the way.
+                let (dir, file) = match first.iter().rposition(|b| *b == b'/') {
+                    Some(slash) => first.split_at(slash),
+                    None => (&b""[..], first.as_slice()),
+                };
+                let parent = below(self.root, dir)?;
+                let file = file.strip_prefix(b"/").unwrap_or(file);
+                rustix::fs::linkat(&parent, file, to, name, AtFlags::empty())
                     .call(|| format!("linkat({name:?})"))?;
                 return Ok(false);
             }
@@ -129,9 +136,8 @@ impl Copy<'_> {
             FileType::Fifo => {
                 let mode = Mode::from_raw_mode(st.st_mode & 0o7777);
                 rustix::fs::mkfifoat(to, name, mode).call(|| format!("mkfifoat({name:?})"))?;
-                // Again, past the umask. It was made just now, so no link stands there.
-                rustix::fs::chmodat(to, name, mode, AtFlags::empty())
-                    .call(|| format!("fchmodat({name:?})"))?;
+                // Again, past the umask.
+                set_fifo_mode(to, name, mode)?;
                 nameless(to, name, st)?;
             }
             _ => {
@@ -145,6 +151,19 @@ impl Copy<'_> {
 }
 
 const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// By an fd of the fifo itself: a container that has this volume mounted already could have put a symlink there.
+fn set_fifo_mode(dir: &OwnedFd, name: &OsString, mode: Mode) -> sys::Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fifo = rustix::fs::openat(dir, name, flags, Mode::empty()).call(|| format!("openat({name:?})"))?;
+    let st = rustix::fs::fstat(&fifo).call(|| "fstat()")?;
+    if FileType::from_raw_mode(st.st_mode) != FileType::Fifo {
+        return Err(sys::Error::new(format_args!("mkfifoat({name:?})"), Errno::EXIST.raw_os_error()));
+    }
+    // No chmod by an O_PATH fd before Linux 6.6; this magic link is ours.
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fifo));
+    rustix::fs::chmod(&path, mode).call(|| format!("chmod({path:?})"))
+}
 
 fn below(root: &OwnedFd, path: &[u8]) -> sys::Result<OwnedFd> {
     let resolve = rustix::fs::ResolveFlags::IN_ROOT

@@ -33,11 +33,13 @@ pub struct Answer {
     pub length: Option<usize>,
     /// The body again and again, chunked, until the other side has enough or so many bytes have gone.
     pub endless: Option<usize>,
+    /// Nothing more comes, and the line stays open.
+    pub stalls: bool,
 }
 
 impl Answer {
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into(), length: None, endless: None }
+        Self { status, headers: Vec::new(), body: body.into(), length: None, endless: None, stalls: false }
     }
 
     pub fn header(mut self, line: impl Into<String>) -> Self {
@@ -47,6 +49,11 @@ impl Answer {
 
     pub fn says(mut self, length: usize) -> Self {
         self.length = Some(length);
+        self
+    }
+
+    pub fn stalls(mut self) -> Self {
+        self.stalls = true;
         self
     }
 
@@ -131,6 +138,10 @@ fn serve(
         log.lock().unwrap().push(request.clone());
         let answer = answer(&request);
         send(stream, &answer)?;
+        if answer.stalls {
+            // Until the other side has gone.
+            reader.fill_buf()?;
+        }
         if answer.length.is_some() || answer.endless.is_some() {
             return Ok(());
         }
