@@ -191,7 +191,8 @@ impl Connection {
         }
     }
 
-    fn flush(&mut self) -> Result<()> {
+    /// Sends what is queued. Waiting for an answer does so as well.
+    pub fn flush(&mut self) -> Result<()> {
         if self.unsent.is_empty() {
             return Ok(());
         }

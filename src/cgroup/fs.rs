@@ -3,9 +3,9 @@
 //! The tree is used where it is mounted (`delegate::tree`), on hybrid machines too. A path of config.json is cut into plain
 //! components: `..` is refused (R16). `cgroup.kill` ends everything in one write; kernels before 5.14 get a kill loop.
 
-use super::limits;
+use super::{devices, limits, v1};
 use crate::error::{Context, Error, Result};
-use crate::sys::CallContext;
+use crate::sys::{CallContext, bpf};
 use oci_spec::runtime::LinuxResources;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -25,18 +25,18 @@ const CONTROLLERS: [&str; 7] = ["cpu", "memory", "pids", "io", "cpuset", "hugetl
 pub struct Cgroup {
     dir: OwnedFd,
     path: PathBuf,
+    /// Its directories in the hierarchies of v1, for real root.
+    v1: Vec<v1::Dir>,
+    /// It was there before `create`.
+    existed: bool,
 }
 
 /// Where a `cgroupsPath` is: absolute below the tree's mount; relative (or none: `id`) below our own cgroup.
-/// `None` where there is no cgroup v2 tree.
+/// `None` where there is no cgroup tree that we could use.
 pub fn resolve(cgroups_path: Option<&str>, id: &str) -> Result<Option<PathBuf>> {
-    let Some(tree) = super::delegate::tree() else { return Ok(None) };
+    let Some(tree) = v1::anchor() else { return Ok(None) };
     let wanted = Path::new(cgroups_path.filter(|p| !p.is_empty()).unwrap_or(id));
-    let base = if wanted.is_absolute() {
-        PathBuf::from(tree.mount)
-    } else {
-        super::delegate::own_dir().unwrap_or_else(|| PathBuf::from(tree.mount))
-    };
+    let base = if wanted.is_absolute() { tree } else { super::delegate::own_dir().unwrap_or(tree) };
     let mut path = base;
     for component in wanted.components() {
         match component {
@@ -57,9 +57,15 @@ pub fn resolve(cgroups_path: Option<&str>, id: &str) -> Result<Option<PathBuf>> 
 impl Cgroup {
     /// Opens it; `None` when it does not exist.
     pub fn open(path: &Path) -> Result<Option<Self>> {
+        let cgroup = Self::open_alone(path)?;
+        Ok(cgroup.map(|cgroup| Self { v1: v1::beside(path), ..cgroup }))
+    }
+
+    /// Without its directories of v1.
+    fn open_alone(path: &Path) -> Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::open(path, flags, Mode::empty()) {
-            Ok(dir) => Ok(Some(Self { dir, path: path.to_owned() })),
+            Ok(dir) => Ok(Some(Self { dir, path: path.to_owned(), v1: Vec::new(), existed: true })),
             Err(Errno::NOENT | Errno::NODEV) => Ok(None),
             Err(e) => Err(e).call(|| format!("open({path:?})"))?,
         }
@@ -70,7 +76,7 @@ impl Cgroup {
         let mut missing = Vec::new();
         let mut at = path;
         let top = loop {
-            match Self::open(at).what(|| format!("cannot use cgroup {}", path.display()))? {
+            match Self::open_alone(at).what(|| format!("cannot use cgroup {}", path.display()))? {
                 Some(cgroup) => break cgroup,
                 None => missing.push(at.file_name().unwrap_or_default().to_owned()),
             }
@@ -78,6 +84,7 @@ impl Cgroup {
                 .parent()
                 .ok_or_else(|| Error::host(format_args!("no cgroup v2 tree above {}", path.display())))?;
         };
+        let existed = missing.is_empty();
         let mut cgroup = top;
         for name in missing.into_iter().rev() {
             cgroup.enable_controllers();
@@ -88,16 +95,30 @@ impl Cgroup {
                     .what(|| format!("cannot make cgroup {}", path.display()))?,
             }
             let next = cgroup.path.join(&name);
-            cgroup = Self::open(&next)?.ok_or_else(|| {
+            cgroup = Self::open_alone(&next)?.ok_or_else(|| {
                 Error::host(format_args!("cgroup {} vanished while it was made", next.display()))
             })?;
         }
+        cgroup.v1 = v1::beside(path);
+        cgroup.existed = existed || cgroup.v1.iter().any(|dir| dir.path.exists());
+        cgroup.v1.iter().try_for_each(v1::Dir::create)?;
         Ok(cgroup)
     }
 
-    /// For clone3's CLONE_INTO_CGROUP.
-    pub fn dir(&self) -> BorrowedFd<'_> {
-        self.dir.as_fd()
+    /// For clone3's CLONE_INTO_CGROUP, which knows v2 alone.
+    pub fn birthplace(&self) -> Option<BorrowedFd<'_>> {
+        let pure_v1 = !self.v1.is_empty() && !self.has("cgroup.controllers");
+        (!pure_v1).then(|| self.dir.as_fd())
+    }
+
+    /// Whether `create` found it, or a part of it.
+    pub fn existed(&self) -> bool {
+        self.existed
+    }
+
+    /// Its directories in hierarchies of v1. A process that was born in it has still to be moved to them.
+    pub fn v1(&self) -> &[v1::Dir] {
+        &self.v1
     }
 
     /// The directory's absolute path.
@@ -107,7 +128,10 @@ impl Cgroup {
 
     /// Writes the limits of `resources`. A limit whose controller is missing is an error, never silence.
     pub fn apply(&self, resources: &LinuxResources) -> Result<()> {
-        for setting in limits::settings(resources, |file| self.has(file))? {
+        if !self.v1.is_empty() {
+            return v1::apply(&self.v1, resources);
+        }
+        for setting in limits::settings(resources, |file| self.read(file))? {
             // Without the controller there is no limit, which is what is asked for.
             if setting.is_unlimited() && !self.has(&setting.file) {
                 continue;
@@ -120,9 +144,40 @@ impl Cgroup {
         Ok(())
     }
 
+    /// Limits the devices to those that `resources` allows. For real root: nobody else may, and nobody else can make
+    /// device nodes.
+    pub fn apply_devices(&self, resources: Option<&LinuxResources>) -> Result<()> {
+        if !v1::is_real_root() {
+            return Ok(());
+        }
+        let asked = resources.and_then(|r| r.devices().as_deref()).unwrap_or_default();
+        let rules = devices::rules(asked);
+        if devices::allow_everything(&rules) {
+            return Ok(());
+        }
+        if !self.v1.is_empty() {
+            return v1::apply_devices(&self.v1, &rules);
+        }
+        let cannot = || "cannot limit the devices of the container";
+        let program =
+            bpf::load_device_program(&devices::program(&rules)).call(|| "bpf(PROG_LOAD)").what(cannot)?;
+        bpf::attach_device_program(self.dir.as_fd(), &program).call(|| "bpf(PROG_ATTACH)").what(cannot)
+    }
+
     /// Puts a process in.
     pub fn add(&self, pid: i32) -> Result<()> {
+        self.add_here(pid)?;
+        self.add_v1(pid)
+    }
+
+    /// Puts a process in, without the directories of v1.
+    pub fn add_here(&self, pid: i32) -> Result<()> {
         Ok(self.write("cgroup.procs", &pid.to_string())?)
+    }
+
+    /// Puts a process that was born in it into the directories of v1.
+    pub fn add_v1(&self, pid: i32) -> Result<()> {
+        self.v1.iter().try_for_each(|dir| dir.add(pid))
     }
 
     /// Every process in it and below it.
@@ -166,10 +221,13 @@ impl Cgroup {
 
     /// Whether it was frozen.
     pub fn is_frozen(&self) -> bool {
-        self.read("cgroup.freeze").is_some_and(|text| text.trim() == "1")
+        self.read("cgroup.freeze").is_some_and(|text| text.trim() == "1") || v1::is_frozen(&self.v1)
     }
 
     fn set_frozen(&self, frozen: bool) -> Result<()> {
+        if !self.v1.is_empty() && !self.has("cgroup.freeze") {
+            return v1::set_frozen(&self.v1, frozen);
+        }
         let value = if frozen { "1" } else { "0" };
         self.write("cgroup.freeze", value)
             .what(|| format!("cannot freeze or thaw cgroup {}", self.path.display()))?;
@@ -188,7 +246,11 @@ impl Cgroup {
     /// Removes it with everything below. Processes that are dying are waited for, up to 2 seconds.
     pub fn remove(&self) -> Result<()> {
         for attempt in 0..REMOVE_TRIES {
-            match remove_below(self.dir.as_fd()).and_then(|()| rustix::fs::rmdir(&self.path)) {
+            let removed = self.v1.iter().try_for_each(v1::Dir::remove);
+            match removed
+                .and_then(|()| remove_below(self.dir.as_fd()))
+                .and_then(|()| rustix::fs::rmdir(&self.path))
+            {
                 Ok(()) | Err(Errno::NOENT | Errno::NODEV) => return Ok(()),
                 Err(Errno::BUSY) if attempt + 1 < REMOVE_TRIES => {
                     std::thread::sleep(Duration::from_millis(if attempt < 20 { 1 } else { 11 }));
@@ -232,7 +294,8 @@ impl Cgroup {
     fn walk(&self, visit: &mut dyn FnMut(&Self)) {
         visit(self);
         for name in children(self.dir.as_fd()) {
-            if let Ok(Some(child)) = Self::open(&self.path.join(std::ffi::OsStr::from_bytes(name.as_bytes())))
+            if let Ok(Some(child)) =
+                Self::open_alone(&self.path.join(std::ffi::OsStr::from_bytes(name.as_bytes())))
             {
                 child.walk(visit);
             }

@@ -19,26 +19,34 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// Whether the kernel may refuse it until another one is set.
+    pub fn is_paired(&self) -> bool {
+        ["memory.", "cpu.cfs_", "cpu.rt_"].iter().any(|start| self.file.starts_with(start))
+    }
+
     /// Whether it takes a limit away.
     pub fn is_unlimited(&self) -> bool {
         self.value == "max" || self.value.starts_with("max ")
     }
 }
 
-/// The writes for `resources`, in order. `has` says whether the cgroup has a file.
-pub fn settings(resources: &LinuxResources, has: impl Fn(&str) -> bool) -> Result<Vec<Setting>> {
+/// The writes for `resources`, in order. `current` reads a file of the cgroup, where it has it.
+pub fn settings(
+    resources: &LinuxResources,
+    current: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<Setting>> {
     let mut list = Vec::new();
     if let Some(memory) = resources.memory() {
-        memory_settings(memory, &mut list)?;
+        memory_settings(memory, &current, &mut list)?;
     }
     if let Some(cpu) = resources.cpu() {
-        cpu_settings(cpu, &mut list);
+        cpu_settings(cpu, &current, &mut list)?;
     }
     if let Some(pids) = resources.pids() {
         push(&mut list, "pids.max", max_or(pids.limit()), "the pids limit");
     }
     if let Some(io) = resources.block_io() {
-        io_settings(io, &has, &mut list);
+        io_settings(io, &|file| current(file).is_some(), &mut list);
     }
     for limit in resources.hugepage_limits().iter().flatten() {
         let what = "the hugepage limit";
@@ -73,7 +81,21 @@ fn max_or(value: i64) -> String {
     if value <= 0 { "max".to_owned() } else { value.to_string() }
 }
 
-fn memory_settings(memory: &LinuxMemory, list: &mut Vec<Setting>) -> Result<()> {
+fn memory_settings(
+    memory: &LinuxMemory,
+    current: &impl Fn(&str) -> Option<String>,
+    list: &mut Vec<Setting>,
+) -> Result<()> {
+    let unsupported = |what: &str| Err(Error::usage(format_args!("cgroup v2 has no {what}")));
+    if memory.swappiness().is_some_and(|s| s != 0) {
+        return unsupported("swappiness (memory.swappiness)");
+    }
+    if memory.disable_oom_killer() == Some(true) {
+        return unsupported("switch for the oom killer (memory.disableOOMKiller)");
+    }
+    if memory.check_before_update() == Some(true) {
+        check_usage(memory, current)?;
+    }
     let limit = memory.limit().filter(|l| *l != 0);
     if let Some(swap) = memory.swap().filter(|s| *s != 0) {
         let value = match (swap, limit) {
@@ -95,14 +117,41 @@ fn memory_settings(memory: &LinuxMemory, list: &mut Vec<Setting>) -> Result<()> 
     Ok(())
 }
 
-fn cpu_settings(cpu: &LinuxCpu, list: &mut Vec<Setting>) {
+/// `checkBeforeUpdate`: a limit below what is used now would end the container instead.
+fn check_usage(memory: &LinuxMemory, current: &impl Fn(&str) -> Option<String>) -> Result<()> {
+    let used = current("memory.current").and_then(|text| text.trim().parse::<i64>().ok());
+    match (memory.limit().filter(|limit| *limit > 0), used) {
+        (Some(limit), Some(used)) if limit < used => Err(Error::usage(format_args!(
+            "unable to set memory limit to {limit}: the container uses {used} bytes"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn cpu_settings(
+    cpu: &LinuxCpu,
+    current: &impl Fn(&str) -> Option<String>,
+    list: &mut Vec<Setting>,
+) -> Result<()> {
+    if cpu.realtime_runtime().is_some_and(|r| r != 0) || cpu.realtime_period().is_some_and(|p| p != 0) {
+        return Err(Error::usage(
+            "cgroup v2 has no realtime limits (cpu.realtimeRuntime, cpu.realtimePeriod)",
+        ));
+    }
     if let Some(shares) = cpu.shares().filter(|s| *s != 0) {
         let weight = 1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142;
         push(list, "cpu.weight", weight.to_string(), "the cpu shares");
     }
     if cpu.quota().is_some_and(|q| q != 0) || cpu.period().is_some_and(|p| p != 0) {
-        let quota = cpu.quota().filter(|q| *q > 0).map_or_else(|| "max".to_owned(), |q| q.to_string());
-        let period = cpu.period().filter(|p| *p != 0).unwrap_or(100_000);
+        // What is not given stays as it is.
+        let now = current("cpu.max").unwrap_or_default();
+        let (now_quota, now_period) = now.trim().split_once(' ').unwrap_or(("max", "100000"));
+        let quota = match cpu.quota().unwrap_or(0) {
+            0 => now_quota.to_owned(),
+            ..0 => "max".to_owned(),
+            quota => quota.to_string(),
+        };
+        let period = cpu.period().filter(|p| *p != 0).map_or(now_period.to_owned(), |p| p.to_string());
         push(list, "cpu.max", format!("{quota} {period}"), "the cpu limit");
     }
     if let Some(burst) = cpu.burst() {
@@ -117,6 +166,7 @@ fn cpu_settings(cpu: &LinuxCpu, list: &mut Vec<Setting>) {
     if let Some(mems) = cpu.mems().as_ref().filter(|m| !m.is_empty()) {
         push(list, "cpuset.mems", mems.clone(), "the set of memory nodes");
     }
+    Ok(())
 }
 
 fn io_settings(io: &LinuxBlockIo, has: &impl Fn(&str) -> bool, list: &mut Vec<Setting>) {
@@ -173,7 +223,7 @@ mod tests {
 
     fn of(json: &str) -> Vec<(String, String)> {
         let resources: LinuxResources = serde_json::from_str(json).unwrap();
-        settings(&resources, |_| false).unwrap().into_iter().map(|s| (s.file, s.value)).collect()
+        settings(&resources, |_| None).unwrap().into_iter().map(|s| (s.file, s.value)).collect()
     }
 
     fn pair(file: &str, value: &str) -> (String, String) {
@@ -204,7 +254,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        let refused = |json: &str| settings(&serde_json::from_str(json).unwrap(), |_| true).is_err();
+        let refused =
+            |json: &str| settings(&serde_json::from_str(json).unwrap(), |_| Some(String::new())).is_err();
         assert!(refused(r#"{"memory":{"limit":2000,"swap":1000}}"#));
         assert!(refused(r#"{"memory":{"swap":1000}}"#));
         assert!(refused(r#"{"unified":{"../x.y":"1"}}"#));

@@ -34,37 +34,73 @@ pub enum Manager {
 }
 
 /// What the scope is called and what goes into it.
-#[derive(Debug, Clone, Copy)]
-pub struct Scope<'a> {
+#[derive(Debug, Clone)]
+pub struct Scope {
     /// `coracle-<id>.scope`.
-    pub name: &'a str,
+    pub name: String,
     pub pid: i32,
-    pub description: &'a str,
+    pub description: String,
     /// `x.slice`; none: the manager's default.
-    pub slice: Option<&'a str>,
+    pub slice: Option<String>,
 }
 
-/// Makes the scope `name` around `pid` in the caller's systemd and returns its cgroup path when the move is seen.
-/// None: there is no manager to ask, or a Slurm step that must not be left.
-pub fn create(name: &str, pid: i32, description: &str) -> Result<Option<String>> {
+/// A scope that was asked for. systemd works on it while the caller does something else.
+#[derive(Debug)]
+pub struct Request {
+    manager: Manager,
+    scope: Scope,
+    /// Where the question lies.
+    asked: Option<(Connection, u32)>,
+    /// Where to ask next, should nobody be there who knows of scopes.
+    untried: std::vec::IntoIter<(Address, bool)>,
+}
+
+/// Asks the caller's systemd for the scope `name` around `pid`. None: in a Slurm step, which must not be left.
+pub fn request(name: String, pid: i32, description: String) -> Option<Request> {
     if paths::env("SLURM_JOB_ID").is_some() {
-        return Ok(None);
+        return None;
     }
     let manager = if rustix::process::geteuid().is_root() { Manager::System } else { Manager::User };
-    create_in(manager, &Scope { name, pid, description, slice: None })
+    Some(Request::send(manager, Scope { name, pid, description, slice: None }))
 }
 
-/// The same in a manager and slice of the caller's choice.
-pub fn create_in(manager: Manager, scope: &Scope<'_>) -> Result<Option<String>> {
-    for (address, hello) in addresses(manager) {
-        let Ok(mut connection) = Connection::open(&address, hello, TIMEOUT) else { continue };
-        match start_unit(&mut connection, scope) {
-            Ok(()) => return wait_moved(&mut connection, scope).map(Some),
-            Err(e) if no_manager(&e) => {}
-            Err(e) => return Err(explain(e, scope, manager)),
-        }
+/// Makes the scope in a manager and slice of the caller's choice, and returns its cgroup path when the move is seen.
+/// None: there is no manager to ask.
+pub fn create_in(manager: Manager, scope: Scope) -> Result<Option<String>> {
+    Request::send(manager, scope).finish()
+}
+
+impl Request {
+    /// Does not wait, and does not fail: what stands in the way is for `finish` to say.
+    pub fn send(manager: Manager, scope: Scope) -> Self {
+        let mut request = Self { manager, scope, asked: None, untried: addresses(manager).into_iter() };
+        request.ask_next();
+        request
     }
-    Ok(None)
+
+    /// Asks at the next address that answers. False: there is none.
+    fn ask_next(&mut self) -> bool {
+        self.asked = self.untried.find_map(|(address, hello)| {
+            let mut connection = Connection::open(&address, hello, TIMEOUT).ok()?;
+            let serial = queue_start(&mut connection, &self.scope);
+            // A failure is met again when the answer is read.
+            let _ = connection.flush();
+            Some((connection, serial))
+        });
+        self.asked.is_some()
+    }
+
+    /// Waits until the process is in its scope and returns the scope's cgroup path. None: there is no manager.
+    pub fn finish(mut self) -> Result<Option<String>> {
+        while let Some((mut connection, serial)) = self.asked.take() {
+            match started(&mut connection, serial, &self.scope) {
+                Ok(()) => return wait_moved(&mut connection, &self.scope).map(Some),
+                Err(e) if no_manager(&e) => self.ask_next(),
+                Err(e) => return Err(explain(e, &self.scope, self.manager)),
+            };
+        }
+        Ok(None)
+    }
 }
 
 /// True when a manager answers; for `doctor`.
@@ -113,21 +149,25 @@ fn user_addresses() -> Vec<(Address, bool)> {
     usual.chain(private).chain(named).collect()
 }
 
-/// Asks for the scope. The last one of this name may be empty and not yet forgotten: then it is asked for again.
-fn start_unit(connection: &mut Connection, scope: &Scope<'_>) -> Result<()> {
+fn queue_start(connection: &mut Connection, scope: &Scope) -> u32 {
+    connection.queue(&Call {
+        destination: "org.freedesktop.systemd1",
+        path: "/org/freedesktop/systemd1",
+        interface: "org.freedesktop.systemd1.Manager",
+        member: "StartTransientUnit",
+        signature: "ssa(sv)a(sa(sv))",
+        body: arguments(scope),
+    })
+}
+
+/// Waits for the answer. The last scope of this name may be empty and not yet forgotten: then it is asked for again.
+fn started(connection: &mut Connection, mut serial: u32, scope: &Scope) -> Result<()> {
     let until = Instant::now() + OLD_SCOPE;
     loop {
-        let serial = connection.queue(&Call {
-            destination: "org.freedesktop.systemd1",
-            path: "/org/freedesktop/systemd1",
-            interface: "org.freedesktop.systemd1.Manager",
-            member: "StartTransientUnit",
-            signature: "ssa(sv)a(sa(sv))",
-            body: arguments(scope),
-        });
         match connection.reply(serial) {
             Err(e) if unit_exists(&e) && Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(5));
+                serial = queue_start(connection, scope);
             }
             other => return other.map(drop),
         }
@@ -149,9 +189,9 @@ fn no_manager(error: &Error) -> bool {
 
 /// Name, mode, properties, auxiliary units. The properties are those that podman and crun set: with default
 /// dependencies systemd would order the scope against its own shutdown; without TasksMax its default limit would count.
-fn arguments(scope: &Scope<'_>) -> Body {
+fn arguments(scope: &Scope) -> Body {
     let mut body = Body::default();
-    body.string(scope.name);
+    body.string(&scope.name);
     body.string("fail");
     body.array(8, |properties| {
         let mut property = |name: &str, signature: &str, value: &dyn Fn(&mut Body)| {
@@ -160,13 +200,13 @@ fn arguments(scope: &Scope<'_>) -> Body {
             properties.signature(signature);
             value(properties);
         };
-        property("Description", "s", &|b| b.string(scope.description));
+        property("Description", "s", &|b| b.string(&scope.description));
         property("PIDs", "au", &|b| b.array(4, |pids| pids.u32(scope.pid.unsigned_abs())));
         property("Delegate", "b", &|b| b.u32(1));
         property("DefaultDependencies", "b", &|b| b.u32(0));
         property("CollectMode", "s", &|b| b.string("inactive-or-failed"));
         property("TasksMax", "t", &|b| b.u64(u64::MAX));
-        if let Some(slice) = scope.slice {
+        if let Some(slice) = &scope.slice {
             property("Slice", "s", &|b| b.string(slice));
         }
     });
@@ -175,7 +215,7 @@ fn arguments(scope: &Scope<'_>) -> Body {
 }
 
 /// Waits for the move. The pauses grow from 0.2 ms: the manager needs about one.
-fn wait_moved(connection: &mut Connection, scope: &Scope<'_>) -> Result<String> {
+fn wait_moved(connection: &mut Connection, scope: &Scope) -> Result<String> {
     let until = Instant::now() + TIMEOUT;
     let mut pause = Duration::from_micros(200);
     let suffix = format!("/{}", scope.name);
@@ -211,13 +251,13 @@ fn wait_moved(connection: &mut Connection, scope: &Scope<'_>) -> Result<String> 
 }
 
 /// The result of our job's end, if it is not "done". The signal has: id, job, unit, result.
-fn failure(signal: &dbus::Message, scope: &Scope<'_>) -> Option<String> {
+fn failure(signal: &dbus::Message, scope: &Scope) -> Option<String> {
     let mut body = signal.body();
     let (_id, _job, unit, result) = (body.u32()?, body.string()?, body.string()?, body.string()?);
     (unit == scope.name && result != "done").then_some(result)
 }
 
-fn failed(scope: &Scope<'_>) -> Error {
+fn failed(scope: &Scope) -> Error {
     Error::new(Kind::External, format_args!("cannot make the scope {}", scope.name))
 }
 
@@ -225,7 +265,7 @@ fn unit_exists(error: &Error) -> bool {
     error.causes().iter().any(|cause| cause.contains("org.freedesktop.systemd1.UnitExists"))
 }
 
-fn explain(error: Error, scope: &Scope<'_>, manager: Manager) -> Error {
+fn explain(error: Error, scope: &Scope, manager: Manager) -> Error {
     let systemctl = if manager == Manager::User { "systemctl --user" } else { "systemctl" };
     let in_use = unit_exists(&error);
     let error = error.wrap(format_args!("cannot make the scope {}", scope.name));
@@ -252,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_unit_that_exists_is_in_use() {
-        let scope = Scope { name: "coracle-x.scope", pid: 1, description: "x", slice: None };
+        let scope = Scope { name: "coracle-x.scope".into(), pid: 1, description: "x".into(), slice: None };
         let refused = Error::new(Kind::Denied, "systemd refused")
             .cause("org.freedesktop.systemd1.UnitExists: Unit coracle-x.scope was already loaded");
         let error = explain(refused, &scope, Manager::User);

@@ -18,7 +18,7 @@ pub struct Args {
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     args.create.check_cidfile()?;
     let dirs = app.dirs()?;
-    let options = args.create.to_options(app, &dirs)?;
+    let options = args.create.to_options(app)?;
     let created = engine::create(&dirs, &options)?;
     created.warnings.iter().for_each(ui::warn);
     args.create.write_cidfile(created.container.id.as_str())?;

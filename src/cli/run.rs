@@ -34,7 +34,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     let preserved = preserved(args.preserve_fds)?;
     args.create.check_cidfile()?;
     let dirs = app.dirs()?;
-    let options = args.create.to_options(app, &dirs)?;
+    let options = args.create.to_options(app)?;
     if args.detach && options.log.driver == LogDriver::Passthrough {
         return Err(Error::usage("--log-driver passthrough cannot be combined with --detach")
             .hint("Passthrough gives the container this command's own stdin, stdout and stderr."));

@@ -17,7 +17,7 @@ use crate::paths::Dirs;
 use crate::store::{self, volume};
 use crate::sys::CallContext;
 use crate::userns::{self, IdMaps, StoreMap, idmap};
-use rustix::fs::Mode;
+use rustix::fs::FlockOperation;
 use std::os::fd::OwnedFd;
 
 /// A container that was made, and what the user should know about it.
@@ -29,10 +29,19 @@ pub struct Created {
 
 /// Makes a container.
 pub fn create(dirs: &Dirs, options: &CreateOptions) -> Result<Created> {
+    create_as(dirs, ContainerId::random()?, options, &State::created())
+}
+
+/// The same with an id that the caller has drawn, and a record that says from its first moment what is going on with it.
+pub(super) fn create_as(
+    dirs: &Dirs,
+    id: ContainerId,
+    options: &CreateOptions,
+    state: &State,
+) -> Result<Created> {
     let store_map = userns::store_map()?;
     let mut warnings = notices(dirs, &store_map);
     let source = source::prepare(dirs, options)?;
-    let id = ContainerId::random()?;
     let name = free_name(dirs, options)?;
     let mut user = users::resolve(&source.view, &user_spec(options, &source), &options.process.groups)?;
     if store_map.is_single() {
@@ -80,7 +89,7 @@ pub fn create(dirs: &Dirs, options: &CreateOptions) -> Result<Created> {
         maps: &maps,
         hostname: &hostname,
         rootfs: &rootfs.path,
-        foreign_network: foreign_network(dirs, &network)?,
+        foreign_network: foreign_network(&network),
         mounts: &mounts,
         files: &files,
         init_path: init_path.as_ref().and_then(|p| p.to_str()),
@@ -123,7 +132,7 @@ pub fn create(dirs: &Dirs, options: &CreateOptions) -> Result<Created> {
     };
     let durability = if options.auto_remove { Durability::Volatile } else { Durability::Durable };
     ondisk::publish(&staged.dir, "config.json", &config, durability)?;
-    ondisk::publish(&staged.dir, "state.json", &State::created(), durability)?;
+    ondisk::publish(&staged.dir, "state.json", state, durability)?;
     ondisk::publish(&staged.dir, "container.json", &container, durability)?;
     names::publish(dirs, &id, &name, &staged.name, durability)?;
     staged.published();
@@ -136,7 +145,7 @@ fn free_name(dirs: &Dirs, options: &CreateOptions) -> Result<ContainerName> {
         Some(name) => ContainerName::parse(name)?,
         None => names::invent(dirs)?,
     };
-    if let Some(owner) = super::lookup::id_of_name(dirs, name.as_str())? {
+    if let Some(owner) = names::owner(dirs, &name)? {
         if !options.replace {
             return Err(Error::in_use(format_args!(
                 "container name {:?} is in use by {}",
@@ -163,9 +172,15 @@ impl Staged {
         let data = dirs.open_data()?;
         let staging = names::subdir(&data, "staging")?;
         let name = format!("container-{}", id.as_str());
-        rustix::fs::mkdirat(&staging, &name, Mode::from(0o700))
-            .call(|| format!("mkdirat(staging/{name})"))?;
-        let dir = names::subdir(&staging, &name)?;
+        // A pull that cleans up after the dead takes what nobody has locked: perhaps ours, before we have locked it.
+        let dir = loop {
+            let dir = names::subdir(&staging, &name)?;
+            rustix::fs::flock(&dir, FlockOperation::LockExclusive)
+                .call(|| format!("flock(staging/{name})"))?;
+            if rustix::fs::fstat(&dir).call(|| format!("fstat(staging/{name})"))?.st_nlink > 0 {
+                break dir;
+            }
+        };
         Ok(Self { dir, staging, name, done: std::cell::Cell::new(false) })
     }
 
@@ -354,20 +369,11 @@ fn seccomp(options: &CreateOptions, uid: u32) -> Result<Option<serde_json::Value
         .map_err(|e| Error::internal(format_args!("cannot encode the seccomp profile: {e}")))
 }
 
-fn foreign_network(dirs: &Dirs, network: &Network) -> Result<Option<ForeignNetwork>> {
+fn foreign_network(network: &Network) -> Option<ForeignNetwork> {
     match &network.mode {
-        NetworkMode::Host => Ok(Some(ForeignNetwork::Host)),
-        NetworkMode::Ns { path } => Ok(Some(ForeignNetwork::Path(path.clone()))),
-        NetworkMode::Container { id } => {
-            let other = super::lookup::read_container(dirs, id)?;
-            let pid = super::lookup::state(dirs, &other)?.pid.ok_or_else(|| {
-                Error::in_use(format_args!("cannot share the network of container {}", other.name))
-                    .cause("it is not running")
-                    .hint(format_args!("Start it with `coracle start {}`.", other.name))
-            })?;
-            Ok(Some(ForeignNetwork::Path(format!("/proc/{pid}/ns/net"))))
-        }
-        NetworkMode::None | NetworkMode::Slirp4netns { .. } | NetworkMode::Pasta { .. } => Ok(None),
+        NetworkMode::Host => Some(ForeignNetwork::Host),
+        NetworkMode::Ns { path } => Some(ForeignNetwork::Path(path.clone())),
+        NetworkMode::None | NetworkMode::Slirp4netns { .. } | NetworkMode::Pasta { .. } => None,
     }
 }
 

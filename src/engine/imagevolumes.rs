@@ -35,7 +35,6 @@ pub fn from_image(options: &CreateOptions, volumes: &[String]) -> Vec<MountOptio
             kind: kind.clone(),
             destination,
             options: options.clone(),
-            chown: false,
         })
         .collect()
 }

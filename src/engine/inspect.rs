@@ -437,7 +437,6 @@ fn restart_policy(restart: &Restart) -> Value {
 
 fn network_mode(mode: &NetworkMode) -> String {
     match mode {
-        NetworkMode::Container { id } => format!("container:{id}"),
         NetworkMode::Ns { path } => format!("ns:{path}"),
         other => network_name(other).to_owned(),
     }

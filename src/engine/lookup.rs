@@ -3,7 +3,7 @@
 //! A name wins over an id prefix (podman). Every container that is shown is recovered first (`monitor::recover`), so that
 //! a dead monitor never shows as running.
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::id::{ContainerId, ContainerName};
 use crate::monitor;
 use crate::ondisk::{self, container::Container, container::State};
@@ -21,8 +21,8 @@ pub fn open_container(dirs: &Dirs, id: &ContainerId) -> Result<OwnedFd> {
 
 /// The record of a container that is known to exist.
 pub fn read_container(dirs: &Dirs, id: &ContainerId) -> Result<Container> {
-    let dir = open_container(dirs, id)?;
-    ondisk::read(&dir, "container.json").what(|| format!("cannot read container {}", id.short()))
+    let read = || ondisk::read(open_container(dirs, id)?, "container.json");
+    or_gone(dirs, id, read()).what(|| format!("cannot read container {}", id.short()))
 }
 
 /// The container with this name, id or unambiguous id prefix.
@@ -57,16 +57,27 @@ pub fn id_of_name(dirs: &Dirs, name: &str) -> Result<Option<ContainerId>> {
     Ok(id.ok().filter(|id| dirs.container(id).exists()))
 }
 
-/// The ids of all containers, unsorted.
+/// The ids of all containers, unsorted. Removals that were killed are finished.
 pub fn ids(dirs: &Dirs) -> Result<Vec<ContainerId>> {
+    let names = listing(dirs)?;
+    monitor::remove::finish_left(dirs, names.iter().map(String::as_str));
+    Ok(names.iter().filter_map(|name| ContainerId::parse(name).ok()).collect())
+}
+
+/// Containers whose removal was killed and could not be finished either.
+pub fn half_removed(dirs: &Dirs) -> Result<Vec<ContainerId>> {
+    monitor::remove::left(dirs, listing(dirs)?.iter().map(String::as_str))
+}
+
+/// The names in `containers/`.
+fn listing(dirs: &Dirs) -> Result<Vec<String>> {
     let path = dirs.data.join("containers");
     let entries = match std::fs::read_dir(&path) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => Err(e).call(|| format!("opendir({path:?})"))?,
     };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    Ok(names.filter_map(|name| ContainerId::parse(&name).ok()).collect())
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
 }
 
 /// Containers with their states, and what could not be read.
@@ -79,7 +90,7 @@ pub fn list(dirs: &Dirs) -> Result<Listing> {
     for id in ids(dirs)? {
         match read_container(dirs, &id).and_then(|c| state(dirs, &c).map(|s| (c, s))) {
             Ok(pair) => good.push(pair),
-            // Just removed, or half: a removal that was broken off is `system check`'s to report.
+            // Just removed.
             Err(_) if !dirs.container(&id).join("container.json").exists() => {}
             Err(e) => bad.push(e),
         }
@@ -88,8 +99,16 @@ pub fn list(dirs: &Dirs) -> Result<Listing> {
     Ok((good, bad))
 }
 
+/// Says it plainly when the reason of a failure is that another command has removed the container.
+pub fn or_gone<T>(dirs: &Dirs, id: &ContainerId, outcome: Result<T>) -> Result<T> {
+    outcome.map_err(|error| match error.kind() {
+        Kind::NotFound if !dirs.container(id).exists() => Error::not_found("the container was removed"),
+        _ => error,
+    })
+}
+
 /// The state of a container, recovered when its monitor is gone.
 pub fn state(dirs: &Dirs, container: &Container) -> Result<State> {
-    monitor::recover::recover(dirs, &container.id)
+    or_gone(dirs, &container.id, monitor::recover::recover(dirs, &container.id))
         .what(|| format!("cannot read the state of container {}", container.name))
 }

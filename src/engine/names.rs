@@ -41,6 +41,26 @@ pub fn invent(dirs: &Dirs) -> Result<ContainerName> {
     Err(Error::internal("no free random name in 64 tries").hint("Give one with --name."))
 }
 
+/// Who has this name. One that only a dead process kept (`--rm`, killed) is removed first.
+pub fn owner(dirs: &Dirs, name: &ContainerName) -> Result<Option<ContainerId>> {
+    let Some(id) = claimed_by(dirs, name)? else { return Ok(None) };
+    match super::lookup::read_container(dirs, &id).and_then(|c| super::lookup::state(dirs, &c)) {
+        Ok(_) => claimed_by(dirs, name),
+        // A damaged one keeps its name; one that is gone does not.
+        Err(_) => Ok(Some(id).filter(|id| dirs.container(id).exists())),
+    }
+}
+
+/// The container that claims this name and has it. A claim without a container is left from a creation or a removal that
+/// was killed, and one whose container is called otherwise from a rename: whoever wants the name takes it over.
+pub fn claimed_by(dirs: &Dirs, name: &ContainerName) -> Result<Option<ContainerId>> {
+    let Some(id) = super::lookup::id_of_name(dirs, name.as_str())? else { return Ok(None) };
+    match super::lookup::read_container(dirs, &id) {
+        Ok(c) if c.name != *name => Ok(None),
+        _ => Ok(Some(id)),
+    }
+}
+
 /// Publishes the finished directory `staging/<staged>` as `containers/<id>` under `name`.
 pub fn publish(
     dirs: &Dirs,
@@ -54,7 +74,7 @@ pub fn publish(
     let containers = subdir(&data, "containers")?;
     let staging = subdir(&data, "staging")?;
     rustix::fs::flock(&names, FlockOperation::LockExclusive).call(|| "flock(names)")?;
-    if let Some(owner) = super::lookup::id_of_name(dirs, name.as_str())? {
+    if let Some(owner) = claimed_by(dirs, name)? {
         return Err(Error::in_use(format_args!(
             "container name {:?} is in use by {}",
             name.as_str(),

@@ -105,8 +105,6 @@ pub struct MountOption {
     pub destination: String,
     /// Mount options as OCI spells them: `ro`, `nosuid`, `rprivate`, `size=…`.
     pub options: Vec<String>,
-    /// `U`: chown the source to the container's user.
-    pub chown: bool,
     /// Volumes: copy the image's content at the destination into a new, empty volume.
     pub copy_up: bool,
 }
@@ -163,7 +161,6 @@ pub struct NamespaceOptions {
 pub enum NamespaceMode {
     Private,
     Host,
-    Container(String),
     Path(String),
 }
 

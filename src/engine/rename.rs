@@ -19,11 +19,13 @@ pub fn rename(dirs: &Dirs, c: &Container, name: &str) -> Result<()> {
     if name == c.name {
         return Err(Error::usage(format_args!("container {} has this name already", c.name)));
     }
+    // One that is as good as gone is no obstacle.
+    names::owner(dirs, &name)?;
     let data = dirs.open_data()?;
     let claims = names::subdir(&data, "names")?;
     {
         rustix::fs::flock(&claims, FlockOperation::LockExclusive).call(|| "flock(names)")?;
-        if let Some(owner) = super::lookup::id_of_name(dirs, name.as_str())? {
+        if let Some(owner) = names::claimed_by(dirs, &name)? {
             return Err(Error::in_use(format_args!(
                 "container name {:?} is in use by {}",
                 name.as_str(),

@@ -1,18 +1,16 @@
-//! Removing a container: stopped first if it must be, then its name, its files, its anonymous volumes.
+//! Removing a container: stopped first if it must be, then removed as its monitor would do it (`monitor::remove`).
 //!
-//! Needs the store's namespace, where the container's files can be removed. The lifetime lock is held meanwhile, so that
-//! nobody starts what is going away; its file goes with the runtime directory.
+//! Needs the store's namespace, where the container's files can be removed.
 
-use super::{lookup, names, stop};
+use super::{lookup, stop};
 use crate::error::{Context, Error, Kind, Result};
 use crate::id::ContainerId;
-use crate::monitor::lock::Lifetime;
+use crate::monitor;
 use crate::ondisk::container::{Container, Status};
 use crate::paths::Dirs;
-use crate::store::{self, Store, collect::Removed, volume};
+use crate::store::{Store, collect::Removed};
 use crate::userns;
 use std::ffi::OsString;
-use std::os::fd::AsFd;
 
 /// What may be removed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,9 +34,11 @@ pub fn remove(dirs: &Dirs, c: &Container, options: RemoveOptions) -> Result<()> 
     if options.force {
         stop::stop(dirs, c, options.timeout).what(what)?;
     }
-    match remove_stopped(dirs, c, options.volumes) {
-        // With --rm its monitor was faster.
+    match monitor::remove::remove(dirs, c, options.volumes, stop::LAST_MOMENTS) {
+        // With --rm its monitor was faster, or another command.
         Err(e) if e.kind() == Kind::NotFound && !dirs.container(&c.id).exists() => Ok(()),
+        // Started meanwhile.
+        Err(e) if e.kind() == Kind::InUse && e.errno().is_none() => Err(still_running(c, Status::Running)),
         other => other.what(what),
     }
 }
@@ -51,27 +51,6 @@ fn still_running(c: &Container, status: Status) -> Error {
     ))
     .hint(format_args!("Stop it first with `coracle stop {}`, or use `coracle rm --force {}`.", c.name, c.name))
     .with_exit_code(2)
-}
-
-fn remove_stopped(dirs: &Dirs, c: &Container, volumes: bool) -> Result<()> {
-    let run_parent = dirs.open_run()?;
-    let run = names::subdir(&run_parent, c.id.as_str())?;
-    let Some(_lock) = Lifetime::acquire(run.as_fd(), stop::LAST_MOMENTS)? else {
-        return Err(still_running(c, Status::Running));
-    };
-    names::release(dirs, &c.id, &c.name)?;
-    let data = dirs.open_data()?;
-    let containers = names::subdir(&data, "containers")?;
-    store::remove_tree(containers.as_fd(), c.id.as_str())?;
-    store::remove_tree(run_parent.as_fd(), c.id.as_str())?;
-    for used in c.volumes.iter().filter(|v| v.anonymous && volumes) {
-        match volume::remove(dirs, &used.name) {
-            // Shared with another container (`--volumes-from`), or gone already.
-            Err(e) if matches!(e.kind(), Kind::InUse | Kind::NotFound) => {}
-            other => other?,
-        }
-    }
-    Ok(())
 }
 
 /// For `--replace`: the old container of that name goes, by a process in the store's namespace.

@@ -1,15 +1,22 @@
 //! Starting what was made: the hand-over to the monitor, and `run` as create and start in one.
 
-use super::create::{Created, create};
+use super::create::{Created, create_as};
 use super::options::CreateOptions;
 use crate::error::{Context, Result};
-use crate::monitor::client::{self, LaunchOptions, Outcome};
-use crate::ondisk::container::Container;
+use crate::id::ContainerId;
+use crate::monitor::client::{self, HeadStart, LaunchOptions, Outcome};
+use crate::monitor::recover;
+use crate::ondisk::container::{Container, State};
 use crate::paths::Dirs;
 
 /// Starts a container that is not running, and relays its terminal when asked to.
 pub fn start(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Result<Outcome> {
-    client::launch(dirs, container, options).what(|| format!("cannot start container {}", container.name))
+    let started = || {
+        client::announce(dirs, container)?;
+        client::launch(dirs, container, options)
+    };
+    super::lookup::or_gone(dirs, &container.id, started())
+        .what(|| format!("cannot start container {}", container.name))
 }
 
 /// Creates and starts. `told` gets the container and the warnings before it runs, so that an id is printed even when the
@@ -20,7 +27,14 @@ pub fn run(
     launch_options: &LaunchOptions,
     told: impl FnOnce(&Created),
 ) -> Result<Outcome> {
-    let created = create(dirs, create_options)?;
+    let id = ContainerId::random()?;
+    // What stands in its way is said after what is wrong with the request.
+    let head_start = HeadStart::begin(dirs, &id, create_options.cgroups, launch_options);
+    let state = if create_options.auto_remove { recover::starting() } else { State::created() };
+    let created = create_as(dirs, id, create_options, &state)?;
     told(&created);
-    start(dirs, &created.container, launch_options)
+    let container = &created.container;
+    head_start
+        .and_then(|head_start| client::launch_with(head_start, dirs, container, launch_options))
+        .what(|| format!("cannot start container {}", container.name))
 }

@@ -52,6 +52,12 @@ fn claims(dirs: &Dirs, repair: bool, findings: &mut Findings) -> Result<()> {
 fn states(dirs: &Dirs, findings: &mut Findings) -> Result<()> {
     let (all, damaged) = lookup::list(dirs)?;
     findings.problems.extend(damaged);
+    for id in lookup::half_removed(dirs)? {
+        findings.problems.push(
+            Error::corrupt(format_args!("the files of container {}, which is gone, are left", id.short()))
+                .cause("another command removes them just now, or they cannot be removed"),
+        );
+    }
     for (c, state) in all {
         let runs = matches!(state.status, Status::Running | Status::Paused | Status::Stopping);
         if runs && !client::is_alive(dirs, &c.id)? && c.machine_id == super::machine_id() {

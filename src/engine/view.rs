@@ -87,7 +87,7 @@ impl View {
 
     /// The first `limit` bytes of the regular file at `path`; empty when there is none. Never blocks on a fifo or a device.
     pub fn read(&self, path: &str, limit: u64) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(4 << 10);
         let Some(Found::Other(FileType::RegularFile, fd)) = self.lookup(Path::new(path)) else {
             return bytes;
         };

@@ -20,6 +20,12 @@ fn directory(cgroup: &str) -> Result<PathBuf> {
     delegate::tree().and_then(|tree| delegate::dir_of(tree, cgroup)).ok_or_else(missing)
 }
 
+/// Whether the calling process is in a cgroup whose path ends so.
+pub(super) fn is_own(suffix: &str) -> bool {
+    delegate::path_of(rustix::process::getpid().as_raw_nonzero().get())
+        .is_some_and(|own| own.ends_with(suffix))
+}
+
 /// Opens the container's cgroup.
 pub(super) fn open(cgroup: &str) -> Result<OwnedFd> {
     let path = directory(cgroup)?;

@@ -46,6 +46,8 @@ pub(super) struct Monitor {
     pub signals: SignalFd,
     pub cgroup: Option<OwnedFd>,
     pub network: Option<slirp4netns::Helper>,
+    /// A network helper that was killed and need not be waited for.
+    pub leaving: Option<rustix::process::Pid>,
     pub rootfs: Mounted,
     pub payload: Option<Payload>,
     /// The exit code of init, once it has ended.

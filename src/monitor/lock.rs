@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const FILE: &str = "lock";
 
 /// Somebody who only looks (`is_held`) holds a shared lock for microseconds; taking the lock waits that long.
-const LOOKERS: Duration = Duration::from_millis(50);
+pub const LOOKERS: Duration = Duration::from_millis(50);
 
 /// The lock, held until this is dropped.
 #[derive(Debug)]

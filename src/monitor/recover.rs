@@ -4,8 +4,8 @@
 //! and the other finds a terminal record. A container of another host (shared home) is never touched: its lock is there.
 
 use super::lock::Lifetime;
-use super::{cgroup, ctr_log, remove};
-use crate::error::{Context, Error, Result};
+use super::{cgroup, ctr_log, lock, remove};
+use crate::error::{Context, Error, Kind, Result};
 use crate::external::runtime::{Runtime, delete_args};
 use crate::id::ContainerId;
 use crate::ondisk::container::{Container, State, Status};
@@ -31,10 +31,20 @@ pub fn recover(dirs: &Dirs, id: &ContainerId) -> Result<State> {
     let state = read_state(&bundle)?;
     let run = dirs.container_run(id);
     let leftover = run.join("oci").join(id).exists();
-    if (is_terminal(&state) && !leftover && !is_abandoned(&state)) || super::client::is_alive(dirs, id)? {
+    if is_terminal(&state) && !leftover && !is_abandoned(&state) {
         return Ok(state);
     }
-    recover_dead(dirs, id)
+    if !super::client::is_alive(dirs, id)? {
+        return recover_dead(dirs, id);
+    }
+    if is_terminal(&state) || state.monitor_pid.is_some_and(is_running) || super::client::listens(dirs, id)? {
+        return Ok(state);
+    }
+    // Somebody writes its end just now: the guard, another command, or the monitor with its last breath.
+    match recover_dead(dirs, id) {
+        Err(e) if e.kind() == Kind::InUse => Ok(state),
+        other => other,
+    }
 }
 
 /// The same when the monitor is known to be dead: waits for another one who is at it (the guard).
@@ -61,7 +71,13 @@ pub fn recover_dead(dirs: &Dirs, id: &ContainerId) -> Result<State> {
     let state =
         end(dirs, &container, state).what(|| format!("cannot recover container {}", container.name))?;
     if (abandoned || state.status == Status::Exited) && container.auto_remove {
-        remove_auto(dirs, &container, lock)?;
+        // The monitor would have removed it. Files of other ids need the store's namespace.
+        if userns::inside_store() {
+            remove::remove_locked(dirs, &container, true)?;
+        } else {
+            drop(lock);
+            remove::in_store(dirs, id)?;
+        }
         return Ok(state);
     }
     publish(&bundle, "state.json", &state, Durability::Durable)?;
@@ -78,15 +94,25 @@ pub(super) fn after_death(dirs: &Dirs, id: &ContainerId) {
             open_bundle(dirs, id).and_then(|bundle| read::<Container>(&bundle, "container.json"))
         && container.auto_remove
     {
-        let _ = remove::remove(dirs, &container, true);
+        let _ = remove::remove(dirs, &container, true, lock::LOOKERS);
     }
 }
 
-/// A start of which nobody is left: the command that announced it (`--rm`) is dead, and no monitor lives.
+/// The state of a container that the calling process is about to start. With it, if we are killed before a monitor has
+/// the lifetime lock, the next command finds nobody left and removes (`--rm`) what nobody else would.
+pub fn starting() -> State {
+    let me = rustix::process::getpid().as_raw_nonzero().get();
+    State { monitor_pid: Some(me), pid_start: start_time(me), boot_id: Some(boot_id()), ..State::created() }
+}
+
+/// Of whom nobody is left, when no monitor lives: a start whose command is dead, or the pause before a restart.
 fn is_abandoned(state: &State) -> bool {
     let same_boot = || state.boot_id.as_deref() == Some(boot_id().as_str());
-    state.status == Status::Created
-        && state.monitor_pid.is_some_and(|pid| start_time(pid) != state.pid_start || !same_boot())
+    match (state.status, state.monitor_pid) {
+        (Status::Created, Some(pid)) => start_time(pid) != state.pid_start || !same_boot(),
+        (Status::Exited, monitor) => monitor.is_some(),
+        _ => false,
+    }
 }
 
 fn is_terminal(state: &State) -> bool {
@@ -157,24 +183,16 @@ fn delete_from_runtime(dirs: &Dirs, container: &Container) {
     }
 }
 
-/// `--rm`: the monitor would have removed it. Files of other ids need the store's namespace, hence a process of ours there.
-fn remove_auto(dirs: &Dirs, container: &Container, lock: Lifetime) -> Result<()> {
-    if userns::inside_store() {
-        return remove::remove_locked(dirs, container, true);
-    }
-    drop(lock);
-    let args = [dirs.data.clone().into(), dirs.run.clone().into(), container.id.as_str().into()];
-    let child = userns::spawn_role("remove", &args, &[])?;
-    userns::map_role(&child, &userns::store_map()?)?;
-    let mut fds = [PollFd::new(&child.pidfd, PollFlags::IN)];
-    rustix::event::poll(&mut fds, None).call(|| "poll(pidfd)")?;
-    Ok(())
-}
-
 fn open_bundle(dirs: &Dirs, id: &ContainerId) -> Result<OwnedFd> {
     let path = dirs.container(id);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::open(&path, flags, Mode::empty()).call(|| format!("open({path:?})"))?)
+}
+
+/// Whether a process is there and no zombie. Another pid namespace shows it not.
+fn is_running(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, after_name)| !after_name.starts_with(" Z"))
 }
 
 /// Field 22 of /proc/PID/stat: with it a pid means one process for ever (until the next boot).

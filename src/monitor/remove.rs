@@ -1,25 +1,41 @@
-//! Removing a container: its claim of a name, its directories, its anonymous volumes. Inside the store's user namespace,
+//! Removing a container: its claim of a name, its anonymous volumes, its directories. Inside the store's user namespace,
 //! because files below upper/ belong to ids that exist only there.
+//!
+//! A removal has one moment: `containers/<id>` is renamed to a name that no command takes for a container. Before it there
+//! is a whole container, after it there is none, whatever is left. The rest is done in an order in which each step can be
+//! done again: first what needs the record (name, volumes), then the runtime directory, the tree last. Whoever lists
+//! containers and finds such a name, and nobody at work on it (an flock on the directory itself), finishes it.
 
 use super::lock::Lifetime;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::id::ContainerId;
 use crate::ondisk::container::Container;
 use crate::paths::Dirs;
 use crate::store::{self, remove_tree};
 use crate::sys::CallContext;
-use rustix::fs::{AtFlags, Mode, OFlags};
+use crate::userns;
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Files of the runtime directory that belong to one run of the payload.
 const OF_ONE_RUN: [&str; 5] = ["oci", "ctl", "pid", "console", "slirp4netns.sock"];
 
-/// Removes a container that does not run. Its anonymous volumes go too when `volumes` is set.
-pub fn remove(dirs: &Dirs, container: &Container, volumes: bool) -> Result<()> {
+/// What is being removed is called this and its id; a leading dot keeps it out of every listing.
+const GOING: &str = ".removed-";
+
+/// The same where its anonymous volumes go too.
+const GOING_WITH_VOLUMES: &str = ".removed-volumes-";
+
+/// Removes a container that does not run, waiting for its lifetime lock for up to `patience`. Its anonymous volumes go too
+/// when `volumes` is set. `Kind::InUse`: it runs, or somebody starts it.
+pub fn remove(dirs: &Dirs, container: &Container, volumes: bool, patience: Duration) -> Result<()> {
     let run = dirs.open_run()?;
     match rustix::fs::mkdirat(&run, container.id.as_str(), Mode::from(0o700)) {
         Ok(()) | Err(Errno::EXIST) => {}
@@ -27,29 +43,148 @@ pub fn remove(dirs: &Dirs, container: &Container, volumes: bool) -> Result<()> {
             return Err(e).call(|| format!("mkdirat({:?})", container.id.as_str())).map_err(Error::from);
         }
     }
-    let run = open_dir(&dirs.container_run(&container.id))?;
-    let lock = Lifetime::try_acquire(run.as_fd())?;
+    let lock = match open_dir(&dirs.container_run(&container.id)) {
+        Ok(run) => Lifetime::acquire(run.as_fd(), patience)?,
+        Err(e) if e.kind() == Kind::NotFound => return Err(Error::not_found("the container was removed")),
+        Err(e) => return Err(e),
+    };
     let _lock = lock.ok_or_else(|| Error::in_use("it is running, or another command works on it"))?;
     remove_locked(dirs, container, volumes)
 }
 
-/// The same for who holds the lifetime lock. Goes on after a failure and reports the first one: what is left is found
-/// again by `system check`. The name goes first, so that it is free as soon as the container is no more.
+/// The same for who holds the lifetime lock.
 pub(super) fn remove_locked(dirs: &Dirs, container: &Container, volumes: bool) -> Result<()> {
+    forget(dirs, container, volumes)?.map_or(Ok(()), Remains::clear)
+}
+
+/// The same up to the tree: nobody finds the container any more, and its name is free. Who holds the remains is at work
+/// on them. `None`: another one was faster.
+pub(super) fn forget(dirs: &Dirs, container: &Container, volumes: bool) -> Result<Option<Remains>> {
     let id = container.id.as_str();
     // Where the monitor was killed, its guard has the rootfs mounted still.
     let merged = dirs.container(&container.id).join("merged");
     let _ = rustix::mount::unmount(&merged, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
-    let named = release_name(dirs, container);
-    let data = open_dir(&dirs.data.join("containers")).and_then(|dir| remove_tree(dir.as_fd(), id));
-    let volumes = if volumes { remove_volumes(dirs, container) } else { Ok(()) };
-    let run = open_dir(&dirs.run).and_then(|dir| remove_tree(dir.as_fd(), id));
-    named.and(data).and(volumes).and(run)
+    let containers = open_dir(&dirs.data.join("containers"))?;
+    let going = Going { id: container.id.clone(), volumes };
+    let Some(tree) = going.lock(&containers, id, FlockOperation::LockExclusive)? else {
+        // Another one was faster; the runtime directory was made for its lock.
+        return clear_run(dirs, &container.id).map(|()| None);
+    };
+    rustix::fs::renameat(&containers, id, &containers, going.name())
+        .call(|| format!("renameat(containers/{id}, {})", going.name()))?;
+    let forgotten = going.forget(dirs, Some(container));
+    Ok(Some(Remains { containers, name: going.name(), _lock: tree, forgotten }))
 }
 
-/// Unlinks `<data>/names/<name>` if it is this container's.
+/// The tree of a container that is no more.
+pub(super) struct Remains {
+    containers: OwnedFd,
+    name: String,
+    _lock: OwnedFd,
+    forgotten: Result<()>,
+}
+
+impl Remains {
+    /// Removes it. Reports what went wrong before, too.
+    pub(super) fn clear(self) -> Result<()> {
+        self.forgotten.and(remove_tree(self.containers.as_fd(), &self.name))
+    }
+}
+
+/// Finishes removals that were killed. Where nothing is left this costs nothing: `names` is a listing of `containers/`.
+/// A failure shows in `system check`; it is no concern of who lists containers.
+pub fn finish_left<'a>(dirs: &Dirs, names: impl Iterator<Item = &'a str>) {
+    for going in names.filter_map(Going::parse) {
+        let finished = || -> Result<()> {
+            let containers = open_dir(&dirs.data.join("containers"))?;
+            let name = going.name();
+            let Some(tree) = going.lock(&containers, &name, FlockOperation::NonBlockingLockExclusive)? else {
+                return Ok(());
+            };
+            if userns::inside_store() {
+                return going.finish(dirs, &containers, &tree);
+            }
+            drop(tree);
+            in_store(dirs, &going.id)
+        };
+        let _ = finished();
+    }
+}
+
+/// The ids of half-removed containers in a listing of `containers/`, but for those that somebody is at work on.
+pub fn left<'a>(dirs: &Dirs, names: impl Iterator<Item = &'a str>) -> Result<Vec<ContainerId>> {
+    let mut left = Vec::new();
+    for going in names.filter_map(Going::parse) {
+        let containers = open_dir(&dirs.data.join("containers"))?;
+        if going.lock(&containers, &going.name(), FlockOperation::NonBlockingLockExclusive)?.is_some() {
+            left.push(going.id);
+        }
+    }
+    Ok(left)
+}
+
+/// A container between the rename and its end.
+struct Going {
+    id: ContainerId,
+    volumes: bool,
+}
+
+impl Going {
+    fn parse(name: &str) -> Option<Self> {
+        let (id, volumes) = match name.strip_prefix(GOING_WITH_VOLUMES) {
+            Some(id) => (id, true),
+            None => (name.strip_prefix(GOING)?, false),
+        };
+        Some(Self { id: ContainerId::parse(id).ok()?, volumes })
+    }
+
+    fn name(&self) -> String {
+        format!("{}{}", if self.volumes { GOING_WITH_VOLUMES } else { GOING }, self.id)
+    }
+
+    /// Opens the directory `name` and locks it against others who remove. `None`: it is gone, or somebody is at it.
+    fn lock(&self, containers: &OwnedFd, name: &str, how: FlockOperation) -> Result<Option<OwnedFd>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let tree = match rustix::fs::openat(containers, name, flags, Mode::empty()) {
+            Err(Errno::NOENT) => return Ok(None),
+            other => other.call(|| format!("openat(containers/{name})"))?,
+        };
+        // A network file system may have no locks for directories: the steps bear being done by two.
+        if rustix::fs::flock(&tree, how) == Err(Errno::WOULDBLOCK) {
+            return Ok(None);
+        }
+        // Who had it before us may have renamed or removed it.
+        let same = rustix::fs::statat(containers, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|now| rustix::fs::fstat(&tree).is_ok_and(|st| st.st_ino == now.st_ino));
+        Ok(same.then_some(tree))
+    }
+
+    /// Everything after the rename. Goes on after a failure and reports the first one.
+    fn finish(&self, dirs: &Dirs, containers: &OwnedFd, tree: &OwnedFd) -> Result<()> {
+        // No record, or a damaged one: the tree's removal had begun, or nothing is known of names and volumes.
+        let container = crate::ondisk::read_opt::<Container>(tree, "container.json").ok().flatten();
+        self.forget(dirs, container.as_ref()).and(remove_tree(containers.as_fd(), &self.name()))
+    }
+
+    /// What needs the record, and the runtime directory.
+    fn forget(&self, dirs: &Dirs, container: Option<&Container>) -> Result<()> {
+        let named = container.map_or(Ok(()), |container| release_name(dirs, container));
+        let volumes =
+            container.filter(|_| self.volumes).map_or(Ok(()), |container| remove_volumes(dirs, container));
+        named.and(volumes).and(clear_run(dirs, &self.id))
+    }
+}
+
+/// Removes a runtime directory, its lock too.
+pub(super) fn clear_run(dirs: &Dirs, id: &ContainerId) -> Result<()> {
+    remove_tree(open_dir(&dirs.run)?.as_fd(), id.as_str())
+}
+
+/// Unlinks `<data>/names/<name>` if it is this container's. Its container being gone, others may take it over: not between
+/// our look and the unlink.
 fn release_name(dirs: &Dirs, container: &Container) -> Result<()> {
     let names = open_dir(&dirs.data.join("names"))?;
+    rustix::fs::flock(&names, FlockOperation::LockExclusive).call(|| "flock(names)")?;
     let name = container.name.as_str();
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let claim = match rustix::fs::openat(&names, name, flags, Mode::empty()) {
@@ -64,16 +199,16 @@ fn release_name(dirs: &Dirs, container: &Container) -> Result<()> {
     Ok(())
 }
 
-/// After the container's record: a volume in use is refused. One that another container uses as well stays.
+/// One that another container uses as well stays (`--volumes-from`).
 fn remove_volumes(dirs: &Dirs, container: &Container) -> Result<()> {
-    let mut anonymous = container.volumes.iter().filter(|volume| volume.anonymous).peekable();
-    if anonymous.peek().is_none() {
-        return Ok(());
+    let mut outcome = Ok(());
+    for volume in container.volumes.iter().filter(|volume| volume.anonymous) {
+        match store::volume::remove(dirs, &volume.name) {
+            Err(e) if matches!(e.kind(), Kind::InUse | Kind::NotFound) => {}
+            other => outcome = outcome.and(other),
+        }
     }
-    for volume in anonymous {
-        let _ = store::volume::remove(dirs, &volume.name);
-    }
-    Ok(())
+    outcome
 }
 
 /// Empties a runtime directory but for the lock: others may be about to take it.
@@ -83,15 +218,35 @@ pub(super) fn clean_run_dir(run: &OwnedFd) {
     }
 }
 
-/// The role `remove DATA RUN ID`: removes one container from inside the store's user namespace.
+/// Removes one container, or the rest of it, by a process in the store's namespace, and waits for that.
+pub(super) fn in_store(dirs: &Dirs, id: &ContainerId) -> Result<()> {
+    let args = [dirs.data.clone().into(), dirs.run.clone().into(), id.as_str().into()];
+    let child = userns::spawn_role("remove", &args, &[])?;
+    userns::map_role(&child, &userns::store_map()?)?;
+    let mut fds = [PollFd::new(&child.pidfd, PollFlags::IN)];
+    loop {
+        match rustix::event::poll(&mut fds, None) {
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e).call(|| "poll(pidfd)").map_err(Error::from),
+        }
+    }
+}
+
+/// The role `remove DATA RUN ID`: removes one container that removes itself (`--rm`), or finishes what another removal left.
 pub fn role_main(args: Vec<OsString>) -> ExitCode {
     let removed = || -> Result<()> {
         let (dirs, id) = super::role::parse_args(&args)?;
-        let sync = crate::sys::spawn::inherited_fd(crate::userns::SYNC_FD)
+        let sync = crate::sys::spawn::inherited_fd(userns::SYNC_FD)
             .ok_or_else(|| Error::internal("a role process without a sync socket"))?;
-        crate::userns::enter_store(sync.as_fd())?;
-        let container: Container = crate::ondisk::read(open_dir(&dirs.container(&id))?, "container.json")?;
-        remove(&dirs, &container, true)
+        userns::enter_store(sync.as_fd())?;
+        if let Ok(bundle) = open_dir(&dirs.container(&id)) {
+            let container: Container = crate::ondisk::read(bundle, "container.json")?;
+            return remove(&dirs, &container, true, super::lock::LOOKERS);
+        }
+        let both = [GOING, GOING_WITH_VOLUMES].map(|going| format!("{going}{id}"));
+        finish_left(&dirs, both.iter().map(String::as_str));
+        Ok(())
     };
     if removed().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

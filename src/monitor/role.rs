@@ -1,10 +1,10 @@
 //! The role `monitor`: the start of a container, in order. See `monitor` for the whole.
 
 use super::events::Monitor;
-use super::lock::Lifetime;
+use super::lock::{LOOKERS, Lifetime};
 use super::protocol::{self, Launch, MAX_PACKET, event};
 use super::{cgroup, guard};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::external::runtime::open_null;
 use crate::id::ContainerId;
 use crate::ondisk::container::{Container, Driver, LogDriver, Rootfs, State};
@@ -18,13 +18,18 @@ use crate::sys::{self, CallContext, socket};
 use crate::userns::{SYNC_FD, enter_store};
 use rustix::fs::{Mode, OFlags};
 use rustix::net::RecvFlags;
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 /// Signals that the monitor takes as events.
 const SIGNALS: [i32; 5] = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
+
+/// How long systemd may take for the request of a CLI that was killed.
+const KILLED_CLI: Duration = Duration::from_secs(1);
 
 /// What is known before the process splits.
 pub(super) struct Prepared {
@@ -57,7 +62,8 @@ pub fn role_main(args: Vec<OsString>) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let Some(sync) = sys::spawn::inherited_fd(SYNC_FD) else { return ExitCode::FAILURE };
-    let split = prepare(&sync, &args).and_then(|prepared| {
+    let answered = Cell::new(false);
+    let split = prepare(&sync, &args, &answered).and_then(|prepared| {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .call(|| "prctl(PR_SET_CHILD_SUBREAPER)")?;
         Ok((fork()?, prepared))
@@ -74,8 +80,24 @@ pub fn role_main(args: Vec<OsString>) -> ExitCode {
         }
         Err(error) => {
             let _ = protocol::send(sync.as_fd(), event::ERROR, &protocol::encode_error(&error));
+            if !answered.get() {
+                await_scope(&sync, &args);
+            }
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Stays until the CLI, which has asked for a scope, has its answer from systemd. A scope whose only process dies before it is in it is forgotten by
+/// systemd, and its empty cgroup stays for ever. If the CLI was killed, nobody tells: then a second is enough.
+fn await_scope(sync: &OwnedFd, args: &[OsString]) {
+    let mut packet = vec![0u8; MAX_PACKET];
+    let received = socket::recv(sync.as_fd(), &mut packet, &mut Vec::new(), RecvFlags::empty());
+    let (Ok(0) | Err(_), Ok((_, id))) = (received, parse_args(args)) else { return };
+    let scope = format!("/coracle-{id}.scope");
+    let until = Instant::now() + KILLED_CLI;
+    while Instant::now() < until && !cgroup::is_own(&scope) {
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -88,7 +110,7 @@ pub(super) fn parse_args(args: &[OsString]) -> Result<(Dirs, ContainerId)> {
     Ok((dirs, id))
 }
 
-fn prepare(sync: &OwnedFd, args: &[OsString]) -> Result<Prepared> {
+fn prepare(sync: &OwnedFd, args: &[OsString], answered: &Cell<bool>) -> Result<Prepared> {
     let (dirs, id) = parse_args(args)?;
     let signals = SignalFd::new(&SIGNALS)?;
     let _ = rustix::process::setsid();
@@ -96,14 +118,15 @@ fn prepare(sync: &OwnedFd, args: &[OsString]) -> Result<Prepared> {
     rustix::process::umask(Mode::from(0o022));
     rustix::process::chdir("/").call(|| "chdir(\"/\")")?;
 
-    let bundle = open_dir(&dirs.container(&id))?;
-    let container: Container = read(&bundle, "container.json")?;
-    let callers_stdio = leave_stdio(container.log.driver == LogDriver::Passthrough)?;
     let run = open_run(&dirs, &id)?;
-    let lock = Lifetime::try_acquire(run.as_fd())?.ok_or_else(|| Error::in_use("it is running already"))?;
+    let lock = Lifetime::try_acquire(run.as_fd())?
+        .ok_or_else(|| Error::in_use("it is running already, or another command works on it"))?;
+    // Only now: whoever removes a container has the lock.
+    let (bundle, container) = open_bundle(&dirs, &id)?;
+    let callers_stdio = leave_stdio(container.log.driver == LogDriver::Passthrough)?;
     let state = read_opt(&bundle, "state.json")?.unwrap_or_else(State::created);
 
-    let made = mount_and_enter(sync, &dirs, &container);
+    let made = mount_and_enter(sync, answered, &dirs, &container);
     if made.is_err() && container.auto_remove {
         let _ = super::remove::remove_locked(&dirs, &container, true);
     }
@@ -125,6 +148,21 @@ fn prepare(sync: &OwnedFd, args: &[OsString]) -> Result<Prepared> {
     })
 }
 
+/// The container's directory and record. When it was removed meanwhile, the runtime directory made for its lock goes too.
+fn open_bundle(dirs: &Dirs, id: &ContainerId) -> Result<(OwnedFd, Container)> {
+    match open_dir(&dirs.container(id)) {
+        Ok(bundle) => {
+            let container = read(&bundle, "container.json")?;
+            Ok((bundle, container))
+        }
+        Err(e) if e.kind() == Kind::NotFound => {
+            super::remove::clear_run(dirs, id)?;
+            Err(Error::not_found("the container was removed"))
+        }
+        Err(e) => Err(e),
+    }
+}
+
 /// Opens `<run>/<id>`, made when missing.
 fn open_run(dirs: &Dirs, id: &ContainerId) -> Result<OwnedFd> {
     let all = dirs.open_run()?;
@@ -140,21 +178,22 @@ type Launched = (Launch, Vec<OwnedFd>);
 /// The kernel's overlay is mounted while the CLI still talks to systemd. A FUSE server must be born in the scope.
 fn mount_and_enter(
     sync: &OwnedFd,
+    answered: &Cell<bool>,
     dirs: &Dirs,
     container: &Container,
 ) -> Result<(Launched, rootfs::Mounted, Option<OwnedFd>)> {
     let late = matches!(container.rootfs, Rootfs::Layers { driver: Driver::FuseOverlayfs, .. });
-    let early = if late { None } else { Some(rootfs::mount(dirs, container)?) };
+    let early = if late { None } else { Some(rootfs::mount_for_payload(dirs, container)) };
     let enter = || {
-        let launched = receive_launch(sync)?;
+        let launched = receive_launch(sync, answered)?;
         let name = launched.0.cgroup.as_deref();
         let cgroup = name.map(cgroup::open).transpose()?;
         name.map_or(Ok(()), cgroup::enter_supervisor)?;
         Ok((launched, cgroup))
     };
     let (entered, rootfs) = match early {
-        Some(mounted) => (enter(), mounted),
-        None => (Ok(enter()?), rootfs::mount(dirs, container)?),
+        Some(mounted) => (enter(), mounted?),
+        None => (Ok(enter()?), rootfs::mount_for_payload(dirs, container)?),
     };
     let filled = entered.and_then(|entered| fill(dirs, container, &rootfs).map(|()| entered));
     match filled {
@@ -167,11 +206,13 @@ fn mount_and_enter(
     }
 }
 
-fn receive_launch(sync: &OwnedFd) -> Result<Launched> {
+/// `answered`: the CLI has done its part, whatever became of it. Else it was killed.
+fn receive_launch(sync: &OwnedFd, answered: &Cell<bool>) -> Result<Launched> {
     let mut packet = vec![0u8; MAX_PACKET];
     let mut fds = Vec::new();
     let received =
         socket::recv(sync.as_fd(), &mut packet, &mut fds, RecvFlags::empty()).call(|| "recvmsg(sync)")?;
+    answered.set(received > 0);
     serde_json::from_slice(packet.get(..received).unwrap_or_default())
         .map(|launch| (launch, fds))
         .map_err(|_| Error::internal("the command that starts the container ended too early"))
@@ -211,7 +252,7 @@ fn live(sync: OwnedFd, prepared: Prepared) {
     let doomed = prepared.container.auto_remove.then(|| (prepared.dirs.clone(), prepared.container.clone()));
     let begun = Monitor::new(prepared).inspect_err(|_| {
         if let Some((dirs, container)) = doomed {
-            let _ = super::remove::remove(&dirs, &container, true);
+            let _ = super::remove::remove(&dirs, &container, true, LOOKERS);
         }
     });
     let begun = begun.and_then(|mut monitor| match monitor.bring_up(Some(&sync), size) {

@@ -64,6 +64,7 @@ impl Monitor {
             signals,
             cgroup,
             network: None,
+            leaving: None,
             rootfs,
             payload: None,
             ended: None,
@@ -161,10 +162,7 @@ impl Monitor {
             NetworkMode::Pasta { .. } => {
                 Err(Error::host("network mode pasta does not work yet").hint("Use `--network slirp4netns`."))
             }
-            NetworkMode::None
-            | NetworkMode::Host
-            | NetworkMode::Container { .. }
-            | NetworkMode::Ns { .. } => Ok(()),
+            NetworkMode::None | NetworkMode::Host | NetworkMode::Ns { .. } => Ok(()),
         }
     }
 

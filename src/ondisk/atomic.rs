@@ -74,7 +74,8 @@ pub fn read_opt<T: DeserializeOwned>(dir: impl AsFd, name: &str) -> Result<Optio
         Err(rustix::io::Errno::NOENT) => return Ok(None),
         Err(e) => return Err(e).call(|| format!("openat({name:?})")).what(|| format!("cannot read {name}")),
     };
-    let mut bytes = Vec::new();
+    // Room for the usual record: an empty buffer is filled in steps of 32 bytes.
+    let mut bytes = Vec::with_capacity(4 << 10);
     File::from(fd).take(MAX_RECORD).read_to_end(&mut bytes).call(|| format!("read({name:?})"))?;
     let corrupt = |why: String| Error::corrupt(format_args!("the record {name} is damaged")).cause(why);
     let head: Head = serde_json::from_slice(&bytes).map_err(|e| corrupt(e.to_string()))?;

@@ -126,10 +126,6 @@ pub enum NetworkMode {
     Pasta {
         options: Vec<String>,
     },
-    /// Joins the network namespace of another container.
-    Container {
-        id: ContainerId,
-    },
     /// Joins a namespace by path.
     Ns {
         path: String,

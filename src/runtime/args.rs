@@ -1,6 +1,7 @@
 //! What a caller asks of the runtime, typed: the seam between its command line (`cli::oci`) and the operations.
 
 use crate::id::RuntimeId;
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 /// The global flags.
@@ -16,6 +17,15 @@ pub struct Context {
     pub cgroups_disabled: bool,
     /// `--rootless`; none = found out.
     pub rootless: Option<bool>,
+    /// What the caller should know although nothing failed; the command line says it.
+    pub warnings: RefCell<Vec<String>>,
+}
+
+impl Context {
+    /// Adds a warning.
+    pub fn warn(&self, text: String) {
+        self.warnings.borrow_mut().push(text);
+    }
 }
 
 /// `create` and `run`.
@@ -51,8 +61,8 @@ pub struct ExecArgs {
     pub console_socket: Option<PathBuf>,
     pub preserve_fds: u32,
     pub ignore_paused: bool,
-    /// `--cgroup`: a path below the container's cgroup.
-    pub cgroup: Option<String>,
+    /// `--cgroup`: paths below the container's cgroup, of v1 with the controllers in front.
+    pub cgroup: Vec<String>,
 }
 
 /// What `exec` runs: a process document, or the container's own process with changes.

@@ -104,13 +104,14 @@ fn build(asked: Asked<'_>, dir: &StateDir, made: &mut Made) -> Result<(RuntimeSt
     let detached = !matches!(mode, Mode::Run { detach: false });
     let console = console::connect(terminal, detached, args.console_socket.as_deref())?;
     let mut plan = plan::plan(config, &facts(args, bundle, config, wanted.path(), proc.as_fd()))?;
-    sources::open(&mut plan)?;
     let marker = make_marker(dir)?;
     let fifo = if mode == Mode::Create { Some(make_fifo(dir)?) } else { None };
     if let Wanted::Path(path) = &wanted {
         dir.note(CGROUP, path)?;
         made.cgroup = limits::create(context, path, config, proc.as_fd())?;
     }
+    // Now: a mount may show the cgroup.
+    sources::open(&mut plan)?;
     let no_annotations = Default::default();
     let annotations = config.annotations().as_ref().unwrap_or(&no_annotations);
     let hook_state = state::hook_document(args.id.as_str(), Status::Creating, bundle, annotations);
@@ -146,16 +147,24 @@ fn build(asked: Asked<'_>, dir: &StateDir, made: &mut Made) -> Result<(RuntimeSt
     if mode != Mode::Create {
         write_pid_file(args.pid_file.as_deref(), child.pid)?;
     }
-    if !plan.waits_for_hooks {
+    // The word lies ready for the child, which reads it when it gets there; unless it has to hear something before.
+    let asks = plan.process.filter.as_ref().is_some_and(|filter| filter.agent.is_some());
+    if !plan.waits_for_hooks && !asks {
         send(child, word)?;
     }
     loop {
         match spawn::hear(child, &plan)? {
+            Message::Ready if asks => {
+                send(child, word)?;
+                break;
+            }
             Message::Ready => break,
             Message::AtHooks => {
                 run_hooks(config, &record, bundle)?;
                 send(child, Message::Continue)?;
-                send(child, word)?;
+                if !asks {
+                    send(child, word)?;
+                }
             }
             other => {
                 return Err(Error::internal(format_args!("unexpected message {other:?} from the child")));
@@ -189,13 +198,37 @@ fn facts<'a>(
         caller: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
         bundle,
         cgroup_dir: cgroup_path,
+        hierarchies: cgroup_path.map_or_else(Vec::new, hierarchies),
         cgroup_tree: crate::cgroup::delegate::tree().map(|tree| Path::new(tree.mount)),
         can_mknod: root && maps::in_initial_user_namespace(proc),
         no_pivot: args.no_pivot,
+        kernel_mounts: if args.no_pivot { kernel_mounts() } else { Vec::new() },
         new_keyring: !args.no_new_keyring,
         home: home::of(config, bundle),
         extra_env: Vec::new(),
     }
+}
+
+/// The cgroup's directories of v1, and that of v2 beside them, as a container sees them.
+fn hierarchies(path: &Path) -> Vec<(String, PathBuf)> {
+    let v1 = crate::cgroup::v1::beside(path);
+    let mut all: Vec<(String, PathBuf)> =
+        v1.iter().flat_map(|dir| dir.names().into_iter().map(|name| (name, dir.path.clone()))).collect();
+    if !all.is_empty() && crate::cgroup::delegate::tree().is_some() {
+        all.push(("unified".into(), path.to_owned()));
+    }
+    all
+}
+
+/// Where proc and sysfs are mounted. The names of mountinfo are quoted; such a one is none that we could unmount.
+fn kernel_mounts() -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let point = |line: &str| {
+        let (left, right) = line.split_once(" - ")?;
+        let kind = right.split(' ').next()?;
+        ["proc", "sysfs"].contains(&kind).then(|| left.split(' ').nth(4).unwrap_or("/proc").to_owned())
+    };
+    text.lines().rev().filter_map(point).collect()
 }
 
 /// Locked for as long as the process that holds it has not executed its command.

@@ -11,13 +11,13 @@ use super::child::join::{self, Joining};
 use super::child::stage::not_born_there;
 use super::foreground::{self, Signals};
 use super::handshake::{self, Message};
+use super::placement::Placement;
 use super::plan::namespaces::{NEWPID, NEWUSER, flag_of};
 use super::plan::process::{self, ProcessPlan, ProcessScope};
 use super::spawn::{self, Child, pidfd_of};
-use super::state::{StateDir, Status, is_alive, no_such_container};
+use super::state::{self, StateDir, Status, is_alive, no_such_container};
 use super::{console, create, home, selfexe, sources, words};
 use crate::caps;
-use crate::cgroup::fs::Cgroup;
 use crate::error::{Context as _, Error, Result};
 use crate::ondisk::runtime_state::RuntimeState;
 use crate::spec::runtime as spec;
@@ -68,7 +68,8 @@ pub fn exec(context: &Context, args: &ExecArgs) -> Result<i32> {
 }
 
 fn heard(child: &Child, plan: &ProcessPlan) -> Result<()> {
-    match handshake::receive(&child.socket).call(|| "recv(handshake)")? {
+    let word = spawn::next(child, plan).inspect_err(|_| spawn::kill_and_reap(child))?;
+    match word {
         None => Ok(()),
         Some(Message::Fail(fail)) => {
             spawn::kill_and_reap(child);
@@ -133,7 +134,7 @@ fn spawn(
     }
     let kinds = kinds(config, record.pid, proc.as_fd());
     let joined_pid = kinds & NEWPID == 0 || join_pid_namespace(&target);
-    let cgroup = cgroup(record, args)?;
+    let place = Placement::of(record, &args.cgroup)?;
     let (mut ours, theirs) = handshake::pair().call(|| "socketpair(SOCK_SEQPACKET)")?;
     let inherited = Inherited {
         socket: theirs.as_fd(),
@@ -157,22 +158,24 @@ fn spawn(
             join::run(plan, &inherited, joining, go)
         })
     };
-    let (cloned, later) = match attempt(cgroup.as_ref().map(Cgroup::dir), false) {
-        Err(e) if cgroup.is_some() && not_born_there(e) => (attempt(None, true), true),
-        other => (other, false),
+    let (cloned, born) = match attempt(place.birthplace(), place.is_to_move()) {
+        Err(e) if place.birthplace().is_some() && not_born_there(e) => (attempt(None, true), false),
+        other => (other, place.birthplace().is_some()),
     };
+    let go = place.is_to_move() || place.birthplace().is_some() && !born;
     let cloned = cloned.call(|| "clone3(0)")?;
     drop(theirs);
-    let (child, later) = if joined_pid {
+    let (child, waits) = if joined_pid {
         let pidfd = cloned.pidfd.map_or_else(|| pidfd_of(cloned.pid), Ok)?;
-        (Child { pid: cloned.pid, pidfd, socket: ours }, later)
+        (Child { pid: cloned.pid, pidfd, socket: ours, state: state_of(record) }, false)
     } else {
-        let (child, waits) = adopt_staged(cloned.pid, ours, plan)?;
-        (child, later || waits)
+        adopt_staged(cloned.pid, ours, plan, record)?
     };
-    if later {
-        // Where the kernel would not make it in the cgroup: moved, else left where we are (a read-only tree).
-        let _ = cgroup.as_ref().map(|cgroup| cgroup.add(child.pid));
+    if go || waits {
+        if let Err(e) = place.enter(child.pid, born && !waits) {
+            spawn::kill_and_reap(&child);
+            return Err(e);
+        }
         let _ = handshake::send(&child.socket, Message::Go(child.pid));
     }
     Ok(child)
@@ -182,35 +185,31 @@ fn join_pid_namespace(target: &OwnedFd) -> bool {
     rustix::thread::move_into_thread_name_spaces(target.as_fd(), ThreadNameSpaceType::PROCESS_ID).is_ok()
 }
 
-/// The stage's child, and whether it waits for its cgroup.
-fn adopt_staged(stage: i32, socket: OwnedFd, plan: &ProcessPlan) -> Result<(Child, bool)> {
+/// For the agent of a seccomp filter.
+fn state_of(record: &RuntimeState) -> (Vec<u8>, Vec<u8>) {
+    state::hook_document(&record.id, Status::Running, Path::new(&record.bundle), &record.annotations)
+}
+
+/// The stage's child, and whether it could not be born in its cgroup.
+fn adopt_staged(
+    stage: i32,
+    socket: OwnedFd,
+    plan: &ProcessPlan,
+    record: &RuntimeState,
+) -> Result<(Child, bool)> {
     let word = handshake::receive(&socket).call(|| "recv(handshake)")?;
     if let Some(stage) = Pid::from_raw(stage) {
         let _ = rustix::process::waitid(WaitId::Pid(stage), WaitIdOptions::EXITED);
     }
+    let child = |pid, socket| -> Result<_> {
+        Ok(Child { pid, pidfd: pidfd_of(pid)?, socket, state: state_of(record) })
+    };
     match word {
-        Some(Message::Cloned(pid)) => Ok((Child { pid, pidfd: pidfd_of(pid)?, socket }, false)),
-        Some(Message::Waiting(pid)) => Ok((Child { pid, pidfd: pidfd_of(pid)?, socket }, true)),
+        Some(Message::Cloned(pid)) => Ok((child(pid, socket)?, false)),
+        Some(Message::Waiting(pid)) => Ok((child(pid, socket)?, true)),
         Some(Message::Fail(fail)) => Err(words::of_process(fail, plan)),
         _ => Err(Error::internal("cannot join the container's namespaces").cause("the stage process died")),
     }
-}
-
-/// The container's cgroup, or the one below it that `--cgroup` names. A container that moved its processes deeper (an
-/// init system) leaves its own cgroup closed for processes: then where its first process is.
-fn cgroup(record: &RuntimeState, args: &ExecArgs) -> Result<Option<Cgroup>> {
-    let Some(base) = &record.cgroup else { return Ok(None) };
-    let below = args.cgroup.as_deref().map(|given| given.rsplit_once(':').map_or(given, |(_, path)| path));
-    let path = match below {
-        None => PathBuf::from(base),
-        Some(below) if below.split('/').any(|part| part == "..") => {
-            return Err(
-                Error::usage(format_args!("invalid --cgroup {below:?}")).cause("`..` is not allowed in it")
-            );
-        }
-        Some(below) => Path::new(base).join(below.trim_start_matches('/')),
-    };
-    Cgroup::open(&path)
 }
 
 /// The process to run.

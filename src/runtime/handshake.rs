@@ -6,6 +6,8 @@
 //!   ├───── Go(pid) ─────────────▶│   only when there is something to wait for
 //!   │◀──── AtHooks ──────────────┤   only with prestart, createRuntime or createContainer hooks
 //!   ├───── Continue ────────────▶│
+//!   │◀──── Listener, with fd ────┤   only with a seccomp filter that asks an agent
+//!   ├───── Continue ────────────▶│
 //!   │◀──── Ready ────────────────┤   everything is applied, the command was found
 //!   ├───── Commit | Start ──────▶│   the record is written: now the child may outlive the runtime
 //!   │◀──── Fail, or end of file ─┤   any time; end of file after Start is a successful execve
@@ -15,8 +17,13 @@
 
 use super::step::Fail;
 use rustix::io::{Errno, Result};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
-use std::os::fd::{AsFd, OwnedFd};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// One message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +42,8 @@ pub enum Message {
     Cloned(i32),
     /// The same, of a child that could not be born in its cgroup, and waits for `Go`.
     Waiting(i32),
+    /// With the fd of a seccomp listener.
+    Listener,
 }
 
 const SIZE: usize = 16;
@@ -51,6 +60,7 @@ impl Message {
             Self::Fail(fail) => (7, fail.to_bytes()),
             Self::Cloned(pid) => (8, pid_body(pid)),
             Self::Waiting(pid) => (9, pid_body(pid)),
+            Self::Listener => (10, [0; 12]),
         };
         let mut bytes = [0; SIZE];
         let (head, rest) = bytes.split_at_mut(4);
@@ -72,6 +82,7 @@ impl Message {
             7 => Fail::from_bytes(body).map(Self::Fail),
             8 => Some(Self::Cloned(pid()?)),
             9 => Some(Self::Waiting(pid()?)),
+            10 => Some(Self::Listener),
             _ => None,
         }
     }
@@ -96,6 +107,42 @@ pub fn send(socket: impl AsFd, message: Message) -> Result<()> {
         match rustix::net::send(&socket, &message.to_bytes(), SendFlags::NOSIGNAL) {
             Err(Errno::INTR) => {}
             other => return other.map(drop),
+        }
+    }
+}
+
+/// Sends one message with an fd.
+pub fn send_fd(socket: impl AsFd, message: Message, fd: BorrowedFd<'_>) -> Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let fds = [fd];
+    if !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
+        return Err(Errno::NOBUFS);
+    }
+    let bytes = message.to_bytes();
+    rustix::net::sendmsg(socket, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL).map(drop)
+}
+
+/// Receives one message and the fd that may come with it; none at the end of file.
+pub fn receive_fd(socket: impl AsFd) -> Result<Option<(Message, Option<OwnedFd>)>> {
+    loop {
+        let mut bytes = [0u8; SIZE];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        match rustix::net::recvmsg(&socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            // As in `receive`.
+            Err(Errno::INTR | Errno::CONNRESET) => {}
+            Err(e) => return Err(e),
+            Ok(got) if got.bytes == 0 => return Ok(None),
+            Ok(got) => {
+                let fd = ancillary.drain().find_map(|message| match message {
+                    RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+                    _ => None,
+                });
+                let message = bytes.get(..got.bytes).and_then(Message::from_bytes);
+                return message.map(|message| Some((message, fd))).ok_or(Errno::PROTO);
+            }
         }
     }
 }
@@ -137,6 +184,7 @@ mod tests {
             Message::Fail(fail),
             Message::Cloned(-5),
             Message::Waiting(6),
+            Message::Listener,
         ];
         for message in all {
             send(&ours, message).unwrap();

@@ -55,8 +55,8 @@ pub fn decide(context: &Context, config: &Spec, id: &RuntimeId) -> Result<Wanted
     let path = cgroup::fs::resolve(asked.as_deref(), id.as_str())?;
     match (path, resources(config)) {
         (Some(path), _) => Ok(Wanted::Path(path)),
-        (None, Some(resources)) if has_limits(resources)? => {
-            Err(Error::host("cannot set limits").cause("no cgroup v2 tree is mounted"))
+        (None, Some(resources)) if has_limits(resources) => {
+            Err(Error::host("cannot set limits").cause("no cgroup tree is mounted"))
         }
         (None, _) => Ok(Wanted::None),
     }
@@ -93,8 +93,8 @@ pub fn create_scope(
     let root = rustix::process::geteuid().is_root() && maps::in_initial_user_namespace(proc);
     let manager = if root { Manager::System } else { Manager::User };
     let description = format!("container {id}");
-    let scope = Scope { name: &name.unit, pid, description: &description, slice: name.slice.as_deref() };
-    let path = cgroup::scope::create_in(manager, &scope)?.ok_or_else(|| {
+    let scope = Scope { name: name.unit.clone(), pid, description, slice: name.slice.clone() };
+    let path = cgroup::scope::create_in(manager, scope)?.ok_or_else(|| {
         Error::host(format_args!("cannot make the scope {}", name.unit))
             .cause("no systemd manager answers")
             .hint("Use a cgroupsPath that is a path, without --systemd-cgroup.")
@@ -104,28 +104,46 @@ pub fn create_scope(
         .ok_or_else(|| Error::host(format_args!("cgroup {path} is out of sight")))?;
     let cgroup =
         Cgroup::open(&dir)?.ok_or_else(|| Error::host(format_args!("cgroup {} is gone", dir.display())))?;
+    cgroup.v1().iter().try_for_each(cgroup::v1::Dir::create)?;
     if let Some(resources) = resources(config) {
         cgroup.apply(resources)?;
     }
+    cgroup.apply_devices(resources(config))?;
+    cgroup.add_v1(pid)?;
     Ok(cgroup)
 }
 
 /// Makes the cgroup and writes the limits.
 pub fn create(context: &Context, path: &Path, config: &Spec, proc: BorrowedFd<'_>) -> Result<Option<Cgroup>> {
     let resources = resources(config);
-    let limited = resources.map(has_limits).transpose()?.unwrap_or(false);
+    let limited = resources.is_some_and(has_limits);
     let cgroup = match Cgroup::create(path) {
         Ok(cgroup) => cgroup,
         Err(e) if !limited && is_rootless(context, proc) && is_denied(&e) => return Ok(None),
         Err(e) => return Err(e),
     };
-    if let Some(resources) = resources
-        && let Err(e) = cgroup.apply(resources)
-    {
+    if cgroup.existed() {
+        look_inside(context, &cgroup)?;
+    }
+    let limited = resources.map_or(Ok(()), |resources| cgroup.apply(resources));
+    if let Err(e) = limited.and_then(|()| cgroup.apply_devices(resources)) {
         let _ = cgroup.remove();
         return Err(e);
     }
     Ok(Some(cgroup))
+}
+
+/// A cgroup that was there already: in a frozen one nothing could ever start; one with processes is shared with them.
+fn look_inside(context: &Context, cgroup: &Cgroup) -> Result<()> {
+    if cgroup.is_frozen() {
+        return Err(Error::host("container's cgroup unexpectedly frozen")
+            .cause(format_args!("{} was there before, and frozen", cgroup.path().display())));
+    }
+    let others = cgroup.processes()?.len();
+    if others > 0 {
+        context.warn(format!("container's cgroup is not empty: {others} process(es) found"));
+    }
+    Ok(())
 }
 
 fn resources(config: &Spec) -> Option<&LinuxResources> {
@@ -133,8 +151,10 @@ fn resources(config: &Spec) -> Option<&LinuxResources> {
 }
 
 /// Device rules are no limit here: they are always in the document.
-fn has_limits(resources: &LinuxResources) -> Result<bool> {
-    Ok(!cgroup::limits::settings(resources, |_| true)?.iter().all(cgroup::limits::Setting::is_unlimited))
+fn has_limits(resources: &LinuxResources) -> bool {
+    // What v2 has no word for is a limit too; whether it can be set is seen when it is.
+    cgroup::limits::settings(resources, |_| None)
+        .map_or(true, |all| !all.iter().all(cgroup::limits::Setting::is_unlimited))
 }
 
 fn is_denied(error: &Error) -> bool {

@@ -34,14 +34,19 @@
 //! | `spawn` `maps` `limits` `console` `hooks` `sources` `home` | what the parent does around the clone |
 //! | `handshake` `step` `words` | messages, failures, their text |
 //! | `foreground` | a process attended by us: signals, terminal, exit code |
+//! | `events` | statistics, and word of a lack of memory |
+//! | `placement` | the cgroup of an exec's process |
 //! | `selfexe` | CVE-2019-5736 |
+//! | `agent` | the program behind SCMP_ACT_NOTIFY gets its listener |
 //! | `reaper` | the tiny pid 1 behind `--init` |
 
+pub mod agent;
 pub mod args;
 pub mod child;
 pub mod console;
 pub mod create;
 pub mod delete;
+pub mod events;
 pub mod exec;
 pub mod foreground;
 pub mod handshake;
@@ -50,6 +55,7 @@ pub mod hooks;
 pub mod kill;
 pub mod limits;
 pub mod maps;
+pub mod placement;
 pub mod plan;
 pub mod reaper;
 pub mod run;

@@ -5,7 +5,6 @@ use super::create::{Mode, bear};
 use super::foreground::{self, Signals};
 use super::{console, delete, selfexe, spawn, start};
 use crate::error::Result;
-use crate::sys::CallContext;
 
 /// Runs the container. In the foreground: returns its exit code and removes it.
 pub fn run(context: &Context, args: &CreateArgs, how: &RunArgs) -> Result<i32> {
@@ -25,9 +24,6 @@ pub fn run(context: &Context, args: &CreateArgs, how: &RunArgs) -> Result<i32> {
     let code = foreground::follow(&born.child, &signals, terminal)?;
     if !how.keep {
         delete::remove(&born.dir, Some(&born.record), true)?;
-    }
-    if let Some(pid_file) = args.pid_file.as_ref().filter(|_| !how.keep) {
-        let _ = rustix::fs::unlink(pid_file).call(|| "unlink(pid file)");
     }
     Ok(code)
 }

@@ -1,11 +1,13 @@
 //! The clone of a container's first process, and what its parent writes for it: id maps, cgroup, oom score.
 
+use super::agent;
 use super::child::Inherited;
 use super::child::init::{self, Waits};
 use super::child::stage::{self, not_born_there};
 use super::handshake::{self, Message};
 use super::maps;
 use super::plan::Plan;
+use super::plan::process::ProcessPlan;
 use super::words;
 use crate::cgroup::fs::Cgroup;
 use crate::error::{Context, Error, Result};
@@ -33,6 +35,8 @@ pub struct Child {
     pub pidfd: OwnedFd,
     /// Our end of the handshake.
     pub socket: OwnedFd,
+    /// The state document, up to and after the pid.
+    pub state: (Vec<u8>, Vec<u8>),
 }
 
 /// What the child gets besides the plan.
@@ -66,7 +70,9 @@ pub fn spawn(plan: &Plan, place: Place<'_>, files: Files<'_>) -> Result<Child> {
     };
     let (mut ours, theirs) = handshake::pair().call(|| "socketpair(SOCK_SEQPACKET)")?;
     let staged = plan.namespaces.needs_stage();
-    let mut waits = Waits { go: staged || after.is_some() || plan.namespaces.new_user(), joined: staged };
+    let by_hand = cgroup.is_some_and(|cgroup| !cgroup.v1().is_empty());
+    let mut waits =
+        Waits { go: staged || by_hand || after.is_some() || plan.namespaces.new_user(), joined: staged };
     let flags = plan.namespaces.create;
     let inherited = Inherited {
         socket: theirs.as_fd(),
@@ -95,7 +101,7 @@ pub fn spawn(plan: &Plan, place: Place<'_>, files: Files<'_>) -> Result<Child> {
         };
         if staged { clone_child(0, None, child) } else { clone_child(flags, into, child) }
     };
-    let cloned = match attempt(cgroup.map(Cgroup::dir), waits) {
+    let cloned = match attempt(cgroup.and_then(Cgroup::birthplace), waits) {
         // No clone3, or not allowed to be born there (the common ancestor is not ours): moved after the clone instead.
         Err(e) if cgroup.is_some() && not_born_there(e) => {
             waits.go = true;
@@ -108,10 +114,11 @@ pub fn spawn(plan: &Plan, place: Place<'_>, files: Files<'_>) -> Result<Child> {
     .map_err(|e| explain(e, plan))?;
     drop(theirs);
     let in_cgroup = cloned.in_cgroup || staged && !waits.go;
-    let child = adopt(cloned, ours, staged, plan)?;
+    let mut child = adopt(cloned, ours, staged, plan)?;
+    child.state = (files.hook_state.0.to_vec(), files.hook_state.1.to_vec());
     let placed = after.map_or(Ok(()), |after| after(child.pid));
-    let prepared =
-        placed.and_then(|()| prepare(plan, &child, cgroup.filter(|_| !in_cgroup), files.proc, waits));
+    let prepared = placed
+        .and_then(|()| prepare(plan, &child, cgroup.map(|cgroup| (cgroup, in_cgroup)), files.proc, waits));
     if let Err(e) = prepared {
         kill_and_reap(&child);
         return Err(e);
@@ -142,7 +149,7 @@ fn adopt(cloned: Cloned, socket: OwnedFd, staged: bool, plan: &Plan) -> Result<C
         Some(pidfd) => pidfd,
         None => pidfd_of(pid)?,
     };
-    Ok(Child { pid, pidfd, socket })
+    Ok(Child { pid, pidfd, socket, state: (Vec::new(), Vec::new()) })
 }
 
 /// A pidfd of a process that cannot be reaped by others: our child, or one whose start time is compared afterwards.
@@ -154,14 +161,13 @@ pub fn pidfd_of(pid: i32) -> Result<OwnedFd> {
 fn prepare(
     plan: &Plan,
     child: &Child,
-    cgroup: Option<&Cgroup>,
+    cgroup: Option<(&Cgroup, bool)>,
     proc: BorrowedFd<'_>,
     waits: Waits,
 ) -> Result<()> {
-    if let Some(cgroup) = cgroup {
-        cgroup
-            .add(child.pid)
-            .what(|| format!("cannot move the container to its cgroup {}", cgroup.path().display()))?;
+    if let Some((cgroup, born)) = cgroup {
+        let moved = if born { cgroup.add_v1(child.pid) } else { cgroup.add(child.pid) };
+        moved.what(|| format!("cannot move the container to its cgroup {}", cgroup.path().display()))?;
     }
     if plan.namespaces.new_user() {
         maps::write(child.pid, &plan.namespaces, proc)?;
@@ -232,9 +238,24 @@ fn explain(error: Error, plan: &Plan) -> Error {
     error.hint("Ask the administrator to allow user namespaces for this program, see coracle-rootless(7).")
 }
 
+/// The child's next word. The listener of its filter is handed on meanwhile.
+pub fn next(child: &Child, process: &ProcessPlan) -> Result<Option<Message>> {
+    loop {
+        match handshake::receive_fd(&child.socket).call(|| "recv(handshake)")? {
+            Some((Message::Listener, Some(listener))) => {
+                let agent = process.filter.as_ref().and_then(|filter| filter.agent.as_ref());
+                let agent = agent.ok_or_else(|| Error::internal("a listener without an agent"))?;
+                agent::hand_over(agent, &child.state, child.pid, &listener)?;
+                handshake::send(&child.socket, Message::Continue).call(|| "send(handshake)")?;
+            }
+            other => return Ok(other.map(|(message, _)| message)),
+        }
+    }
+}
+
 /// The child's next word; its death is an error.
 pub fn hear(child: &Child, plan: &Plan) -> Result<Message> {
-    match handshake::receive(&child.socket).call(|| "recv(handshake)")? {
+    match next(child, &plan.process)? {
         Some(Message::Fail(fail)) => Err(words::of_init(fail, plan)),
         Some(message) => Ok(message),
         None => Err(Error::internal("the container's first process died before it was ready")
@@ -261,7 +282,7 @@ fn how_it_ended(child: &Child) -> String {
 
 /// Waits until the child has executed its command: the handshake closes with it.
 pub fn hear_exec(child: &Child, plan: &Plan) -> Result<()> {
-    match handshake::receive(&child.socket).call(|| "recv(handshake)")? {
+    match next(child, &plan.process)? {
         None => Ok(()),
         Some(Message::Fail(fail)) => {
             Err(words::of_init(fail, plan)).what(|| "unable to start container process")

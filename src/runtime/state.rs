@@ -1,6 +1,7 @@
 //! The state directory of a container: claiming it, reading it, and finding out what became of the container.
 
 use super::args::Context;
+use crate::cgroup::v1;
 use crate::error::{Context as _, Error, Result};
 use crate::id::RuntimeId;
 use crate::ondisk::runtime_state::{BUNDLE, CGROUP, MARKER, RuntimeState, STATE};
@@ -220,8 +221,10 @@ fn parse_stat(stat: &[u8]) -> Option<(u8, u64)> {
 
 fn is_frozen(cgroup: &str) -> bool {
     let path = Path::new(cgroup).join("cgroup.freeze");
-    let Ok(fd) = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) else {
-        return false;
+    let fd = match rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(fd) => fd,
+        Err(Errno::NOENT) => return v1::is_frozen(&v1::beside(Path::new(cgroup))),
+        Err(_) => return false,
     };
     let mut byte = [0u8; 1];
     rustix::io::read(&fd, &mut byte).is_ok_and(|len| len == 1) && byte == *b"1"

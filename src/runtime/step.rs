@@ -135,6 +135,29 @@ impl Fail {
     }
 }
 
+/// How a hook ended, where an errno would be: beyond all errnos, the signal or the exit status.
+pub fn ended_as(code: Option<i32>, signal: Option<i32>) -> i32 {
+    match (code, signal) {
+        (_, Some(signal)) => 2048 - signal,
+        (Some(code), None) => 2048 + code,
+        (None, None) => 2048,
+    }
+}
+
+/// The other direction, in words; none for an errno.
+pub fn ended_words(errno: i32) -> Option<String> {
+    match errno {
+        ..1984 => None,
+        1984..2048 => {
+            let signal = 2048 - errno;
+            let name = nix::sys::signal::Signal::try_from(signal).map_or("", |signal| signal.as_str());
+            let words = if signal == libc::SIGSYS { "bad system call" } else { name };
+            Some(format!("signal {signal}: {words}"))
+        }
+        code => Some(format!("exit status {}", code - 2048)),
+    }
+}
+
 /// Says which step a failed call belonged to.
 pub trait OrFail<T> {
     fn or_fail(self, step: Step, index: usize) -> Result<T, Fail>;

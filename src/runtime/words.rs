@@ -4,7 +4,7 @@
 
 use super::plan::Plan;
 use super::plan::process::ProcessPlan;
-use super::step::{Fail, Step};
+use super::step::{Fail, Step, ended_words};
 use crate::error::{Error, Kind};
 use crate::sys::ErrnoText;
 
@@ -112,6 +112,11 @@ fn plain(fail: Fail, object: Option<String>) -> Error {
         libc::EPERM | libc::EACCES | libc::EROFS => Kind::Denied,
         _ => Kind::Host,
     };
+    if fail.step == Step::Hook
+        && let Some(words) = ended_words(fail.errno)
+    {
+        return Error::new(Kind::External, "error running hook").cause(what).cause(words);
+    }
     let errno = ErrnoText(fail.errno);
     let error = match (fail.errno, fail.step.feature()) {
         // An old kernel, or a filter around us: which call it was is what whoever mends it needs.
@@ -123,7 +128,10 @@ fn plain(fail: Fail, object: Option<String>) -> Error {
     match (fail.step, fail.errno) {
         (Step::MountTarget, libc::ELOOP)
         | (Step::MaskedPath | Step::ReadonlyPath | Step::DevOpen, libc::ELOOP) => {
-            error.hint("The root file system has a symlink where a directory belongs.")
+            Error::new(kind, error.what())
+                .cause("it must be mounted on ordinary directory")
+                .cause(ErrnoText(fail.errno))
+                .hint("The root file system has a symlink where a directory belongs.")
         }
         _ => error,
     }

@@ -38,6 +38,12 @@ pub fn load_process(path: &Path) -> Result<Process> {
     let bytes = bytes_of(path)?;
     let cannot = || format!("cannot use {}", path.display());
     from_bytes::<Capabilities>(&bytes).and_then(|names| names.check()).what(cannot)?;
+    // Without a user it is root, as in the documents that engines leave it out of.
+    let mut document: serde_json::Value = from_bytes(&bytes).what(cannot)?;
+    if let Some(process) = document.as_object_mut().filter(|process| !process.contains_key("user")) {
+        process.insert("user".into(), serde_json::json!({ "uid": 0, "gid": 0 }));
+        return serde_json::from_value(document).map_err(|e| Error::usage(e).wrap(cannot()));
+    }
     from_bytes(&bytes).what(cannot)
 }
 
@@ -75,7 +81,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
 
 /// Reads a document from an open file.
 pub fn parse<T: DeserializeOwned>(from: impl Read) -> Result<T> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(4 << 10);
     from.take(MAX_DOCUMENT).read_to_end(&mut bytes).call(|| "read()")?;
     from_bytes(&bytes)
 }

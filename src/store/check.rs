@@ -146,7 +146,10 @@ fn containers(store: &Store, findings: &mut Findings) -> Result<()> {
                     }
                 }
             }
-            Ok(_) => {}
+            Ok(Some(_)) => {}
+            // Removed while we looked, or damaged: a removal never leaves a directory of this name.
+            Ok(None) if super::open_dir(&dir, &id).is_err() => {}
+            Ok(None) => findings.problems.push(Error::corrupt(format_args!("container {id} has no record"))),
             Err(e) => findings.problems.push(e.wrap(format_args!("container {id} is damaged"))),
         }
     }

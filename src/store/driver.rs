@@ -99,6 +99,7 @@ impl Store {
             upper: &format!("{base}/upper"),
             work: &format!("{base}/work"),
             merged: &format!("{base}/merged"),
+            volatile: false,
         };
         let merged: PathBuf = self.dirs.data.join(plan.merged);
         let server = match driver {

@@ -1,7 +1,9 @@
 //! Staging: where objects are made before they are renamed into place, and how what a dead process left is found.
 //!
 //! `staging/<random>/lock` is flocked for as long as its maker lives. Making it and looking for dead ones exclude each
-//! other by the short lock `staging`, so a directory is never taken for dead between mkdir and flock.
+//! other by the short lock `staging`, so a directory is never taken for dead between mkdir and flock. A container is made
+//! in `staging/container-<id>/` under an flock of that directory itself, without the short lock: that is in nobody's way,
+//! and one that was taken for dead in that moment is made again (`engine::create`).
 
 use super::{Store, list_records, lock::Share, open_dir, remove_tree};
 use crate::error::{Context, Result};
@@ -69,18 +71,23 @@ impl Store {
         {
             let _short = self.lock("staging", Share::Exclusive)?;
             for name in list_records(&parent)?.into_iter().filter(|n| n != "blobs") {
-                let is_dead = match open_dir(&parent, &name) {
-                    Ok(dir) => super::lock::is_free(&dir, "lock"),
-                    Err(_) => true,
+                let dir = open_dir(&parent, &name).ok();
+                let has_lock = |dir: &OwnedFd| {
+                    rustix::fs::statat(dir, "lock", rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok()
                 };
-                if is_dead {
-                    dead.push(name);
+                match dir {
+                    Some(dir) if has_lock(&dir) && !super::lock::is_free(&dir, "lock") => {}
+                    // Containers are made under a lock of the directory itself; we keep it until the directory is gone.
+                    Some(dir)
+                        if rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive)
+                            == Err(rustix::io::Errno::WOULDBLOCK) => {}
+                    dir => dead.push((name, dir)),
                 }
             }
         }
         // Nobody revives a dead one: names are random and made once.
         let mut removed = 0;
-        for name in dead {
+        for (name, _locked) in dead {
             remove_tree(parent.as_fd(), &name)?;
             removed += 1;
         }

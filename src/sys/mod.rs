@@ -5,8 +5,8 @@
 //! Functions that run after clone return a bare `rustix::io::Result`; the others return `sys::Result`, which prints the
 //! whole call. rustix's own safe functions may be used anywhere in the crate, with `.call(..)` for the message.
 
-#[cfg(debug_assertions)]
 mod alloc;
+pub mod bpf;
 pub mod creds;
 mod error;
 pub mod fds;

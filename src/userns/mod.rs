@@ -27,7 +27,8 @@ pub mod subid;
 
 pub use idmap::{IdMaps, IdRange};
 pub use role::{
-    RoleChild, SYNC_FD, enter_store, inside_store, map_role, run_in_store, run_in_store_with, spawn_role,
+    Mapping, RoleChild, SYNC_FD, enter_store, inside_store, map_role, run_in_store, run_in_store_with,
+    spawn_role, start_mapping,
 };
 
 use crate::error::{Error, Result};

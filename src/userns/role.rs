@@ -52,8 +52,20 @@ pub fn spawn_role(role: &str, args: &[OsString], fds: &[(BorrowedFd<'_>, RawFd)]
     Ok(RoleChild { pid, pidfd, sync: ours })
 }
 
+/// The maps of a role process, on their way.
+#[derive(Debug)]
+pub struct Mapping {
+    /// newuidmap and newgidmap, where they write; else the maps stand.
+    mappers: Option<(Child, Child)>,
+}
+
 /// Waits until the child has left our user namespace, writes its maps, and lets it go on.
 pub fn map_role(child: &RoleChild, map: &StoreMap) -> Result<()> {
+    start_mapping(child, map)?.finish(child)
+}
+
+/// The same up to where others write the maps: the caller has something else to do meanwhile.
+pub fn start_mapping(child: &RoleChild, map: &StoreMap) -> Result<Mapping> {
     let mut byte = [0u8; 1024];
     let (_, received) =
         rustix::net::recv(&child.sync, &mut byte, RecvFlags::empty()).call(|| "recv(sync)")?;
@@ -62,9 +74,33 @@ pub fn map_role(child: &RoleChild, map: &StoreMap) -> Result<()> {
         Some([b'E', errno @ ..]) => return Err(cannot_unshare(errno)),
         _ => return Err(Error::internal("a role process ended before it had its user namespace")),
     }
-    write_maps(child.pid, map)?;
-    rustix::net::send(&child.sync, &[MAPPED], SendFlags::NOSIGNAL).call(|| "send(sync)")?;
-    Ok(())
+    let mappers = match map {
+        StoreMap::Subordinate(maps) => {
+            let uid = start_mapper(&NEWUIDMAP, child.pid, &maps.uids)?;
+            Some((uid, start_mapper(&NEWGIDMAP, child.pid, &maps.gids)?))
+        }
+        StoreMap::Direct(maps) => {
+            super::root::with_own_file_access(|| write_directly(child.pid, maps, false))?;
+            None
+        }
+        StoreMap::SingleUid { maps, .. } => {
+            write_directly(child.pid, maps, true)?;
+            None
+        }
+    };
+    Ok(Mapping { mappers })
+}
+
+impl Mapping {
+    /// Waits for the maps and lets the child go on.
+    pub fn finish(self, child: &RoleChild) -> Result<()> {
+        if let Some((uid, gid)) = self.mappers {
+            finish_mapper(&NEWUIDMAP, uid)?;
+            finish_mapper(&NEWGIDMAP, gid)?;
+        }
+        rustix::net::send(&child.sync, &[MAPPED], SendFlags::NOSIGNAL).call(|| "send(sync)")?;
+        Ok(())
+    }
 }
 
 fn cannot_unshare(errno: &[u8]) -> Error {
@@ -76,19 +112,6 @@ fn cannot_unshare(errno: &[u8]) -> Error {
             "The limit on user namespaces is reached or 0: ask the administrator for `sysctl user.max_user_namespaces=15000`.",
         ),
         _ => error.hint("See what this machine forbids with `coracle doctor`."),
-    }
-}
-
-fn write_maps(pid: i32, map: &StoreMap) -> Result<()> {
-    match map {
-        StoreMap::Subordinate(maps) => {
-            let uid = start_mapper(&NEWUIDMAP, pid, &maps.uids)?;
-            let gid = start_mapper(&NEWGIDMAP, pid, &maps.gids)?;
-            finish_mapper(&NEWUIDMAP, uid)?;
-            finish_mapper(&NEWGIDMAP, gid)
-        }
-        StoreMap::Direct(maps) => super::root::with_own_file_access(|| write_directly(pid, maps, false)),
-        StoreMap::SingleUid { maps, .. } => write_directly(pid, maps, true),
     }
 }
 

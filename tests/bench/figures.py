@@ -166,6 +166,7 @@ def compare_exec():
     for name in ENGINES:
         output(engine(name, "run", "--detach", "--name", "bench-exec", "--network", "none", IMAGE, "sleep", "10000"))
     row("exec true", 10, medians(interleaved(for_engines("exec", "bench-exec", "true"))))
+    time.sleep(2)       # as they are for most of their life: at rest
     memory = {name: resident(name) for name in ENGINES}
     row("memory beside a container (PSS)", None, {name: kib for name, kib in memory.items() if kib}, show=lambda kib: f"{kib / 1024:.2f} MiB")
     if memory.get("coracle", 0) > 1024:

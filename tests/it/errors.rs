@@ -21,6 +21,18 @@ const CASES: &[Case] = &[
         "Error: coracle build is not supported yet\nHint: Build with another tool (buildah, `podman build`) and load the result with `coracle load`.\n",
     ),
     (
+        "compose up",
+        125,
+        "",
+        "Error: coracle compose is not supported yet\nHint: Start each container with `coracle run`.\n",
+    ),
+    (
+        "container stats",
+        125,
+        "",
+        "Error: coracle container stats is not supported yet\nHint: See the processes with `coracle top CONTAINER`.\n",
+    ),
+    (
         "image push x",
         125,
         "",
@@ -188,7 +200,7 @@ const CASES: &[Case] = &[
         "run --network mynet i",
         125,
         "",
-        "Error: network mynet does not exist\nCaused by: named networks are not supported yet\nHint: Use one of none, host, slirp4netns, container:NAME or ns:PATH.\n",
+        "Error: network mynet does not exist\nCaused by: named networks are not supported yet\nHint: Use one of none, host, slirp4netns or ns:PATH.\n",
     ),
     (
         "run --userns auto i",

@@ -38,6 +38,7 @@ mod oci_seccomp;
 mod oci_security;
 mod probe;
 mod resilience;
+mod resilience_races;
 mod run_detached;
 mod run_host;
 mod run_image;

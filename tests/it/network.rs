@@ -141,9 +141,28 @@ fn resolver_and_hosts_files() {
 }
 
 #[test]
-fn unknown_modes_and_containers() {
+fn namespaces_of_other_containers_are_refused_before_anything_is_made() {
     need!("subid", "registry");
     let w = World::with_busybox();
-    w.c("run --rm --network container:nobody bb true").run().says(125, &["Error: ", "nobody"]);
+    w.start("web", "bb sleep 1000");
+    // None of them may end up with the host's namespace instead, and --replace must not remove before the refusal.
+    for flag in ["--network", "--pid", "--ipc", "--uts", "--cgroupns"] {
+        for command in ["run --rm", "create", "run --replace --name web"] {
+            let out = w.c(&format!("{command} {flag} container:web bb true")).run();
+            let instead = format!("{flag} host");
+            out.says(
+                125,
+                &["Error: ", "container:web is not supported yet", "Caused by: ", "Hint: ", &instead],
+            );
+        }
+    }
+    assert_eq!(w.c("ps --all --format {{.Names}}").ok(), "web\n");
+    w.c("exec web true").ok();
+}
+
+#[test]
+fn unknown_modes() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
     w.c("run --rm --network no-such-mode bb true").run().says(125, &["Error: ", "no-such-mode"]);
 }

@@ -105,7 +105,7 @@ fn keep_id() {
             "bb",
             "sh",
             "-c",
-            "id -u; id -g; touch /work/f; stat -c %u /bin/busybox; stat -c %u /home/user",
+            "id -u; id -g; touch /data/f; stat -c %u /bin/busybox; stat -c %u /home/user",
         ])
         .ok();
     assert_eq!(out, format!("{uid}\n{gid}\n0\n1000\n"));

@@ -70,6 +70,27 @@ fn a_new_volume_belongs_to_the_containers_user() {
 }
 
 #[test]
+fn the_option_u_is_refused_and_its_hint_works() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    for mount in ["-v v:/d:U", "--mount type=volume,src=v,dst=/d,U=true", "--tmpfs /d:U"] {
+        w.run(&format!("{mount} bb true"))
+            .run()
+            .says(125, &["Error: ", "option U", "not supported", "Hint: "]);
+    }
+    assert_eq!(w.c("volume ls -q").ok(), "");
+    let dir = w.dir.join("shared");
+    std::fs::create_dir(&dir).unwrap();
+    let dir = dir.to_str().unwrap();
+    std::fs::write(format!("{dir}/f"), "x").unwrap();
+    w.c(&format!("unshare chown -R 1000:1000 {dir}")).ok();
+    let line = format!("-u 1000:1000 -v {dir}:/d --mount type=volume,dst=/v,U=false bb");
+    assert_eq!(w.script(&line, "echo y >>/d/f; stat -c %u:%g /d /d/f /v").ok(), "1000:1000\n".repeat(3));
+    // Not the test's to remove otherwise.
+    w.c(&format!("unshare rm -r {dir}")).ok();
+}
+
+#[test]
 fn shared_by_containers() {
     need!("subid", "registry");
     let w = World::with_busybox();

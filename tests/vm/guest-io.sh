@@ -2,6 +2,7 @@
 # I/O limits, where the administrator delegated the controller.
 # user: u1
 # shellcheck source=tests/vm/tap.sh
+# shellcheck disable=SC2016    # expanded by the shell in the container
 . "$(dirname "$0")/tap.sh"
 "$c" pull -q oci:/srv/images/busybox:latest >/dev/null
 image=$("$c" images -q | head -n 1)

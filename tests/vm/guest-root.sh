@@ -2,6 +2,7 @@
 # As real root on a bare machine a container is as unprivileged as for anybody: host uid 0 is not in it.
 # user: root
 # shellcheck source=tests/vm/tap.sh
+# shellcheck disable=SC2016    # expanded by the shell in the container
 . "$(dirname "$0")/tap.sh"
 check 'root pulls' "$c" pull -q oci:/srv/images/busybox:latest
 image=$("$c" images -q | head -n 1)

@@ -12,7 +12,6 @@ use crate::engine::options::{CreateOptions, Source};
 use crate::error::{Context, Error, Result};
 use crate::id::ContainerName;
 use crate::ondisk::container::{Cgroups, NetworkMode, Restart};
-use crate::paths::Dirs;
 use crate::sys::CallContext;
 use std::path::PathBuf;
 
@@ -42,7 +41,7 @@ pub struct CreateFlags {
 
 impl CreateFlags {
     /// Everything checked and typed.
-    pub fn to_options(&self, app: &App, dirs: &Dirs) -> Result<CreateOptions> {
+    pub fn to_options(&self, app: &App) -> Result<CreateOptions> {
         let cwd = app.cwd()?;
         let (image, command) = self.words.split_first().ok_or_else(|| Error::usage("no image given"))?;
         self.container.check()?;
@@ -57,7 +56,7 @@ impl CreateFlags {
         let stop_signal =
             self.container.stop_signal.as_deref().map(crate::engine::signals::parse).transpose()?;
         let source = self.image.source(image, self.mounts.rootfs, &cwd)?;
-        let network = self.network.to_options(dirs)?;
+        let network = self.network.to_options()?;
         let namespaces = self.security.namespaces()?;
         if self.process.hostname.is_some() && namespaces.uts == crate::engine::options::NamespaceMode::Host {
             return Err(Error::usage("--hostname cannot be combined with --uts host"));

@@ -1,15 +1,14 @@
 //! Network flags, for `run` and `create`.
 
-use crate::cli::parse::{self, network::Network};
+use crate::cli::parse;
 use crate::engine::options::NetworkOptions;
 use crate::error::{Error, Result};
 use crate::ondisk::container::NetworkMode;
-use crate::paths::Dirs;
 
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Network")]
 pub struct NetworkFlags {
-    /// none, host, slirp4netns[:OPTIONS], container:NAME or ns:PATH
+    /// none, host, slirp4netns[:OPTIONS] or ns:PATH
     #[arg(long, visible_alias = "net", value_name = "MODE")]
     pub network: Vec<String>,
     /// Publish a port of the container, or a range of them
@@ -42,29 +41,15 @@ pub struct NetworkFlags {
 }
 
 impl NetworkFlags {
-    /// Checks the values; a container is looked up by name.
-    pub fn to_options(&self, dirs: &Dirs) -> Result<NetworkOptions> {
-        let mode = match parse::network::parse(&self.network)? {
-            None => None,
-            Some(Network::Mode(mode)) => Some(mode),
-            Some(Network::Container(name)) => {
-                Some(NetworkMode::Container { id: crate::engine::find(dirs, &name)?.id })
-            }
-        };
+    /// Checks the values.
+    pub fn to_options(&self) -> Result<NetworkOptions> {
+        let mode = parse::network::parse(&self.network)?;
         let mut ports = Vec::new();
         for text in &self.publish {
             ports.extend(parse::port::publish(text)?);
         }
         parse::port::check_unique(&ports)?;
-        let no_ports = matches!(
-            mode,
-            Some(
-                NetworkMode::None
-                    | NetworkMode::Host
-                    | NetworkMode::Container { .. }
-                    | NetworkMode::Ns { .. }
-            )
-        );
+        let no_ports = matches!(mode, Some(NetworkMode::None | NetworkMode::Host | NetworkMode::Ns { .. }));
         if no_ports && !ports.is_empty() {
             return Err(Error::usage(format_args!("--publish cannot be combined with --network {}", self.network.join(",")))
                 .hint("Ports are published with `--network slirp4netns`; with `--network host` the container has the host's ports."));

@@ -9,16 +9,16 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 /// A flag: long name, short name, whether it takes a value.
-type Flag = (&'static str, Option<char>, bool);
+pub type Flag = (&'static str, Option<char>, bool);
 
 /// Before or after the verb.
-const GLOBAL: &[Flag] = &[
+pub const GLOBAL: &[Flag] = &[
     ("root", None, true),
     ("log", None, true),
     ("log-format", None, true),
     ("log-only", None, false), // coracle's own: an exec's stderr belongs to its process
-    ("log-level", None, true), // there is one level: errors
-    ("debug", None, false),    // the same
+    ("log-level", None, true),
+    ("debug", None, false),
     ("systemd-cgroup", None, false),
     ("cgroup-manager", None, true),
     ("rootless", None, true),
@@ -63,6 +63,8 @@ const UPDATE: &[Flag] = &[
     ("cpu-burst", None, true),
     ("cpu-share", None, true),
     ("cpu-idle", None, true),
+    ("cpu-rt-period", None, true),
+    ("cpu-rt-runtime", None, true),
     ("cpuset-cpus", None, true),
     ("cpuset-mems", None, true),
     ("memory", None, true),
@@ -70,6 +72,12 @@ const UPDATE: &[Flag] = &[
     ("memory-swap", None, true),
     ("pids-limit", None, true),
 ];
+
+/// All the flags of a verb.
+pub fn flags_of(name: &str) -> Vec<Flag> {
+    let own = VERBS.iter().find(|(verb, _)| *verb == name).map_or(&[] as &[Flag], |(_, own)| own);
+    if name == "run" { own.iter().chain(CREATE).copied().collect() } else { own.to_vec() }
+}
 
 /// Every verb with its flags.
 pub const VERBS: &[(&str, &[Flag])] = &[
@@ -85,6 +93,7 @@ pub const VERBS: &[(&str, &[Flag])] = &[
     ("pause", &[]),
     ("resume", &[]),
     ("update", UPDATE),
+    ("events", &[("interval", None, true), ("stats", None, false)]),
     ("features", &[]),
     ("spec", &[("bundle", Some('b'), true), ("rootless", None, false)]),
 ];
@@ -145,14 +154,21 @@ pub fn parse(args: Vec<OsString>) -> Result<Parsed> {
             }
             Arg::Value(value) => {
                 parsed.operands.push(value);
-                if parsed.verb == "exec" && parsed.operands.len() >= 2 {
+                let stops = match parsed.verb.as_str() {
+                    "exec" => parsed.operands.len() >= 2,
+                    // What follows the id is for the host's ps.
+                    "ps" => true,
+                    _ => false,
+                };
+                if stops {
                     let rest = parser.raw_args().map_err(Error::usage)?;
                     parsed.operands.extend(rest);
                     break;
                 }
                 continue;
             }
-            Arg::Long(name) => flags.iter().find(|(long, _, _)| *long == name),
+            // A verb's own flag before a global one of the same name (--rootless).
+            Arg::Long(name) => flags.iter().rev().find(|(long, _, _)| *long == name),
             Arg::Short(letter) => flags.iter().rev().find(|(_, short, _)| *short == Some(letter)),
         };
         let Some(&(name, _, takes_value)) = flag else {

@@ -16,6 +16,7 @@ pub struct Log {
     file: Option<OsString>,
     json: bool,
     only: bool,
+    debug: bool,
 }
 
 impl Log {
@@ -23,7 +24,8 @@ impl Log {
     pub fn from_flags(parsed: &Parsed) -> Self {
         let json = parsed.value("log-format").is_some_and(|format| format == "json");
         let file = parsed.value("log").filter(|file| !file.is_empty()).cloned();
-        Self { only: file.is_some() && parsed.has("log-only"), file, json }
+        let debug = parsed.has("debug") || parsed.value("log-level").is_some_and(|level| level == "debug");
+        Self { only: file.is_some() && parsed.has("log-only"), file, json, debug }
     }
 
     /// Says what failed; returns `code`.
@@ -34,13 +36,13 @@ impl Log {
             line = line.replace(" (No such file or directory)", "");
         }
         if !self.only {
-            Self::say(error, &line);
+            Self::explain(error, &line);
         }
-        self.append(&line);
+        self.append("error", &line);
         code
     }
 
-    fn say(error: &Error, line: &str) {
+    fn explain(error: &Error, line: &str) {
         let mut stderr = std::io::stderr().lock();
         if stderr.is_terminal() {
             let _ = writeln!(stderr, "Error: {}", error.what());
@@ -55,16 +57,35 @@ impl Log {
         }
     }
 
-    fn append(&self, line: &str) {
+    /// Something that is no failure: to the log where there is one, else to stderr.
+    pub fn say(&self, level: &str, line: &str) {
+        if self.file.is_some() {
+            self.append(level, line);
+        } else {
+            let _ = std::io::stderr().lock().write_all(self.format(level, line).as_bytes());
+        }
+    }
+
+    /// What was asked of us, with `--debug`.
+    pub fn debug(&self, words: std::fmt::Arguments<'_>) {
+        if self.debug {
+            self.say("debug", &words.to_string());
+        }
+    }
+
+    fn append(&self, level: &str, line: &str) {
         let Some(file) = &self.file else { return };
         let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::APPEND | OFlags::SYNC | OFlags::CLOEXEC;
         let Ok(fd) = rustix::fs::open(file, flags, Mode::from(0o644)) else { return };
+        let _ = std::fs::File::from(fd).write_all(self.format(level, line).as_bytes());
+    }
+
+    fn format(&self, level: &str, line: &str) -> String {
         let time = format!("{:.0}", jiff::Timestamp::now());
-        let text = if self.json {
-            format!("{}\n", serde_json::json!({ "level": "error", "msg": line, "time": time }))
+        if self.json {
+            format!("{}\n", serde_json::json!({ "level": level, "msg": line, "time": time }))
         } else {
-            format!("time=\"{time}\" level=error msg={line:?}\n")
-        };
-        let _ = std::fs::File::from(fd).write_all(text.as_bytes());
+            format!("time=\"{time}\" level={level} msg={line:?}\n")
+        }
     }
 }

@@ -4,8 +4,10 @@
 //! id, `--x=y`, Go's single-dash long flags. Exit code 1 for our own errors, 255 for those of `exec`, else the payload's.
 //! stderr is silent on success: several callers merge it into stdout.
 
+mod events;
 mod features;
 mod flags;
+mod help;
 mod log;
 mod ps;
 mod template;
@@ -24,7 +26,8 @@ pub fn main(args: Vec<OsString>) -> u8 {
         Err(e) => return log::Log::default().fail(&e, 1),
     };
     let log = log::Log::from_flags(&parsed);
-    match verbs::run(&parsed) {
+    log.debug(format_args!("{} {:?}", parsed.verb, parsed.operands));
+    match verbs::run(&parsed, &log) {
         Ok(code) => code,
         Err(e) => log.fail(&e, if parsed.verb == "exec" { 255 } else { 1 }),
     }

@@ -50,7 +50,7 @@ fn document(rootless: bool) -> Value {
         "linux": {
             "resources": { "devices": [{ "allow": false, "access": "rwm" }] },
             "namespaces": [
-                { "type": "pid" }, { "type": "network" }, { "type": "ipc" }, { "type": "uts" }, { "type": "mount" }, { "type": "cgroup" },
+                { "type": "pid" }, { "type": "network" }, { "type": "ipc" }, { "type": "uts" }, { "type": "mount" },
             ],
             "maskedPaths": [
                 "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
@@ -59,6 +59,12 @@ fn document(rootless: bool) -> Value {
             "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
         },
     });
+    // As runc: with v1 the container sees its cgroups by the mount alone.
+    if !crate::cgroup::delegate::tree().is_some_and(|tree| tree.hybrid)
+        && let Some(list) = document.pointer_mut("/linux/namespaces").and_then(Value::as_array_mut)
+    {
+        list.push(json!({ "type": "cgroup" }));
+    }
     if rootless {
         make_rootless(&mut document);
     }

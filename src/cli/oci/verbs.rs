@@ -1,47 +1,32 @@
 //! From a cut-up command line to the operations of `runtime`, and their answers as text.
 
 use super::flags::Parsed;
-use super::{features, ps, say, template};
+use super::log::Log;
+use super::{events, features, help, ps, say, template};
 use crate::cgroup::fs::Cgroup;
 use crate::error::{Error, Result};
 use crate::id::RuntimeId;
 use crate::runtime::{self, Context, CreateArgs, ExecArgs, ExecCommand, ExecWhat, RunArgs, state::StateView};
 use oci_spec::runtime::LinuxResources;
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-const HELP: &str = "\
-coracle-oci: an OCI runtime. A bundle and an id go in.
-
-Usage: coracle-oci [--root DIR] [--log FILE] [--log-format text|json] [--systemd-cgroup] COMMAND
-
-  create ID | run ID      --bundle DIR --pid-file F --console-socket S --preserve-fds N --no-pivot --no-new-keyring
-                          (run: --detach --keep)
-  start ID                run the command of a created container
-  state ID                its state as JSON
-  kill ID [SIGNAL]        --all
-  delete ID               --force
-  exec ID CMD [ARG…]      --process F --detach --tty --cwd D --env K=V --user UID[:GID] --cap C --pid-file F --console-socket S
-  list                    --format table|json --quiet
-  ps ID                   --format table|json
-  pause ID | resume ID
-  update ID               --resources F|- --memory --memory-swap --cpu-quota --cpu-period --cpu-share --pids-limit …
-  features                what this runtime can do, as JSON
-  spec                    write a config.json to start from; --bundle DIR --rootless
-
-See coracle-oci(1).
-";
-
 /// Runs the verb. Returns the exit code.
-pub fn run(parsed: &Parsed) -> Result<u8> {
+pub fn run(parsed: &Parsed, log: &Log) -> Result<u8> {
     if parsed.has("version") {
         let (version, commit) =
             (env!("CARGO_PKG_VERSION"), option_env!("CORACLE_COMMIT").unwrap_or("unknown"));
-        say(&format!("coracle-oci version {version}\ncommit: {commit}\nspec: 1.2.0\n"))?;
+        let name = invoked_as();
+        say(&format!("{name} version {version}\ncommit: {commit}\nspec: {}\n", runtime::OCI_VERSION))?;
+        return Ok(0);
+    }
+    if parsed.has("help") && !parsed.verb.is_empty() {
+        say(&help::of_verb(&invoked_as(), &parsed.verb))?;
         return Ok(0);
     }
     if parsed.has("help") || parsed.verb.is_empty() {
-        say(HELP)?;
+        say(&help::all(&invoked_as()))?;
         return Ok(u8::from(!parsed.has("help")));
     }
     match parsed.verb.as_str() {
@@ -54,40 +39,57 @@ pub fn run(parsed: &Parsed) -> Result<u8> {
             template::write(&bundle, parsed.has("rootless"))?;
         }
         "list" => list(parsed)?,
-        _ => return on_container(parsed),
+        _ => return on_container(parsed, log),
     }
     Ok(0)
 }
 
-fn on_container(parsed: &Parsed) -> Result<u8> {
+/// The name that we were called by: callers that use us in place of runc read the first words of --version.
+fn invoked_as() -> String {
+    let name = std::env::args_os().next().map(PathBuf::from);
+    let name =
+        name.as_deref().and_then(std::path::Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| "coracle-oci".to_owned())
+}
+
+fn on_container(parsed: &Parsed, log: &Log) -> Result<u8> {
     let context = context(parsed)?;
+    let done = act(parsed, &context);
+    for warning in context.warnings.take() {
+        log.say("warning", &warning);
+    }
+    done
+}
+
+fn act(parsed: &Parsed, context: &Context) -> Result<u8> {
     let id = id(parsed)?;
     match parsed.verb.as_str() {
-        "create" => runtime::create::create(&context, &create_args(parsed, id)?)?,
+        "create" => runtime::create::create(context, &create_args(parsed, id)?)?,
         "run" => {
             let how = RunArgs { detach: parsed.has("detach"), keep: parsed.has("keep") };
-            return exit_code(runtime::run::run(&context, &create_args(parsed, id)?, &how)?);
+            return exit_code(runtime::run::run(context, &create_args(parsed, id)?, &how)?);
         }
-        "start" => runtime::start::start(&context, &id)?,
+        "start" => runtime::start::start(context, &id)?,
         "state" => {
-            let view = runtime::state::state(&context, &id)?;
+            let view = runtime::state::state(context, &id)?;
             say(&format!("{}\n", serde_json::to_string_pretty(&view).map_err(Error::internal)?))?;
         }
         "kill" => {
             let signal = parsed.operands.get(1).map_or("TERM", |s| s.to_str().unwrap_or_default());
-            runtime::kill::kill(&context, &id, runtime::kill::parse_signal(signal)?, parsed.has("all"))?;
+            runtime::kill::kill(context, &id, runtime::kill::parse_signal(signal)?, parsed.has("all"))?;
         }
-        "delete" => runtime::delete::delete(&context, &id, parsed.has("force"))?,
-        "exec" => return exit_code(runtime::exec::exec(&context, &exec_args(parsed, id)?)?),
+        "delete" => runtime::delete::delete(context, &id, parsed.has("force"))?,
+        "exec" => return exit_code(runtime::exec::exec(context, &exec_args(parsed, id)?)?),
         "ps" => {
-            let pids = processes(&context, &id)?;
+            let pids = processes(context, &id)?;
             let json = parsed.text("format")?.is_some_and(|format| format == "json");
             let rest = parsed.operands.get(1..).unwrap_or_default();
             say(&if json { ps::json(&pids) } else { ps::table(&pids, rest)? })?;
         }
-        "pause" => need_cgroup(&context, &id)?.freeze()?,
-        "resume" => need_cgroup(&context, &id)?.thaw()?,
-        "update" => need_cgroup(&context, &id)?.apply(&resources(parsed)?)?,
+        "events" => events::run(parsed, context, &id)?,
+        "pause" => need_cgroup(context, &id)?.freeze()?,
+        "resume" => need_cgroup(context, &id)?.thaw()?,
+        "update" => need_cgroup(context, &id)?.apply(&resources(parsed)?)?,
         other => return Err(Error::internal(format_args!("the verb {other} has no action"))),
     }
     Ok(0)
@@ -127,6 +129,7 @@ fn context(parsed: &Parsed) -> Result<Context> {
         systemd_cgroup: parsed.has("systemd-cgroup") || manager == Some("systemd"),
         cgroups_disabled: manager == Some("disabled"),
         rootless,
+        warnings: RefCell::default(),
     })
 }
 
@@ -166,14 +169,15 @@ fn exec_args(parsed: &Parsed, id: RuntimeId) -> Result<ExecArgs> {
         console_socket: path("console-socket").filter(|p| !p.as_os_str().is_empty()),
         preserve_fds: parsed.number("preserve-fds")?.unwrap_or(0),
         ignore_paused: parsed.has("ignore-paused"),
-        cgroup: parsed.text("cgroup")?.map(str::to_owned),
+        cgroup: parsed.values("cgroup").map(text).collect::<Result<_>>()?,
     })
 }
 
+fn text(word: &OsString) -> Result<String> {
+    word.to_str().map(str::to_owned).ok_or_else(|| Error::usage("an argument is not UTF-8"))
+}
+
 fn exec_command(parsed: &Parsed) -> Result<ExecCommand> {
-    let text = |word: &OsString| {
-        word.to_str().map(str::to_owned).ok_or_else(|| Error::usage("an argument is not UTF-8"))
-    };
     let args = parsed.operands.iter().skip(1).map(text).collect::<Result<Vec<_>>>()?;
     if args.is_empty() {
         return Err(Error::usage("exec requires a command")
@@ -216,7 +220,7 @@ fn cgroup(context: &Context, id: &RuntimeId) -> Result<Option<Cgroup>> {
     }
 }
 
-fn need_cgroup(context: &Context, id: &RuntimeId) -> Result<Cgroup> {
+pub fn need_cgroup(context: &Context, id: &RuntimeId) -> Result<Cgroup> {
     cgroup(context, id)?.ok_or_else(|| {
         Error::host(format_args!("container {id} has no cgroup"))
             .cause("it was created without one, or has ended")
@@ -266,6 +270,26 @@ fn table(views: &[StateView]) -> String {
     rows.iter().map(line).collect()
 }
 
+/// Bytes, with b, k, m, g or t behind them.
+fn size(flag: &str, text: &str) -> Result<i64> {
+    let bad = || {
+        Error::usage(format_args!("invalid value {text:?} for flag --{flag}"))
+            .cause("not a number of bytes, or one with k, m, g or t")
+    };
+    let lower = text.to_ascii_lowercase();
+    let number = lower.trim_end_matches(['b', 'i']);
+    let shift = match number.chars().last() {
+        Some('k') => 10,
+        Some('m') => 20,
+        Some('g') => 30,
+        Some('t') => 40,
+        _ => 0,
+    };
+    let digits = if shift == 0 { number } else { number.get(..number.len() - 1).unwrap_or_default() };
+    let count: i64 = digits.parse().map_err(|_| bad())?;
+    count.checked_mul(1 << shift).ok_or_else(bad)
+}
+
 /// `--resources FILE|-`, else the single flags.
 fn resources(parsed: &Parsed) -> Result<LinuxResources> {
     if let Some(file) = parsed.value("resources") {
@@ -277,9 +301,8 @@ fn resources(parsed: &Parsed) -> Result<LinuxResources> {
     }
     let mut document = serde_json::json!({});
     let numbers = [
-        ("memory", "memory", "limit"),
-        ("memory-reservation", "memory", "reservation"),
-        ("memory-swap", "memory", "swap"),
+        ("cpu-rt-period", "cpu", "realtimePeriod"),
+        ("cpu-rt-runtime", "cpu", "realtimeRuntime"),
         ("cpu-quota", "cpu", "quota"),
         ("cpu-period", "cpu", "period"),
         ("cpu-share", "cpu", "shares"),
@@ -291,6 +314,11 @@ fn resources(parsed: &Parsed) -> Result<LinuxResources> {
     for (flag, object, key) in numbers {
         if let Some(number) = parsed.number::<i64>(flag)? {
             document[object][key] = number.into();
+        }
+    }
+    for (flag, key) in [("memory", "limit"), ("memory-reservation", "reservation"), ("memory-swap", "swap")] {
+        if let Some(text) = parsed.text(flag)? {
+            document["memory"][key] = size(flag, text)?.into();
         }
     }
     for (flag, key) in [("cpuset-cpus", "cpus"), ("cpuset-mems", "mems")] {

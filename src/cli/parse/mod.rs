@@ -30,6 +30,14 @@ pub fn invalid(what: &str, text: &str, why: impl std::fmt::Display, example: &st
     if example.is_empty() { error } else { error.hint(format_args!("For example: `{example}`.")) }
 }
 
+/// `container:NAME` of a namespace. podman's containers are all children of one user namespace; ours each have a parent of
+/// their own, and nobody may join what belongs to the parent of another (`setns` wants CAP_SYS_ADMIN there).
+pub fn shared(flag: &str, text: &str, instead: &str) -> Error {
+    unsupported(format_args!("{flag} {text}"))
+        .cause("every container has a user namespace of its own, and the kernel lets no other container join what belongs to it")
+        .hint(format_args!("Share the host's with `{instead}`, or run both programs in one container (`coracle exec`)."))
+}
+
 /// A form or a value that podman knows and coracle does not (yet).
 pub fn unsupported(what: impl std::fmt::Display) -> Error {
     Error::usage(format_args!("{what} is not supported yet"))

@@ -48,7 +48,7 @@ pub fn parse(text: &str, cwd: &Path) -> Result<MountOption> {
         }
         other => return Err(bad(format!("unknown type {other:?}; one of bind, volume, tmpfs"))),
     };
-    let mut mount = MountOption { kind, destination, options: Vec::new(), chown: false, copy_up: true };
+    let mut mount = MountOption { kind, destination, options: Vec::new(), copy_up: true };
     for (key, value) in &options {
         option(&mut mount, key, value.as_deref())
             .map_err(|e| e.wrap(format_args!("cannot use --mount {text}")))?;
@@ -65,7 +65,8 @@ fn option(mount: &mut MountOption, key: &str, value: Option<&str>) -> Result<()>
             mount.options.push(if truth(key, value)? { "ro" } else { "rw" }.to_owned());
         }
         ("rw", value) => mount.options.push(if truth(key, value)? { "rw" } else { "ro" }.to_owned()),
-        ("U" | "chown", value) => mount.chown = truth(key, value)?,
+        ("U" | "chown", value) if !truth(key, value)? => {}
+        ("U" | "chown", _) => return Err(super::volume::no_chown()),
         ("bind-propagation", Some(value)) if bind && is_propagation(value) => {
             mount.options.push(value.to_owned());
         }

@@ -10,15 +10,15 @@ pub fn parse(flag: &str, text: Option<&str>) -> Result<NamespaceMode> {
     match text.split_once(':') {
         None => match text {
             "" | "private" => Ok(NamespaceMode::Private),
-            // Others may join it in both modes: the names differ only in podman's bookkeeping.
+            // In podman the names say who may join it later; here nobody can.
             "shareable" if flag == "--ipc" => Ok(NamespaceMode::Private),
             "none" if flag == "--ipc" => Err(super::unsupported("--ipc none")),
             "host" => Ok(NamespaceMode::Host),
-            _ => Err(bad("one of private, host, container:NAME, ns:PATH")),
+            _ => Err(bad("one of private, host, ns:PATH")),
         },
-        Some(("container", name)) if !name.is_empty() => Ok(NamespaceMode::Container(name.to_owned())),
+        Some(("container", _)) => Err(super::shared(flag, text, &format!("{flag} host"))),
         Some(("ns", path)) if path.starts_with('/') => Ok(NamespaceMode::Path(path.to_owned())),
-        Some(_) => Err(bad("one of private, host, container:NAME, ns:PATH (absolute)")),
+        Some(_) => Err(bad("one of private, host, ns:PATH (absolute)")),
     }
 }
 
@@ -66,9 +66,8 @@ mod tests {
     fn namespaces() {
         assert_eq!(parse("--pid", None).unwrap(), NamespaceMode::Private);
         assert_eq!(parse("--pid", Some("host")).unwrap(), NamespaceMode::Host);
-        assert_eq!(parse("--ipc", Some("container:a")).unwrap(), NamespaceMode::Container("a".into()));
         assert_eq!(parse("--uts", Some("ns:/x")).unwrap(), NamespaceMode::Path("/x".into()));
-        for bad in ["shareable", "container:", "ns:x", "wat"] {
+        for bad in ["shareable", "container:", "container:a", "ns:x", "wat"] {
             assert!(parse("--pid", Some(bad)).is_err(), "{bad}");
         }
     }

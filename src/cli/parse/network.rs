@@ -3,51 +3,39 @@
 use crate::error::{Error, Result};
 use crate::ondisk::container::NetworkMode;
 
-/// What `--network` names. A container is looked up by the caller.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Network {
-    Mode(NetworkMode),
-    /// `container:NAME`.
-    Container(String),
-}
-
 /// All `--network` flags together; none = the default.
-pub fn parse(flags: &[String]) -> Result<Option<Network>> {
+pub fn parse(flags: &[String]) -> Result<Option<NetworkMode>> {
     match flags {
         [] => Ok(None),
         [one] => one_network(one).map(Some),
-        _ => Err(super::unsupported("more than one --network")
-            .hint("Give one of none, host, slirp4netns or container:NAME.")),
+        _ => {
+            Err(super::unsupported("more than one --network").hint("Give one of none, host or slirp4netns."))
+        }
     }
 }
 
-fn one_network(text: &str) -> Result<Network> {
+fn one_network(text: &str) -> Result<NetworkMode> {
     let (mode, options) = text.split_once(':').unwrap_or((text, ""));
     let list = || options.split(',').filter(|o| !o.is_empty()).map(str::to_owned).collect::<Vec<_>>();
     let plain = |mode| match options {
-        "" => Ok(Network::Mode(mode)),
+        "" => Ok(mode),
         _ => Err(super::invalid("network", text, "this mode has no options", "--network none")),
     };
     match mode {
         "none" => plain(NetworkMode::None),
         "host" => plain(NetworkMode::Host),
-        "slirp4netns" => Ok(Network::Mode(NetworkMode::Slirp4netns { options: list() })),
-        "pasta" => Ok(Network::Mode(NetworkMode::Pasta { options: list() })),
-        "container" if !options.is_empty() => Ok(Network::Container(options.to_owned())),
-        "ns" if options.starts_with('/') => Ok(Network::Mode(NetworkMode::Ns { path: options.to_owned() })),
-        "container" | "ns" => Err(super::invalid(
-            "network",
-            text,
-            "wants a container or an absolute path",
-            "--network container:web",
-        )),
+        "slirp4netns" => Ok(NetworkMode::Slirp4netns { options: list() }),
+        "pasta" => Ok(NetworkMode::Pasta { options: list() }),
+        "container" => Err(super::shared("--network", text, "--network host")),
+        "ns" if options.starts_with('/') => Ok(NetworkMode::Ns { path: options.to_owned() }),
+        "ns" => Err(super::invalid("network", text, "wants an absolute path", "--network ns:/run/netns/a")),
         "bridge" | "private" | "default" | "podman" => {
             Err(super::unsupported(format_args!("--network {mode}"))
                 .hint("Use `--network slirp4netns`: outgoing traffic and published ports work with it."))
         }
         name => Err(Error::not_found(format_args!("network {name} does not exist"))
             .cause("named networks are not supported yet")
-            .hint("Use one of none, host, slirp4netns, container:NAME or ns:PATH.")),
+            .hint("Use one of none, host, slirp4netns or ns:PATH.")),
     }
 }
 
@@ -78,21 +66,20 @@ pub fn dns(text: &str) -> Result<String> {
 mod tests {
     use super::*;
 
-    fn one(text: &str) -> Result<Option<Network>> {
+    fn one(text: &str) -> Result<Option<NetworkMode>> {
         parse(&[text.to_owned()])
     }
 
     #[test]
     fn modes() {
-        assert_eq!(one("none").unwrap(), Some(Network::Mode(NetworkMode::None)));
+        assert_eq!(one("none").unwrap(), Some(NetworkMode::None));
         let options = vec!["mtu=1500".to_owned(), "cidr=10.1.0.0/24".to_owned()];
         assert_eq!(
             one("slirp4netns:mtu=1500,cidr=10.1.0.0/24").unwrap(),
-            Some(Network::Mode(NetworkMode::Slirp4netns { options }))
+            Some(NetworkMode::Slirp4netns { options })
         );
-        assert_eq!(one("container:web").unwrap(), Some(Network::Container("web".into())));
         assert_eq!(parse(&[]).unwrap(), None);
-        for bad in ["bridge", "mynet", "host:x", "ns:rel", "container:"] {
+        for bad in ["bridge", "mynet", "host:x", "ns:rel", "container:", "container:web"] {
             assert!(one(bad).is_err(), "{bad}");
         }
     }

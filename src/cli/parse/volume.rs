@@ -1,7 +1,7 @@
 //! `-v [SRC:]CTR[:opts]` and `--tmpfs CTR[:opts]`.
 
 use crate::engine::options::{MountKind, MountOption};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::VolumeName;
 use std::path::Path;
 
@@ -34,7 +34,7 @@ pub fn parse(text: &str, cwd: &Path) -> Result<MountOption> {
     };
     let destination =
         ctr_path(destination).ok_or_else(|| bad("the path in the container is not absolute"))?;
-    let mut mount = MountOption { kind, destination, options: Vec::new(), chown: false, copy_up: true };
+    let mut mount = MountOption { kind, destination, options: Vec::new(), copy_up: true };
     for option in options.split(',').filter(|o| !o.is_empty()) {
         apply(&mut mount, option).map_err(|why| why.wrap(format_args!("cannot use volume {text:?}")))?;
     }
@@ -54,13 +54,16 @@ pub fn tmpfs(text: &str) -> Result<MountOption> {
 
 /// A tmpfs with podman's defaults below what is given.
 pub fn tmpfs_mount(destination: String, given: &[&str]) -> Result<MountOption> {
-    let mut mount =
-        MountOption { kind: MountKind::Tmpfs, destination, options: Vec::new(), chown: false, copy_up: true };
+    let mut mount = MountOption { kind: MountKind::Tmpfs, destination, options: Vec::new(), copy_up: true };
     for option in given {
         match *option {
             "tmpcopyup" => mount.copy_up = true,
             "notmpcopyup" => mount.copy_up = false,
-            "U" | "chown" => mount.chown = true,
+            "U" | "chown" => {
+                return Err(
+                    super::unsupported("the tmpfs option U").hint("Give it an owner: `uid=1000,gid=1000`.")
+                );
+            }
             "ro" | "rw" | "exec" | "noexec" | "suid" | "nosuid" | "dev" | "nodev" | "noatime"
             | "relatime" | "strictatime" | "sync" | "async" | "dirsync" | "noswap" => {
                 mount.options.push((*option).to_owned());
@@ -98,7 +101,7 @@ fn tmpfs_value(option: &str) -> Result<String> {
 /// One option of a bind or a volume.
 pub fn apply(mount: &mut MountOption, option: &str) -> Result<()> {
     match option {
-        "U" | "U=true" => mount.chown = true,
+        "U" | "U=true" => return Err(no_chown()),
         // No SELinux labels are ever set: there is nothing to relabel to, as on podman without SELinux.
         "z" | "Z" => {}
         "copy" => mount.copy_up = true,
@@ -111,7 +114,7 @@ pub fn apply(mount: &mut MountOption, option: &str) -> Result<()> {
         "O" => return Err(super::unsupported("the volume option O (a temporary overlay)")),
         idmap if idmap == "idmap" || idmap.starts_with("idmap=") => {
             return Err(super::unsupported("the volume option idmap")
-                .hint("`U` changes the owner of the files instead."));
+                .hint("Change the owner of the files: `coracle unshare chown -R UID:GID DIR`."));
         }
         upper if upper.starts_with("upperdir=") || upper.starts_with("workdir=") => {
             return Err(super::unsupported("the volume option O (a temporary overlay)"));
@@ -121,6 +124,13 @@ pub fn apply(mount: &mut MountOption, option: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// `U` would change files outside of the container, for good, at every start.
+pub fn no_chown() -> Error {
+    super::unsupported("the volume option U (changing the owner of the source)").hint(
+        "Do it once: `coracle unshare chown -R UID:GID DIR`. A new volume belongs to the container's user already.",
+    )
 }
 
 /// What podman adds: recursive binds, volumes without setuid and devices; and one propagation.
@@ -191,7 +201,6 @@ mod tests {
     fn options_are_checked_and_completed() {
         assert_eq!(volume("/a:/b:ro").options, ["ro", "rbind", "rprivate"]);
         assert_eq!(volume("v:/b:exec,Z").options, ["exec", "nosuid", "nodev", "rbind", "rprivate"]);
-        assert!(volume("v:/b:U").chown);
         assert!(!volume("v:/b:nocopy").copy_up);
         assert_eq!(volume("/a:/b/../c//d/.").destination, "/c/d");
         for bad in ["/a:b", "a/b:/c", "/a:/b:wat", "/a:/b:ro:x", "", "/a:/b:O", "-x:/a"] {

@@ -66,7 +66,7 @@ fn namespaces(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
         match mode {
             NamespaceMode::Private => list.push(json!({ "type": kind })),
             NamespaceMode::Path(path) => list.push(json!({ "type": kind, "path": path })),
-            NamespaceMode::Host | NamespaceMode::Container(_) => {}
+            NamespaceMode::Host => {}
         }
     }
     match &facts.foreign_network {

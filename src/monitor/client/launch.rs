@@ -7,28 +7,74 @@ use super::relay::{self, Signals};
 use super::{LaunchOptions, Outcome, outcome_from_record};
 use crate::cgroup::{delegate, scope};
 use crate::error::{Context, Error, Result};
+use crate::id::ContainerId;
+use crate::monitor::lock::Lifetime;
 use crate::monitor::protocol::{self, Launch, MAX_PACKET, event};
 use crate::monitor::recover;
-use crate::ondisk::container::{Cgroups, Container, State};
+use crate::ondisk::container::{Cgroups, Container};
 use crate::ondisk::{self, Durability, atomic};
 use crate::paths::Dirs;
 use crate::sys::{CallContext, tty};
-use crate::userns::{self, IdMaps, RoleChild, StoreMap, idmap};
+use crate::userns::{self, IdMaps, Mapping, RoleChild, StoreMap, idmap};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use serde_json::{Map, Value, json};
 use std::os::fd::{AsFd, OwnedFd};
 
+/// A monitor on its way: a process, its id maps and its scope, none of which needs to know the container. `run` makes the
+/// container's records while newuidmap and systemd work.
+///
+/// Dropped, it undoes itself: the monitor ends when nobody holds the sync socket, and an empty scope ends too.
+#[derive(Debug)]
+pub struct HeadStart {
+    child: RoleChild,
+    mapping: Mapping,
+    scope: Option<scope::Request>,
+    map: StoreMap,
+}
+
+impl HeadStart {
+    /// Begins the start of the container that has or will have this id.
+    pub fn begin(dirs: &Dirs, id: &ContainerId, cgroups: Cgroups, options: &LaunchOptions) -> Result<Self> {
+        dirs.open_data()?;
+        dirs.open_run()?;
+        let map = userns::store_map()?;
+        let args = [dirs.data.clone().into(), dirs.run.clone().into(), id.as_str().into()];
+        let child = userns::spawn_role("monitor", &args, &[])?;
+        let wanted = options.scope && cgroups != Cgroups::Disabled;
+        let scope = wanted.then(|| {
+            scope::request(
+                format!("coracle-{id}.scope"),
+                child.pid,
+                format!("coracle container {}", id.short()),
+            )
+        });
+        let mapping = userns::start_mapping(&child, &map)?;
+        Ok(Self { child, mapping, scope: scope.flatten(), map })
+    }
+}
+
 /// Starts the container. In the foreground it returns when the container has ended, or the user has left it.
 pub fn launch(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Result<Outcome> {
-    dirs.open_data()?;
-    dirs.open_run()?;
+    let head_start = HeadStart::begin(dirs, &container.id, container.cgroups, options)?;
+    launch_with(head_start, dirs, container, options)
+}
+
+/// The same with a monitor that is on its way.
+pub fn launch_with(
+    head_start: HeadStart,
+    dirs: &Dirs,
+    container: &Container,
+    options: &LaunchOptions,
+) -> Result<Outcome> {
     let signals = options.attach.then(|| Signals::take(container.tty, options.sig_proxy)).transpose()?;
-    announce(dirs, container)?;
-    let args = [dirs.data.clone().into(), dirs.run.clone().into(), container.id.as_str().into()];
-    let child = userns::spawn_role("monitor", &args, &[])?;
-    if let Err(error) = hand_over(dirs, container, options, &child) {
+    let HeadStart { child, mapping, scope, map } = head_start;
+    let handed =
+        mapping.finish(&child).and_then(|()| hand_over(dirs, container, options, &child, scope, &map));
+    if let Err(error) = handed {
         let RoleChild { pidfd, sync, .. } = child;
+        // Not silence, which means that we were killed.
+        let _ = protocol::send(sync.as_fd(), event::ERROR, &[]);
         drop(sync);
         // It cleans up (`--rm`): the name is free when we return.
         wait_end(&pidfd);
@@ -44,31 +90,34 @@ pub fn launch(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Re
     }
 }
 
-/// With `--rm`, says in the record that we are about to start it: if we are killed before the monitor has the lifetime
-/// lock, the next command finds us dead and removes what nobody else would.
-fn announce(dirs: &Dirs, container: &Container) -> Result<()> {
+/// With `--rm`, says in the record that we are about to start it (`run` has done that already, when it made it).
+pub fn announce(dirs: &Dirs, container: &Container) -> Result<()> {
     if !container.auto_remove {
         return Ok(());
     }
-    let me = rustix::process::getpid().as_raw_nonzero().get();
-    let starting = State {
-        monitor_pid: Some(me),
-        pid_start: recover::start_time(me),
-        boot_id: Some(recover::boot_id()),
-        ..State::created()
-    };
+    // Not over the record of a monitor that another command has started.
+    let run = super::open_run(dirs, &container.id)?;
+    let lock = run.map_or(Ok(None), |run| Lifetime::try_acquire(run.as_fd()))?;
+    if lock.is_none() && super::is_alive(dirs, &container.id)? {
+        return Err(Error::in_use("it is running already, or another command works on it"));
+    }
     let bundle = dirs.container(&container.id);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let dir = rustix::fs::open(&bundle, flags, Mode::empty()).call(|| format!("open({bundle:?})"))?;
-    ondisk::publish(&dir, "state.json", &starting, Durability::Volatile)
+    ondisk::publish(&dir, "state.json", &recover::starting(), Durability::Volatile)
 }
 
-/// What the monitor needs of us: its id maps, its cgroup, our terminal's size.
-fn hand_over(dirs: &Dirs, container: &Container, options: &LaunchOptions, child: &RoleChild) -> Result<()> {
-    let map = userns::store_map()?;
-    userns::map_role(child, &map)?;
-    let cgroup = make_cgroup(container, options, child.pid)?;
-    if let (Some(cgroup), StoreMap::Direct(maps)) = (&cgroup, &map) {
+/// What the monitor needs of us: its cgroup, our terminal's size.
+fn hand_over(
+    dirs: &Dirs,
+    container: &Container,
+    options: &LaunchOptions,
+    child: &RoleChild,
+    scope: Option<scope::Request>,
+    map: &StoreMap,
+) -> Result<()> {
+    let cgroup = make_cgroup(container, options, scope)?;
+    if let (Some(cgroup), StoreMap::Direct(maps)) = (&cgroup, map) {
         give_cgroup(cgroup, maps)?;
     }
     fit_config(dirs, container, cgroup.as_deref())?;
@@ -109,17 +158,20 @@ fn no_answer(dirs: &Dirs, container: &Container) -> Result<Outcome> {
 }
 
 /// The container's cgroup: a scope of systemd, else one below a cgroup that was delegated to us, else none.
-fn make_cgroup(container: &Container, options: &LaunchOptions, pid: i32) -> Result<Option<String>> {
+fn make_cgroup(
+    container: &Container,
+    options: &LaunchOptions,
+    scope: Option<scope::Request>,
+) -> Result<Option<String>> {
     if container.cgroups == Cgroups::Disabled || !options.scope {
         return Ok(None);
     }
     let id = &container.id;
-    let description = format!("coracle container {}", container.name);
-    let made =
-        scope::create(&format!("coracle-{id}.scope"), pid, &description).and_then(|scope| match scope {
-            Some(scope) => Ok(Some(scope)),
-            None => below_own_cgroup(&format!("coracle-{id}")),
-        });
+    let scope = scope.map_or(Ok(None), scope::Request::finish);
+    let made = scope.and_then(|scope| match scope {
+        Some(scope) => Ok(Some(scope)),
+        None => below_own_cgroup(&format!("coracle-{id}")),
+    });
     match made {
         Ok(Some(cgroup)) => Ok(Some(cgroup)),
         Err(error) if container.needs_cgroup => Err(error),

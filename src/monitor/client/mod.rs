@@ -9,7 +9,7 @@ mod logs;
 mod relay;
 
 pub use exec::{ExecRequest, exec};
-pub use launch::launch;
+pub use launch::{HeadStart, announce, launch, launch_with};
 pub use logs::{LogOptions, LogStream, read_log};
 
 use super::protocol::{self, MAX_PACKET, Request, event};
@@ -57,6 +57,12 @@ pub fn is_alive(dirs: &Dirs, id: &ContainerId) -> Result<bool> {
         Some(run) => lock::is_held(run),
         None => Ok(false),
     }
+}
+
+/// Whether a monitor listens to requests: one that is dead, or about to end, does not.
+pub fn listens(dirs: &Dirs, id: &ContainerId) -> Result<bool> {
+    let Some(run) = open_run(dirs, id)? else { return Ok(false) };
+    Ok(socket::connect_at(run.as_fd(), control::SOCKET, SocketType::SEQPACKET).is_ok())
 }
 
 /// Attaches to a running container.

@@ -2,6 +2,8 @@
 //! bounding set before CAP_SETPCAP is gone, groups before the user, capabilities after the user, the filter last; but a
 //! filter without no_new_privs needs CAP_SYS_ADMIN, so it goes before the capabilities.
 
+use super::{Inherited, expect};
+use crate::runtime::handshake::{self, Message};
 use crate::runtime::plan::filter::Filter;
 use crate::runtime::plan::process::ProcessPlan;
 use crate::runtime::step::{Fail, OrFail, Step, fail};
@@ -12,15 +14,14 @@ use rustix::io::{Errno, Result};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Everything that can be done before `start`.
-pub fn become_user(process: &ProcessPlan, proc: Option<&OwnedFd>) -> std::result::Result<(), Fail> {
+pub fn become_user(process: &ProcessPlan, inherited: &Inherited<'_>) -> std::result::Result<(), Fail> {
     hand_over_stdio(process).or_fail(Step::Stdio, 0)?;
     schedule(process)?;
     for (index, (resource, limit)) in process.rlimits.iter().enumerate() {
         rustix::process::setrlimit(*resource, *limit).or_fail(Step::Rlimit, index)?;
     }
-    label(process, proc)?;
     if let (false, Some(filter)) = (process.no_new_privileges, &process.filter) {
-        install(filter)?;
+        install(filter, inherited)?;
     }
     creds::limit_bounding(process.caps.bounding).or_fail(Step::Bounding, 0)?;
     rustix::thread::set_keep_capabilities(true).or_fail(Step::Capabilities, 0)?;
@@ -46,15 +47,20 @@ pub fn become_user(process: &ProcessPlan, proc: Option<&OwnedFd>) -> std::result
 }
 
 /// The filter of a process with no_new_privs: the last thing before execve.
-pub fn install_last(process: &ProcessPlan) -> std::result::Result<(), Fail> {
+pub fn install_last(process: &ProcessPlan, inherited: &Inherited<'_>) -> std::result::Result<(), Fail> {
     match &process.filter {
-        Some(filter) if process.no_new_privileges => install(filter),
+        Some(filter) if process.no_new_privileges => install(filter, inherited),
         _ => Ok(()),
     }
 }
 
-fn install(filter: &Filter) -> std::result::Result<(), Fail> {
-    sys::seccomp::install(&filter.program, filter.flags).map(drop).or_fail(Step::Filter, 0)
+fn install(filter: &Filter, inherited: &Inherited<'_>) -> std::result::Result<(), Fail> {
+    let listener = sys::seccomp::install(&filter.program, filter.flags).or_fail(Step::Filter, 0)?;
+    let Some(listener) = listener else { return Ok(()) };
+    handshake::send_fd(inherited.socket, Message::Listener, listener.as_fd()).or_fail(Step::Filter, 1)?;
+    drop(listener);
+    // Until somebody holds the listener, every call that it is asked about would fail.
+    expect(inherited.socket, |m| m == Message::Continue).map(drop)
 }
 
 /// A payload that is not root must be able to reopen its own stdio (/dev/stderr): pipes and terminals become its own.
@@ -96,8 +102,9 @@ fn schedule(process: &ProcessPlan) -> std::result::Result<(), Fail> {
     Ok(())
 }
 
-/// Labels for the execve to come, written through a directory of the host's proc that was opened before the pivot.
-fn label(process: &ProcessPlan, attr: Option<&OwnedFd>) -> std::result::Result<(), Fail> {
+/// Labels for the execve to come, written through a directory of the host's proc that was opened before the pivot. The
+/// last use of a directory of the host: `let_go` comes next, before a filter could forbid it or ask an agent about it.
+pub fn label(process: &ProcessPlan, attr: Option<&OwnedFd>) -> std::result::Result<(), Fail> {
     if process.apparmor.is_none() && process.selinux.is_none() {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use crate::runtime::plan::devices::DevicePlan;
 use crate::runtime::plan::{Dev, target::TargetStep};
 use crate::runtime::step::{Fail, OrFail, Step};
 use crate::sys::fs::{Symlinks, path_below};
-use crate::sys::mount;
+use crate::sys::mount::{self, ATTR_RDONLY, MountAttr};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid};
 use rustix::io::{Errno, Result};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -23,6 +23,14 @@ pub fn fill(root: BorrowedFd<'_>, dev: &Dev) -> std::result::Result<(), Fail> {
         }
     }
     Ok(())
+}
+
+/// Makes it read-only, as its mount asked for, now that everything is in it.
+pub fn seal(root: BorrowedFd<'_>, dev: &Dev) -> std::result::Result<(), Fail> {
+    let attr = MountAttr { set: ATTR_RDONLY, ..MountAttr::default() };
+    path_below(root, &dev.target.path, Symlinks::Refused)
+        .and_then(|dir| mount::set_attr(dir.as_fd(), &attr, false))
+        .or_fail(Step::DevOpen, 1)
 }
 
 fn node_or_bind(root: BorrowedFd<'_>, node: &DevicePlan, mknod: bool) -> Result<()> {

@@ -1,16 +1,32 @@
 //! The last steps: the working directory, the command, execve.
 
-use super::creds;
+use super::{Inherited, creds};
 use crate::runtime::plan::process::ProcessPlan;
 use crate::runtime::step::{Fail, OrFail, Step, fail};
 use crate::sys::process::{cwd_is_below_root, execve, reset_signals};
 use rustix::fs::{AtFlags, CWD, FileType};
 use rustix::io::{Errno, Result};
 
-/// Goes to the working directory. Afterwards the kernel must be able to say where we are: a directory outside of the
-/// root (through a leaked fd, CVE-2024-21626) has no such path.
-pub fn change_directory(process: &ProcessPlan) -> std::result::Result<(), Fail> {
-    rustix::process::chdir(process.cwd.as_c_str()).or_fail(Step::Cwd, 0)?;
+/// Goes to the working directory with the rights that we have before we become the user: root may enter what its
+/// capabilities, which are about to go, let it enter. Where that led out of the root we do not stay.
+pub fn try_directory(process: &ProcessPlan) -> bool {
+    if rustix::process::chdir(process.cwd.as_c_str()).is_err() {
+        return false;
+    }
+    let inside = cwd_is_below_root().unwrap_or(false);
+    if !inside {
+        let _ = rustix::process::chdir(c"/");
+    }
+    inside
+}
+
+/// Goes to the working directory as the user, if nobody went there before: a directory that the user may not enter is
+/// an error now, not later. Afterwards the kernel must be able to say where we are: a directory outside of the root
+/// (through a leaked fd, CVE-2024-21626) has no such path.
+pub fn change_directory(process: &ProcessPlan, there: bool) -> std::result::Result<(), Fail> {
+    if !there {
+        rustix::process::chdir(process.cwd.as_c_str()).or_fail(Step::Cwd, 0)?;
+    }
     if cwd_is_below_root().or_fail(Step::Cwd, 1)? { Ok(()) } else { Err(fail(Step::Cwd, 1, Errno::NOENT)) }
 }
 
@@ -36,14 +52,15 @@ fn executable(file: &std::ffi::CStr) -> Result<()> {
     rustix::fs::accessat(CWD, file, rustix::fs::Access::EXEC_OK, AtFlags::EACCESS)
 }
 
+/// The signals as a program expects them, then the filter of a process with no_new_privs: the last thing before hooks and
+/// execve, which run under it. A filter need not allow more than those need.
+pub fn seal(process: &ProcessPlan, inherited: &Inherited<'_>) -> std::result::Result<(), Fail> {
+    reset_signals().or_fail(Step::Exec, 0)?;
+    creds::install_last(process, inherited)
+}
+
 /// Replaces this process by the command; what comes back is the failure.
 pub fn execute(process: &ProcessPlan, candidate: usize) -> Fail {
-    if let Err(e) = reset_signals() {
-        return fail(Step::Exec, 0, e);
-    }
-    if let Err(failure) = creds::install_last(process) {
-        return failure;
-    }
     match process.candidates.get(candidate) {
         Some(file) => fail(Step::Exec, 0, execve(file, &process.argv, &process.env)),
         None => fail(Step::Exec, 0, Errno::NOENT),

@@ -2,27 +2,37 @@
 //! and startContainer (after it). Each reads the state document on stdin, one after the other.
 
 use crate::runtime::plan::HookPlan;
-use crate::runtime::step::{Fail, Step, fail};
+use crate::runtime::step::{self, Fail, Step, fail};
 use crate::sys::process::{clone_child, execve, exit_now, reset_signals};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{MemfdFlags, SeekFrom};
 use rustix::io::{Errno, Result};
 use rustix::process::{Signal, WaitId, WaitIdOptions};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Runs them in order; the first that fails ends it.
-pub fn run(hooks: &[HookPlan], state: (&[u8], &[u8]), pid: i32) -> std::result::Result<(), Fail> {
+/// `dir` is where they start; `/` without one.
+pub fn run(
+    hooks: &[HookPlan],
+    state: (&[u8], &[u8]),
+    pid: i32,
+    dir: Option<BorrowedFd<'_>>,
+) -> std::result::Result<(), Fail> {
     for (index, hook) in hooks.iter().enumerate() {
-        one(hook, state, pid).map_err(|e| fail(Step::Hook, index, e))?;
+        one(hook, state, pid, dir).map_err(|e| fail(Step::Hook, index, e))?;
     }
     Ok(())
 }
 
-fn one(hook: &HookPlan, state: (&[u8], &[u8]), pid: i32) -> Result<()> {
+fn one(hook: &HookPlan, state: (&[u8], &[u8]), pid: i32, dir: Option<BorrowedFd<'_>>) -> Result<()> {
     let stdin = document(state, pid)?;
     let run = || {
         let _ = reset_signals();
-        if rustix::stdio::dup2_stdin(&stdin).is_ok() && rustix::process::chdir(c"/").is_ok() {
+        let moved = match dir {
+            Some(dir) => rustix::process::fchdir(dir),
+            None => rustix::process::chdir(c"/"),
+        };
+        if rustix::stdio::dup2_stdin(&stdin).is_ok() && moved.is_ok() {
             let _ = execve(&hook.path, &hook.argv, &hook.env);
         }
         exit_now(127)
@@ -37,16 +47,25 @@ fn one(hook: &HookPlan, state: (&[u8], &[u8]), pid: i32) -> Result<()> {
             return Err(Errno::TIMEDOUT);
         }
     }
-    if wait(child.pid)? { Ok(()) } else { Err(Errno::CANCELED) }
+    match wait(child.pid)? {
+        None => Ok(()),
+        // The number of the signal, or of the exit status, instead of an errno: see `words`.
+        Some(how) => Err(Errno::from_raw_os_error(how)),
+    }
 }
 
-fn wait(pid: i32) -> Result<bool> {
+/// None for success; see `step::ended_by` for the others.
+fn wait(pid: i32) -> Result<Option<i32>> {
     let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno::SRCH)?;
     loop {
         match rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED) {
             Err(Errno::INTR) => {}
             Err(e) => return Err(e),
-            Ok(status) => return Ok(status.and_then(|s| s.exit_status()) == Some(0)),
+            Ok(status) => {
+                let code = status.as_ref().and_then(|s| s.exit_status());
+                let signal = status.as_ref().and_then(|s| s.terminating_signal());
+                return Ok((code != Some(0)).then(|| step::ended_as(code, signal)));
+            }
         }
     }
 }

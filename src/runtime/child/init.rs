@@ -82,11 +82,17 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     }
     let attr = creds::open_attr(&plan.process, inherited.proc)?;
     rootfs::set_up(plan, inherited, pid)?;
-    creds::become_user(&plan.process, attr.as_ref())?;
+    creds::label(&plan.process, attr.as_ref())?;
     let_go(inherited)?;
-    // As the user: a directory that the user may not enter is an error now, not later.
-    exec::change_directory(&plan.process)?;
+    let early = exec::try_directory(&plan.process);
+    creds::become_user(&plan.process, inherited)?;
+    exec::change_directory(&plan.process, early)?;
     let command = exec::find(&plan.process)?;
+    // Whoever hands the listener on is there until `Ready`, not any more after `start`.
+    let asks = plan.process.filter.as_ref().is_some_and(|filter| filter.agent.is_some());
+    if asks {
+        exec::seal(&plan.process, inherited)?;
+    }
     if let Some(marker) = inherited.marker {
         rustix::io::pwrite(marker, READY, 0).or_fail(Step::Start, 0)?;
     }
@@ -94,7 +100,10 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     if expect(inherited.socket, |m| matches!(m, Message::Commit | Message::Start))? == Message::Commit {
         wait_for_start(inherited)?;
     }
-    hooks::run(&plan.start_container_hooks, inherited.hook_state, pid)?;
+    if !asks {
+        exec::seal(&plan.process, inherited)?;
+    }
+    hooks::run(&plan.start_container_hooks, inherited.hook_state, pid, None)?;
     Err(exec::execute(&plan.process, command))
 }
 

@@ -88,9 +88,12 @@ fn proceed(
         let root = rustix::fs::open(c"/", flags, Mode::empty()).or_fail(Step::Terminal, 0)?;
         terminal::open_in(root.as_fd(), plan, size, inherited, None)?;
     }
-    creds::become_user(plan, attr)?;
+    creds::label(plan, attr)?;
     let_go(inherited)?;
-    exec::change_directory(plan)?;
+    let early = exec::try_directory(plan);
+    creds::become_user(plan, inherited)?;
+    exec::change_directory(plan, early)?;
     let command = exec::find(plan)?;
+    exec::seal(plan, inherited)?;
     Err(exec::execute(plan, command))
 }

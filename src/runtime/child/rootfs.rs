@@ -27,8 +27,13 @@ pub fn set_up(plan: &Plan, inherited: &Inherited<'_>, pid: i32) -> std::result::
             made.as_fd()
         }
     };
-    // On top of "/": our own lookups still start below it, at the host's root, until the pivot.
-    mount::attach_at(root, c"/").or_fail(Step::RootAttach, 0)?;
+    // Where it is on the host: hooks enter this mount namespace and mount below that path. Where we may not go there, on
+    // top of "/": our own lookups still start below it, at the host's root, until the pivot.
+    match mount::attach_at(root, &plan.rootfs.path) {
+        Err(Errno::ACCESS | Errno::NOENT) => mount::attach_at(root, c"/"),
+        other => other,
+    }
+    .or_fail(Step::RootAttach, 0)?;
     let private = MountAttr { propagation: MS_PRIVATE, ..MountAttr::default() };
     mount::set_attr(root, &private, false).or_fail(Step::RootAttach, 0)?;
 
@@ -47,13 +52,23 @@ pub fn set_up(plan: &Plan, inherited: &Inherited<'_>, pid: i32) -> std::result::
     if plan.waits_for_hooks {
         tell(inherited.socket, Message::AtHooks)?;
         expect(inherited.socket, |m| m == Message::Continue)?;
-        hooks::run(&plan.create_container_hooks, inherited.hook_state, pid)?;
+        // They start in the root file system, as with runc.
+        hooks::run(&plan.create_container_hooks, inherited.hook_state, pid, Some(root))?;
+    }
+    if let Some(dev) = plan.dev.as_ref().filter(|dev| dev.readonly) {
+        devices::seal(root, dev)?;
     }
     sysctls(plan, proc.as_ref())?;
     masks::apply(root, plan)?;
     if plan.rootfs.readonly {
         let readonly = MountAttr { set: ATTR_RDONLY, ..MountAttr::default() };
         mount::set_attr(root, &readonly, false).or_fail(Step::RootReadonly, 0)?;
+    }
+    if !plan.rootfs.pivot {
+        // The host's own stay below ours without a pivot: nothing may be seen through them.
+        for path in &plan.rootfs.uncovered {
+            while rustix::mount::unmount(path.as_c_str(), UnmountFlags::DETACH).is_ok() {}
+        }
     }
     enter(root, plan.rootfs.pivot)?;
     if let Some((propagation, recursive)) = plan.rootfs.propagation {
@@ -82,6 +97,8 @@ fn enter(root: BorrowedFd<'_>, pivot: bool) -> std::result::Result<(), Fail> {
         rustix::process::pivot_root(c".", c".").or_fail(Step::Pivot, 0)?;
         rustix::mount::unmount(c".", UnmountFlags::DETACH).or_fail(Step::Detach, 0)?;
     } else {
+        // On top of the old root, so that this is the namespace's root and the process is not in a chroot.
+        let _ = mount::attach_at(root, c"/");
         rustix::process::chroot(c".").or_fail(Step::Pivot, 1)?;
     }
     rustix::process::chdir(c"/").or_fail(Step::Pivot, 0)

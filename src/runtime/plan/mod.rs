@@ -14,7 +14,7 @@ pub mod target;
 
 use crate::error::{Error, Result};
 use crate::spec::runtime as spec;
-use crate::sys::mount::{MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE};
+use crate::sys::mount::{ATTR_RDONLY, MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE};
 use crate::sys::process::ExecStrings;
 use devices::{DevicePlan, LinkPlan};
 use mounts::{MountPlan, Scope};
@@ -61,8 +61,10 @@ pub struct Rootfs {
     pub propagation: Option<(u64, bool)>,
     /// How the child's copies of the host's mounts are cut off: slave lets new host mounts in, private does not.
     pub host_propagation: u64,
-    /// `--no-pivot`: move and chroot, for a host root that cannot be pivoted.
+    /// `--no-pivot`: chroot only, for a host root that cannot be pivoted.
     pub pivot: bool,
+    /// Without a pivot: the host's mounts of proc and sysfs.
+    pub uncovered: Vec<CString>,
     /// The working directory, made when it is missing.
     pub cwd: Target,
     /// Where the container's terminal is bound.
@@ -77,6 +79,8 @@ pub struct Dev {
     pub links: Vec<LinkPlan>,
     /// Whether nodes can be made; else the host's are bound.
     pub mknod: bool,
+    /// Its mount is to be read-only in the end.
+    pub readonly: bool,
 }
 
 /// A hook that runs in the child.
@@ -98,9 +102,13 @@ pub struct Facts<'a> {
     /// The container's cgroup, and the host's cgroup2 mount.
     pub cgroup_dir: Option<&'a Path>,
     pub cgroup_tree: Option<&'a Path>,
+    /// Its directories in hierarchies of v1, by name.
+    pub hierarchies: Vec<(String, PathBuf)>,
     /// Whether device nodes can be made here: real root, outside any user namespace.
     pub can_mknod: bool,
     pub no_pivot: bool,
+    /// Where proc and sysfs are mounted here; needed without a pivot.
+    pub kernel_mounts: Vec<String>,
     pub new_keyring: bool,
     pub home: Option<String>,
     pub extra_env: Vec<String>,
@@ -115,6 +123,7 @@ pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
         bundle: facts.bundle,
         cgroup_dir: facts.cgroup_dir,
         cgroup_tree: facts.cgroup_tree,
+        hierarchies: &facts.hierarchies,
         own_cgroupns: namespaces.has(NEWCGROUP),
     };
     let mounts = config.mounts().as_deref().unwrap_or_default();
@@ -137,11 +146,26 @@ pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
         }
         name => name.map(c_string).transpose(),
     };
+    let mut planned = Vec::with_capacity(mounts.len());
+    for (index, mount) in mounts.iter().enumerate() {
+        planned.extend(mounts::plan_all(index, mount, scope)?);
+    }
+    let mut mounts = planned;
+    let mut dev = dev.transpose()?;
+    if let Some(dev) = &mut dev {
+        // A read-only /dev must still be filled.
+        for mount in
+            mounts.iter_mut().filter(|mount| mount.target == dev.target && mount.attr.set & ATTR_RDONLY != 0)
+        {
+            mount.attr.set &= !ATTR_RDONLY;
+            dev.readonly = true;
+        }
+    }
     Ok(Plan {
         joined: Vec::new(),
         rootfs: rootfs(config, facts)?,
-        mounts: mounts.iter().enumerate().map(|(i, m)| mounts::plan(i, m, scope)).collect::<Result<_>>()?,
-        dev: dev.transpose()?,
+        mounts,
+        dev,
         masked: targets(linux.masked_paths().as_deref())?,
         readonly: targets(linux.readonly_paths().as_deref())?,
         sysctls: sysctl::plan(linux.sysctl().as_ref(), &namespaces)?,
@@ -188,6 +212,7 @@ fn rootfs(config: &Spec, facts: &Facts<'_>) -> Result<Rootfs> {
         propagation,
         host_propagation: if matches!(propagation, Some((MS_PRIVATE, _))) { MS_PRIVATE } else { MS_SLAVE },
         pivot: !facts.no_pivot,
+        uncovered: facts.kernel_mounts.iter().map(|path| c_string(path)).collect::<Result<_>>()?,
         cwd: Target::new(cwd)?,
         console: Some(Target::new(Path::new("/dev/console"))?),
     })
@@ -199,6 +224,7 @@ fn dev(asked: &[oci_spec::runtime::LinuxDevice], facts: &Facts<'_>, namespaces: 
         nodes: devices::nodes(asked)?,
         links: devices::links()?,
         mknod: facts.can_mknod && !namespaces.has(NEWUSER),
+        readonly: false,
     })
 }
 

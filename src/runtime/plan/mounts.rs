@@ -3,11 +3,11 @@
 use super::mount_options::{self, Bind, MountOptions};
 use super::target::{Target, c_string};
 use crate::error::{Error, Result};
-use crate::sys::mount::MountAttr;
+use crate::sys::mount::{ATTR_RDONLY, MountAttr};
 use oci_spec::runtime::{LinuxIdMapping, Mount};
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One mount.
 #[derive(Debug)]
@@ -75,6 +75,8 @@ pub struct Scope<'a> {
     pub cgroup_dir: Option<&'a Path>,
     /// The host's cgroup2 mount: what it shows to a container that shares the host's cgroup namespace.
     pub cgroup_tree: Option<&'a Path>,
+    /// The container's directories in the hierarchies of cgroup v1, under the names that it sees them by.
+    pub hierarchies: &'a [(String, PathBuf)],
     /// Whether the container has a cgroup namespace of its own. Without one cgroup2 is never mounted afresh: that
     /// would reset the options of the host's mount.
     pub own_cgroupns: bool,
@@ -82,6 +84,49 @@ pub struct Scope<'a> {
 
 /// Kernel file systems whose targets may not be reached through symlinks.
 const STRICT: [&str; 5] = ["proc", "sysfs", "devpts", "mqueue", "cgroup"];
+
+/// Plans one entry of `mounts`: one mount, but for the hierarchies of cgroup v1.
+pub fn plan_all(index: usize, mount: &Mount, scope: Scope<'_>) -> Result<Vec<MountPlan>> {
+    let first = plan(index, mount, scope)?;
+    if mount.typ().as_deref() != Some("cgroup") || scope.hierarchies.is_empty() {
+        return Ok(vec![first]);
+    }
+    // A tmpfs, with the container's directory of each hierarchy bound in it; read-only when all are there.
+    let base = Path::new("/").join(mount.destination());
+    let data = [("mode", Some("755")), ("size", Some("64k"))];
+    let data =
+        data.iter().map(|(k, v)| Ok((c_string(k)?, v.map(c_string).transpose()?))).collect::<Result<_>>()?;
+    let readonly = first.attr.set & ATTR_RDONLY != 0;
+    let open = MountAttr { set: first.attr.set & !ATTR_RDONLY, ..first.attr };
+    let tmpfs = FileSystem {
+        kind: c_string("tmpfs")?,
+        source: Some(c_string("tmpfs")?),
+        options: data,
+        fallback: None,
+        is_proc: false,
+    };
+    let with = |target: Target, source: Source, attr: MountAttr| MountPlan {
+        target,
+        source,
+        attr,
+        recursive_attr: MountAttr::default(),
+        propagation: Vec::new(),
+        copy_up: false,
+        strict: true,
+        shown: first.shown.clone(),
+    };
+    let mut all = vec![with(Target::new(&base)?, Source::FileSystem(tmpfs), open)];
+    for (name, dir) in scope.hierarchies {
+        let path = c_string(&dir.to_string_lossy())?;
+        let bind = BindSource { path, recursive: true, tree: None, is_dir: true, idmap: None };
+        all.push(with(Target::new(&base.join(name))?, Source::Bind(bind), first.attr));
+    }
+    if readonly {
+        let attr = MountAttr { set: ATTR_RDONLY, ..MountAttr::default() };
+        all.push(with(Target::new(&base)?, Source::Remount, attr));
+    }
+    Ok(all)
+}
 
 /// Plans one entry of `mounts`.
 pub fn plan(index: usize, mount: &Mount, scope: Scope<'_>) -> Result<MountPlan> {
@@ -183,7 +228,6 @@ fn bind_source(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::mount::ATTR_RDONLY;
 
     fn one(json: serde_json::Value) -> Result<MountPlan> {
         let mount: Mount = serde_json::from_value(json).unwrap();
@@ -194,6 +238,7 @@ mod tests {
                 bundle: Path::new("/b"),
                 cgroup_dir: Some(Path::new("/sys/fs/cgroup/x")),
                 cgroup_tree: None,
+                hierarchies: &[],
                 own_cgroupns: true,
             },
         )

@@ -85,6 +85,15 @@ fn like_the_image(store: &Store, base: &OwnedFd, layers: &[String]) -> Result<()
 
 /// Mounts a container's rootfs at `containers/<id>/merged` in the caller's mount namespace.
 pub fn mount(dirs: &Dirs, c: &Container) -> Result<Mounted> {
+    mount_as(dirs, c, false)
+}
+
+/// The same for the payload: what a container with `--rm` writes is never synced, for nobody will see it again.
+pub fn mount_for_payload(dirs: &Dirs, c: &Container) -> Result<Mounted> {
+    mount_as(dirs, c, c.auto_remove)
+}
+
+fn mount_as(dirs: &Dirs, c: &Container, volatile: bool) -> Result<Mounted> {
     let Rootfs::Layers { driver, layers, id_map, .. } = &c.rootfs else {
         let path = match &c.rootfs {
             Rootfs::Directory { path } => PathBuf::from(path),
@@ -104,6 +113,7 @@ pub fn mount(dirs: &Dirs, c: &Container) -> Result<Mounted> {
         upper: &format!("containers/{}/upper", c.id),
         work: &format!("containers/{}/work", c.id),
         merged: &format!("containers/{}/merged", c.id),
+        volatile,
     };
     let what = || format!("cannot mount the rootfs of {}", c.name);
     let server = match driver {

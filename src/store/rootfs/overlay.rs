@@ -17,6 +17,9 @@ pub struct Plan<'a> {
     pub upper: &'a str,
     pub work: &'a str,
     pub merged: &'a str,
+    /// What is written will be thrown away: nothing is synced, on request or when it is unmounted (which without this
+    /// syncs the whole file system below). The kernel refuses to mount such an upper directory again.
+    pub volatile: bool,
 }
 
 /// Mounts an overlay.
@@ -48,6 +51,9 @@ fn mount_by_fd(plan: &Plan<'_>) -> sys::Result<()> {
     set("upperdir", plan.upper)?;
     set("workdir", plan.work)?;
     rustix::mount::fsconfig_set_flag(fs.as_fd(), "userxattr").call(|| "fsconfig(userxattr)")?;
+    if plan.volatile {
+        rustix::mount::fsconfig_set_flag(fs.as_fd(), "volatile").call(|| "fsconfig(volatile)")?;
+    }
     rustix::mount::fsconfig_create(fs.as_fd())
         .call(|| format!("fsconfig(create overlay{})", kernel_words(fs.as_fd())))?;
     let mount = rustix::mount::fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
@@ -86,7 +92,13 @@ fn mount_by_path(plan: &Plan<'_>) -> sys::Result<()> {
 
 /// The options of mount(2) and of fuse-overlayfs.
 pub fn options(plan: &Plan<'_>) -> String {
-    format!("lowerdir={},upperdir={},workdir={},userxattr", plan.lowers.join(":"), plan.upper, plan.work)
+    let volatile = if plan.volatile { ",volatile" } else { "" };
+    format!(
+        "lowerdir={},upperdir={},workdir={},userxattr{volatile}",
+        plan.lowers.join(":"),
+        plan.upper,
+        plan.work
+    )
 }
 
 fn explain(e: sys::Error) -> Error {
@@ -110,7 +122,8 @@ mod tests {
         let base = format!("containers/{}", "0".repeat(64));
         let (upper, work, merged) =
             (format!("{base}/upper"), format!("{base}/work"), format!("{base}/merged"));
-        let text = options(&Plan { lowers: &lowers, upper: &upper, work: &work, merged: &merged });
+        let text =
+            options(&Plan { lowers: &lowers, upper: &upper, work: &work, merged: &merged, volatile: true });
         assert!(text.len() <= MAX_OPTIONS, "{}", text.len());
     }
 }
