@@ -97,7 +97,7 @@ fn keep_id() {
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     let dir = w.dir.join("home/work");
     std::fs::create_dir(&dir).unwrap();
-    let mount = format!("{}:/work", dir.display());
+    let mount = format!("{}:/data", dir.display());
     let out = w
         .c("run --rm --network none --userns keep-id -v")
         .arg(&mount)
