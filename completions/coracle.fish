@@ -54,6 +54,7 @@ complete -c coracle -n "__fish_coracle_needs_command" -f -a "port" -d 'Show the 
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "rename" -d 'Give a container another name'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "pause" -d 'Freeze all processes of containers'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "unpause" -d 'Let paused containers go on'
+complete -c coracle -n "__fish_coracle_needs_command" -f -a "update" -d 'Change the limits of a container, running or not'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "pull" -d 'Pull images from a registry, a directory or an archive, and print their ids'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "images" -d 'List images'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "load" -d 'Load images from a docker-archive or oci-archive, compressed or not'
@@ -132,7 +133,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand run" -l entrypoint -d 'R
 complete -c coracle -n "__fish_coracle_using_subcommand run" -s l -l label -d 'Set a label' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l label-file -d 'Read labels from a file' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l annotation -d 'Set an annotation of the OCI runtime' -r
-complete -c coracle -n "__fish_coracle_using_subcommand run" -l restart -d 'Restart when it ends: no, always, unless-stopped, on-failure[:N]' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l restart -d 'Restart when it ends: no, always, unless-stopped, on-failure[:N]; after a reboot, coracle-restart.service does it' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l stop-signal -d 'Signal that `stop` sends first' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l stop-timeout -d 'Seconds until `stop` kills' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l timeout -d 'Kill the container after this many seconds' -r
@@ -222,7 +223,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand create" -l entrypoint -d
 complete -c coracle -n "__fish_coracle_using_subcommand create" -s l -l label -d 'Set a label' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l label-file -d 'Read labels from a file' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l annotation -d 'Set an annotation of the OCI runtime' -r
-complete -c coracle -n "__fish_coracle_using_subcommand create" -l restart -d 'Restart when it ends: no, always, unless-stopped, on-failure[:N]' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l restart -d 'Restart when it ends: no, always, unless-stopped, on-failure[:N]; after a reboot, coracle-restart.service does it' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l stop-signal -d 'Signal that `stop` sends first' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l stop-timeout -d 'Seconds until `stop` kills' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l timeout -d 'Kill the container after this many seconds' -r
@@ -384,6 +385,23 @@ complete -c coracle -n "__fish_coracle_using_subcommand unpause" -s f -l filter 
 complete -c coracle -n "__fish_coracle_using_subcommand unpause" -s a -l all -d 'All containers'
 complete -c coracle -n "__fish_coracle_using_subcommand unpause" -s l -l latest -d 'The container that was created last'
 complete -c coracle -n "__fish_coracle_using_subcommand unpause" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand update" -s m -l memory -d 'Memory limit: a number with b, k, m or g' -r
+complete -c coracle -n "__fish_coracle_using_subcommand update" -l memory-reservation -d 'Soft memory limit' -r
+complete -c coracle -n "__fish_coracle_using_subcommand update" -l memory-swap -d 'Limit of memory and swap together; -1 for unlimited swap' -r
+complete -c coracle -n "__fish_coracle_using_subcommand update" -l cpus -d 'Number of CPUs, for example 0.5' -r
+complete -c coracle -n "__fish_coracle_using_subcommand update" -l cpu-quota -d 'CPU time in microseconds for each period' -r
+complete -c coracle -n "__fish_coracle_using_subcommand update" -l cpu-period -d 'The period in microseconds' -r
+complete -c coracle -n "__fish_coracle_using_subcommand update" -s c -l cpu-shares -d 'CPU share relative to other containers; 1024 is normal' -r
+complete -c coracle -n "__fish_coracle_using_subcommand update" -l cpuset-cpus -d 'CPUs to run on' -r
+complete -c coracle -n "__fish_coracle_using_subcommand update" -l cpuset-mems -d 'Memory nodes to use' -r
+complete -c coracle -n "__fish_coracle_using_subcommand update" -l pids-limit -d 'Number of processes; -1 or 0 for unlimited' -r
+complete -c coracle -n "__fish_coracle_using_subcommand update" -l blkio-weight -d 'Share of disk bandwidth, 10 to 1000' -r
+complete -c coracle -n "__fish_coracle_using_subcommand update" -l device-read-bps -d 'Most bytes that are read from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand update" -l device-write-bps -d 'Most bytes that are written to a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand update" -l device-read-iops -d 'Most reads from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand update" -l device-write-iops -d 'Most writes to a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand update" -l cgroup-conf -d 'A file of the cgroup and what to write to it' -r
+complete -c coracle -n "__fish_coracle_using_subcommand update" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand pull" -l arch -d 'Architecture of the image' -r
 complete -c coracle -n "__fish_coracle_using_subcommand pull" -l authfile -d 'File with credentials' -r -F
 complete -c coracle -n "__fish_coracle_using_subcommand pull" -l creds -d 'Credentials' -r
@@ -438,31 +456,32 @@ complete -c coracle -n "__fish_coracle_using_subcommand doctor" -l fix-script -d
 complete -c coracle -n "__fish_coracle_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand unshare" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand completion" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -s h -l help -d 'Print help'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "attach" -d 'Connect to a running container\'s terminal or streams'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "cp" -d 'Copy files between the host and containers, running or not'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "create" -d 'Make a container without starting it, and print its id'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "exec" -d 'Run a command in a running container'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "exists" -d 'Check whether a container exists: exit code 0 or 1'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "export" -d 'Write the files of a container to a tar archive'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "inspect" -d 'Show everything about containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "kill" -d 'Send a signal to containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "list" -d 'List containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "ls" -d 'List containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "ps" -d 'List containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "logs" -d 'Show what containers wrote'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "pause" -d 'Freeze all processes of containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "port" -d 'Show the published ports of a container'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "prune" -d 'Remove all containers that are not running'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "rename" -d 'Give a container another name'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "restart" -d 'Stop containers and start them again'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "rm" -d 'Remove containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "run" -d 'Make a container and run a command in it'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "start" -d 'Start containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "stop" -d 'Stop running containers'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "top" -d 'Show the processes of a container'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "unpause" -d 'Let paused containers go on'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause wait" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "attach" -d 'Connect to a running container\'s terminal or streams'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "cp" -d 'Copy files between the host and containers, running or not'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "create" -d 'Make a container without starting it, and print its id'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "exec" -d 'Run a command in a running container'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "exists" -d 'Check whether a container exists: exit code 0 or 1'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "export" -d 'Write the files of a container to a tar archive'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "inspect" -d 'Show everything about containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "kill" -d 'Send a signal to containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "list" -d 'List containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "ls" -d 'List containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "ps" -d 'List containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "logs" -d 'Show what containers wrote'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "pause" -d 'Freeze all processes of containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "port" -d 'Show the published ports of a container'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "prune" -d 'Remove all containers that are not running'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "rename" -d 'Give a container another name'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "restart" -d 'Stop containers and start them again'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "rm" -d 'Remove containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "run" -d 'Make a container and run a command in it'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "start" -d 'Start containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "stop" -d 'Stop running containers'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "top" -d 'Show the processes of a container'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "unpause" -d 'Let paused containers go on'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "update" -d 'Change the limits of a container, running or not'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "wait" -d 'Wait until containers end, and print their exit codes'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from attach" -l detach-keys -d 'Keys that detach from the container; empty for none' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from attach" -l sig-proxy -d 'Pass signals to the container (not with a terminal, where keys do it)' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from attach" -l no-stdin -d 'Do not connect stdin'
@@ -528,7 +547,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -s l -l label -d 'Set a label' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l label-file -d 'Read labels from a file' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l annotation -d 'Set an annotation of the OCI runtime' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l restart -d 'Restart when it ends: no, always, unless-stopped, on-failure[:N]' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l restart -d 'Restart when it ends: no, always, unless-stopped, on-failure[:N]; after a reboot, coracle-restart.service does it' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l stop-signal -d 'Signal that `stop` sends first' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l stop-timeout -d 'Seconds until `stop` kills' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l timeout -d 'Kill the container after this many seconds' -r
@@ -717,7 +736,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -s l -l label -d 'Set a label' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l label-file -d 'Read labels from a file' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l annotation -d 'Set an annotation of the OCI runtime' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l restart -d 'Restart when it ends: no, always, unless-stopped, on-failure[:N]' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l restart -d 'Restart when it ends: no, always, unless-stopped, on-failure[:N]; after a reboot, coracle-restart.service does it' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l stop-signal -d 'Signal that `stop` sends first' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l stop-timeout -d 'Seconds until `stop` kills' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l timeout -d 'Kill the container after this many seconds' -r
@@ -773,6 +792,23 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from unpause" -s a -l all -d 'All containers'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from unpause" -s l -l latest -d 'The container that was created last'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from unpause" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -s m -l memory -d 'Memory limit: a number with b, k, m or g' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -l memory-reservation -d 'Soft memory limit' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -l memory-swap -d 'Limit of memory and swap together; -1 for unlimited swap' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -l cpus -d 'Number of CPUs, for example 0.5' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -l cpu-quota -d 'CPU time in microseconds for each period' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -l cpu-period -d 'The period in microseconds' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -s c -l cpu-shares -d 'CPU share relative to other containers; 1024 is normal' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -l cpuset-cpus -d 'CPUs to run on' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -l cpuset-mems -d 'Memory nodes to use' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -l pids-limit -d 'Number of processes; -1 or 0 for unlimited' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -l blkio-weight -d 'Share of disk bandwidth, 10 to 1000' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -l device-read-bps -d 'Most bytes that are read from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -l device-write-bps -d 'Most bytes that are written to a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -l device-read-iops -d 'Most reads from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -l device-write-iops -d 'Most writes to a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -l cgroup-conf -d 'A file of the cgroup and what to write to it' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from update" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from wait" -l condition -d 'What to wait for: created, running, paused, exited or stopped; several are alternatives' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from wait" -s i -l interval -d 'How often to look, for conditions other than the end' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from wait" -l ignore -d 'A container that does not exist counts as ended with -1'

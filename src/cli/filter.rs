@@ -36,12 +36,14 @@ fn container(text: &str, dirs: &Dirs) -> Result<Filter> {
         "volume" => Filter::Volume(owned()),
         "network" => Filter::Network(owned()),
         "health" => Filter::Health(owned()),
-        "restarts" | "should-start-on-boot" => Filter::Restarts(parse_bool(text, value)?),
+        "restarts" => Filter::Restarts(parse_bool(text, value)?),
+        "restart-policy" => Filter::RestartPolicy(owned()),
+        "should-start-on-boot" => Filter::StartsOnBoot(parse_bool(text, value)?),
         "pod" => return Err(parse::unsupported("the filter pod=")),
         _ => {
             return Err(unknown(
                 key,
-                "id, name, label, exited, status, ancestor, before, since, until, volume, network, health",
+                "id, name, label, exited, status, ancestor, before, since, until, volume, network, health, restart-policy, should-start-on-boot",
             ));
         }
     })

@@ -50,6 +50,7 @@ pub mod ui;
 pub mod unpause;
 pub mod unshare;
 pub mod untag;
+pub mod update;
 mod usage;
 pub mod version;
 pub mod volume;

@@ -29,7 +29,7 @@ pub struct StartSelect {
     #[arg(value_name = "CONTAINER")]
     pub containers: Vec<String>,
     /// All containers that are not running
-    #[arg(long, conflicts_with_all = ["containers", "latest", "filter"])]
+    #[arg(long, conflicts_with_all = ["containers", "latest"])]
     pub all: bool,
     /// The container that was created last
     #[arg(short, long, conflicts_with_all = ["containers", "filter"])]

@@ -190,6 +190,7 @@ pub const NODES: &[Node] = &[
     leaf!("rename", rename),
     leaf!("pause", pause),
     leaf!("unpause", unpause),
+    leaf!("update", update),
     leaf!("pull", pull),
     leaf!("images", images),
     leaf!("load", load),
@@ -232,6 +233,7 @@ const CONTAINER: &[Node] = &[
     leaf!("stop", stop),
     leaf!("top", top),
     leaf!("unpause", unpause),
+    leaf!("update", update),
     leaf!("wait", wait),
 ];
 

@@ -5,7 +5,7 @@
 
 use super::blockio::shown;
 use super::options::IoKind;
-use super::ps::network_name;
+use super::ps::{network_name, policy_name};
 use crate::ondisk::container::{Container, Driver, LogDriver, NetworkMode, Restart, Rootfs, State, Status};
 use crate::paths::Dirs;
 use serde_json::{Map, Value, json};
@@ -428,13 +428,11 @@ fn log_config(dirs: &Dirs, c: &Container) -> Value {
 }
 
 fn restart_policy(restart: &Restart) -> Value {
-    let (name, max) = match restart {
-        Restart::No => ("no", 0),
-        Restart::Always => ("always", 0),
-        Restart::UnlessStopped => ("unless-stopped", 0),
-        Restart::OnFailure { max } => ("on-failure", max.unwrap_or(0)),
+    let max = match restart {
+        Restart::OnFailure { max } => max.unwrap_or(0),
+        Restart::No | Restart::Always | Restart::UnlessStopped => 0,
     };
-    json!({"Name": name, "MaximumRetryCount": max})
+    json!({"Name": policy_name(restart), "MaximumRetryCount": max})
 }
 
 fn network_mode(mode: &NetworkMode) -> String {

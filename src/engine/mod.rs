@@ -37,6 +37,7 @@ pub mod start;
 pub mod stop;
 pub mod system_check;
 pub mod top;
+pub mod update;
 pub mod users;
 pub mod view;
 pub mod volume;

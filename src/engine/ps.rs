@@ -3,7 +3,7 @@
 //! Filters of one key are alternatives, except labels, which must all hold; different keys must all hold.
 
 use crate::id::ContainerId;
-use crate::ondisk::container::{Container, NetworkMode, State, Status};
+use crate::ondisk::container::{Container, NetworkMode, Restart, State, Status};
 use jiff::Timestamp;
 use regex::Regex;
 
@@ -32,6 +32,10 @@ pub enum Filter {
     /// `healthy`, …: coracle runs no health checks, so only `none` holds.
     Health(String),
     Restarts(bool),
+    /// podman's word for it: `no`, `always`, `unless-stopped`, `on-failure`.
+    RestartPolicy(String),
+    /// Whether its restart policy is to bring it up after a reboot.
+    StartsOnBoot(bool),
 }
 
 impl Filter {
@@ -57,7 +61,28 @@ impl Filter {
             Self::Network(wanted) => network_name(&c.network.mode) == wanted,
             Self::Health(wanted) => wanted == "none",
             Self::Restarts(wanted) => (s.restarts > 0) == *wanted,
+            Self::RestartPolicy(wanted) => policy_name(&c.restart) == wanted,
+            Self::StartsOnBoot(wanted) => starts_on_boot(c, s) == *wanted,
         }
+    }
+}
+
+/// podman's name of a restart policy.
+pub fn policy_name(policy: &Restart) -> &'static str {
+    match policy {
+        Restart::No => "no",
+        Restart::Always => "always",
+        Restart::UnlessStopped => "unless-stopped",
+        Restart::OnFailure { .. } => "on-failure",
+    }
+}
+
+/// `unless-stopped` remembers over a reboot that somebody stopped it; a container that never ran was not asked for.
+fn starts_on_boot(c: &Container, s: &State) -> bool {
+    match c.restart {
+        Restart::Always => true,
+        Restart::UnlessStopped => !s.stop_requested && s.status != Status::Created,
+        Restart::No | Restart::OnFailure { .. } => false,
     }
 }
 

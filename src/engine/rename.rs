@@ -6,6 +6,7 @@
 use super::names;
 use crate::error::{Context, Error, Result};
 use crate::id::ContainerName;
+use crate::monitor::records;
 use crate::ondisk::atomic::publish_bytes;
 use crate::ondisk::{self, Durability, container::Container};
 use crate::paths::Dirs;
@@ -21,6 +22,9 @@ pub fn rename(dirs: &Dirs, c: &Container, name: &str) -> Result<()> {
     }
     // One that is as good as gone is no obstacle.
     names::owner(dirs, &name)?;
+    let dir = records::lock(dirs, &c.id)?;
+    // As it is now: another rename or an update may have been faster.
+    let now: Container = ondisk::read(&dir, "container.json")?;
     let data = dirs.open_data()?;
     let claims = names::subdir(&data, "names")?;
     {
@@ -34,11 +38,10 @@ pub fn rename(dirs: &Dirs, c: &Container, name: &str) -> Result<()> {
             .hint(format_args!("Remove it with `coracle rm {name}`, or choose another name.")));
         }
         publish_bytes(claims.as_fd(), name.as_str(), c.id.as_str().as_bytes(), Durability::Durable)?;
-        let dir = super::lookup::open_container(dirs, &c.id)?;
-        let renamed = Container { name: name.clone(), ..c.clone() };
+        let renamed = Container { name: name.clone(), ..now.clone() };
         ondisk::publish(&dir, "container.json", &renamed, Durability::Durable)?;
         rustix::fs::flock(&claims, FlockOperation::Unlock).call(|| "flock(names, LOCK_UN)")?;
     }
-    names::release(dirs, &c.id, &c.name)
-        .what(|| format!("container {name} keeps its old name {} too", c.name))
+    names::release(dirs, &c.id, &now.name)
+        .what(|| format!("container {name} keeps its old name {} too", now.name))
 }

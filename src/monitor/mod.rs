@@ -48,6 +48,7 @@ mod guard;
 pub mod lock;
 mod oom;
 mod protocol;
+pub mod records;
 pub mod recover;
 pub mod remove;
 mod role;

@@ -7,6 +7,7 @@
 //! containers and finds such a name, and nobody at work on it (an flock on the directory itself), finishes it.
 
 use super::lock::Lifetime;
+use super::records;
 use crate::error::{Error, Kind, Result};
 use crate::id::ContainerId;
 use crate::ondisk::container::Container;
@@ -66,7 +67,7 @@ pub(super) fn forget(dirs: &Dirs, container: &Container, volumes: bool) -> Resul
     let _ = rustix::mount::unmount(&merged, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
     let containers = open_dir(&dirs.data.join("containers"))?;
     let going = Going { id: container.id.clone(), volumes };
-    let Some(tree) = going.lock(&containers, id, FlockOperation::LockExclusive)? else {
+    let Some(tree) = records::lock_in(&containers, id, FlockOperation::LockExclusive)? else {
         // Another one was faster; the runtime directory was made for its lock.
         return clear_run(dirs, &container.id).map(|()| None);
     };
@@ -98,7 +99,8 @@ pub fn finish_left<'a>(dirs: &Dirs, names: impl Iterator<Item = &'a str>) {
         let finished = || -> Result<()> {
             let containers = open_dir(&dirs.data.join("containers"))?;
             let name = going.name();
-            let Some(tree) = going.lock(&containers, &name, FlockOperation::NonBlockingLockExclusive)? else {
+            let Some(tree) = records::lock_in(&containers, &name, FlockOperation::NonBlockingLockExclusive)?
+            else {
                 return Ok(());
             };
             if userns::inside_store() {
@@ -116,7 +118,7 @@ pub fn left<'a>(dirs: &Dirs, names: impl Iterator<Item = &'a str>) -> Result<Vec
     let mut left = Vec::new();
     for going in names.filter_map(Going::parse) {
         let containers = open_dir(&dirs.data.join("containers"))?;
-        if going.lock(&containers, &going.name(), FlockOperation::NonBlockingLockExclusive)?.is_some() {
+        if records::lock_in(&containers, &going.name(), FlockOperation::NonBlockingLockExclusive)?.is_some() {
             left.push(going.id);
         }
     }
@@ -140,23 +142,6 @@ impl Going {
 
     fn name(&self) -> String {
         format!("{}{}", if self.volumes { GOING_WITH_VOLUMES } else { GOING }, self.id)
-    }
-
-    /// Opens the directory `name` and locks it against others who remove. `None`: it is gone, or somebody is at it.
-    fn lock(&self, containers: &OwnedFd, name: &str, how: FlockOperation) -> Result<Option<OwnedFd>> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let tree = match rustix::fs::openat(containers, name, flags, Mode::empty()) {
-            Err(Errno::NOENT) => return Ok(None),
-            other => other.call(|| format!("openat(containers/{name})"))?,
-        };
-        // A network file system may have no locks for directories: the steps bear being done by two.
-        if rustix::fs::flock(&tree, how) == Err(Errno::WOULDBLOCK) {
-            return Ok(None);
-        }
-        // Who had it before us may have renamed or removed it.
-        let same = rustix::fs::statat(containers, name, AtFlags::SYMLINK_NOFOLLOW)
-            .is_ok_and(|now| rustix::fs::fstat(&tree).is_ok_and(|st| st.st_ino == now.st_ino));
-        Ok(same.then_some(tree))
     }
 
     /// Everything after the rename. Goes on after a failure and reports the first one.
@@ -251,7 +236,7 @@ pub fn role_main(args: Vec<OsString>) -> ExitCode {
     if removed().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn open_dir(path: &Path) -> Result<OwnedFd> {
+pub(super) fn open_dir(path: &Path) -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty()).call(|| format!("open({path:?})"))?)
 }

@@ -100,7 +100,7 @@ const CASES: &[Case] = &[
         "ps --filter nope=1",
         125,
         "",
-        "Error: \"nope\" is no filter\nHint: Filters are id, name, label, exited, status, ancestor, before, since, until, volume, network, health.\n",
+        "Error: \"nope\" is no filter\nHint: Filters are id, name, label, exited, status, ancestor, before, since, until, volume, network, health, restart-policy, should-start-on-boot.\n",
     ),
     (
         "ps --filter name",

@@ -97,7 +97,7 @@ fn keep_id() {
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     let dir = w.dir.join("home/work");
     std::fs::create_dir(&dir).unwrap();
-    let mount = format!("{}:/work", dir.display());
+    let mount = format!("{}:/data", dir.display());
     let out = w
         .c("run --rm --network none --userns keep-id -v")
         .arg(&mount)
@@ -105,7 +105,7 @@ fn keep_id() {
             "bb",
             "sh",
             "-c",
-            "id -u; id -g; touch /work/f; stat -c %u /bin/busybox; stat -c %u /home/user",
+            "id -u; id -g; touch /data/f; stat -c %u /bin/busybox; stat -c %u /home/user",
         ])
         .ok();
     assert_eq!(out, format!("{uid}\n{gid}\n0\n1000\n"));
@@ -166,6 +166,21 @@ fn limits_of_disk_traffic_are_checked_before_the_start() {
         .says(125, &["--device-write-iops", "not a number"]);
     w.run("--device-read-iops sda:1 bb true").run().says(125, &["below /dev"]);
     w.run("--blkio-weight 5 bb true").run().says(125, &["--blkio-weight"]);
+}
+
+#[test]
+fn limits_are_changed_for_the_next_start() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.c("create --name u --network none bb true").ok();
+    w.c("update u").run().says(125, &["no limit given"]);
+    w.c("update --memory 64m nobody").run().says(125, &["no such container"]);
+    w.c("update --restart always u").run().says(125, &["--restart is not supported"]);
+    w.c("update --memory 64m --pids-limit 9 u").ok();
+    let format = "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}";
+    assert_eq!(w.c("inspect --format").arg(format).arg("u").ok(), "67108864 9\n");
+    let other = w.c("create --name n --cgroups=disabled --network none bb true").ok();
+    w.c("update --memory 64m").arg(other.trim()).run().says(125, &["--cgroups=disabled"]);
 }
 
 #[test]

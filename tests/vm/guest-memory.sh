@@ -20,5 +20,15 @@ is 'which gives the same code' 137 "$("$c" wait killed)"
 is 'but is no OOM' false "$("$c" inspect --format '{{.State.OOMKilled}}' killed)"
 is 'a killed child leaves the payload alive' 'child 137' \
   "$("$c" run --rm --network none --memory 64m "$image" sh -c "$(eat 256M) 2>/dev/null; echo child \$?" 2>/dev/null)"
+if [[ $c == coracle ]]; then
+  "$c" run -d --name tuned --network none --memory 64m "$image" sleep 600 >/dev/null
+  check 'limits are changed while it runs' "$c" update --memory 96m --memory-swap 128m --cpus 0.5 --pids-limit 20 tuned
+  is 'in its cgroup' '100663296 33554432 50000 100000 20' \
+    "$("$c" exec tuned sh -c 'cd /sys/fs/cgroup; echo $(cat memory.max memory.swap.max cpu.max pids.max)')"
+  check 'it starts again' "$c" restart -t 0 tuned
+  is 'with the same' '100663296 20' "$("$c" exec tuned sh -c 'cd /sys/fs/cgroup; echo $(cat memory.max pids.max)')"
+  exits 'nonsense is refused' 125 "$c" update --memory 1m --memory-swap 1k tuned
+  check 'and it goes' "$c" rm -f -t 0 tuned
+fi
 check 'both are removed' "$c" rm greedy killed
 plan

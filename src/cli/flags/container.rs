@@ -30,7 +30,7 @@ pub struct ContainerFlags {
     /// Set an annotation of the OCI runtime
     #[arg(long, value_name = "KEY=VALUE")]
     pub annotation: Vec<String>,
-    /// Restart when it ends: no, always, unless-stopped, on-failure[:N]
+    /// Restart when it ends: no, always, unless-stopped, on-failure[:N]; after a reboot, coracle-restart.service does it
     #[arg(long, value_name = "POLICY")]
     pub restart: Option<String>,
     /// Signal that `stop` sends first

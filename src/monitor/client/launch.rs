@@ -10,7 +10,7 @@ use crate::error::{Context, Error, Result};
 use crate::id::ContainerId;
 use crate::monitor::lock::Lifetime;
 use crate::monitor::protocol::{self, Launch, MAX_PACKET, event};
-use crate::monitor::recover;
+use crate::monitor::{records, recover};
 use crate::ondisk::container::{Cgroups, Container};
 use crate::ondisk::{self, Durability, atomic};
 use crate::paths::Dirs;
@@ -215,10 +215,9 @@ fn can_limit_pids(cgroup: &str) -> bool {
 /// kept. Here and not in the monitor, which stays small.
 fn fit_config(dirs: &Dirs, container: &Container, cgroup: Option<&str>) -> Result<()> {
     const FILE: &str = "config.json";
-    let bundle = dirs.container(&container.id);
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let dir = rustix::fs::open(&bundle, flags, Mode::empty()).call(|| format!("open({bundle:?})"))?;
-    let text = std::fs::read(bundle.join(FILE)).call(|| format!("read({FILE:?})"))?;
+    // Not between the reading and the writing of a `coracle update`.
+    let dir = records::lock(dirs, &container.id)?;
+    let text = std::fs::read(dirs.container(&container.id).join(FILE)).call(|| format!("read({FILE:?})"))?;
     let damaged = |e: serde_json::Error| Error::corrupt("the file config.json is damaged").cause(e);
     let named = text.windows(11).any(|window| window == b"cgroupsPath");
     if cgroup.is_none() && !named {
@@ -232,7 +231,11 @@ fn fit_config(dirs: &Dirs, container: &Container, cgroup: Option<&str>) -> Resul
     let resources = linux.get_mut("resources").and_then(Value::as_object_mut);
     if let (Some(limit), Some(resources)) = (container.default_pids_limit, resources) {
         let kept = cgroup.is_some_and(can_limit_pids);
-        changed |= set(resources, "pids", kept.then(|| json!({"limit": limit})));
+        let default = json!({"limit": limit});
+        // Another limit is one that was set after `container` was read.
+        if resources.get("pids").is_none_or(|now| *now == default) {
+            changed |= set(resources, "pids", kept.then_some(default));
+        }
     }
     if !changed {
         return Ok(());

@@ -90,6 +90,12 @@ pub fn signal(dirs: &Dirs, id: &ContainerId, signal: i32, stop: bool) -> Result<
     simple_request(dirs, id, &Request::Signal { signal, stop })
 }
 
+/// Returns when the container is not in the middle of a start: one that begins later reads its config.json later. A
+/// monitor answers nothing, not even to a signal that is none, before it has brought its payload up.
+pub fn settle(dirs: &Dirs, id: &ContainerId) {
+    let _ = signal(dirs, id, 0, false);
+}
+
 /// Freezes the container.
 pub fn pause(dirs: &Dirs, id: &ContainerId) -> Result<()> {
     simple_request(dirs, id, &Request::Pause)
