@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::sys;
-use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources};
+use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxNetwork, LinuxResources};
 use std::path::Path;
 
 /// One write.
@@ -46,7 +46,10 @@ pub fn settings(
         push(&mut list, "pids.max", max_or(pids.limit()), "the pids limit");
     }
     if let Some(io) = resources.block_io() {
-        io_settings(io, &|file| current(file).is_some(), &mut list);
+        io_settings(io, &|file| current(file).is_some(), &mut list)?;
+    }
+    if let Some(network) = resources.network() {
+        refuse_network(network)?;
     }
     for limit in resources.hugepage_limits().iter().flatten() {
         let what = "the hugepage limit";
@@ -92,6 +95,9 @@ fn memory_settings(
     }
     if memory.disable_oom_killer() == Some(true) {
         return unsupported("switch for the oom killer (memory.disableOOMKiller)");
+    }
+    if memory.kernel_tcp().is_some_and(|t| t != 0) {
+        return unsupported("limit of TCP buffers (memory.kernelTCP)");
     }
     if memory.check_before_update() == Some(true) {
         check_usage(memory, current)?;
@@ -169,14 +175,38 @@ fn cpu_settings(
     Ok(())
 }
 
-fn io_settings(io: &LinuxBlockIo, has: &impl Fn(&str) -> bool, list: &mut Vec<Setting>) {
+/// Tags for packets: v2 leaves them to eBPF programs, and has no file for them.
+fn refuse_network(network: &LinuxNetwork) -> Result<()> {
+    let unsupported = |what: &str| Err(Error::usage(format_args!("cgroup v2 has no {what}")));
+    if network.class_id().is_some_and(|class| class != 0) {
+        return unsupported("network class (network.classID)");
+    }
+    if network.priorities().as_ref().is_some_and(|all| !all.is_empty()) {
+        return unsupported("network priorities (network.priorities)");
+    }
+    Ok(())
+}
+
+fn io_settings(io: &LinuxBlockIo, has: &impl Fn(&str) -> bool, list: &mut Vec<Setting>) -> Result<()> {
+    let leaf = |weight: Option<u16>| weight.is_some_and(|w| w != 0);
+    let devices = || io.weight_device().iter().flatten();
+    if leaf(io.leaf_weight()) || devices().any(|device| leaf(device.leaf_weight())) {
+        return Err(Error::usage("cgroup v2 has no weight of leaves (blockIO.leafWeight)"));
+    }
+    // bfq takes 1..1000 as it is; io.cost takes 1..10000.
+    let bfq = has("io.bfq.weight");
+    let file = if bfq { "io.bfq.weight" } else { "io.weight" };
+    let scaled = |weight: u16| match bfq {
+        true => u32::from(weight),
+        false => 1 + (u32::from(weight).clamp(10, 1000) - 10) * 9999 / 990,
+    };
     if let Some(weight) = io.weight().filter(|w| *w != 0) {
-        // bfq takes 1..1000 as it is; io.cost takes 1..10000.
-        if has("io.bfq.weight") {
-            push(list, "io.bfq.weight", weight.to_string(), "the io weight");
-        } else {
-            let weight = 1 + (u32::from(weight).clamp(10, 1000) - 10) * 9999 / 990;
-            push(list, "io.weight", weight.to_string(), "the io weight");
+        push(list, file, scaled(weight).to_string(), "the io weight");
+    }
+    for device in devices() {
+        if let Some(weight) = device.weight().filter(|w| *w != 0) {
+            let value = format!("{}:{} {}", device.major(), device.minor(), scaled(weight));
+            push(list, file, value, "the io weight of a device");
         }
     }
     let throttles = [
@@ -191,6 +221,7 @@ fn io_settings(io: &LinuxBlockIo, has: &impl Fn(&str) -> bool, list: &mut Vec<Se
             push(list, "io.max", value, "the io limit");
         }
     }
+    Ok(())
 }
 
 /// A failed write in words: a missing file is a controller that was not delegated, or a kernel without this limit.
@@ -259,6 +290,25 @@ mod tests {
         assert!(refused(r#"{"memory":{"limit":2000,"swap":1000}}"#));
         assert!(refused(r#"{"memory":{"swap":1000}}"#));
         assert!(refused(r#"{"unified":{"../x.y":"1"}}"#));
+    }
+
+    #[test]
+    fn what_v2_has_no_word_for_is_refused_not_left_out() {
+        let words = |json: &str| {
+            settings(&serde_json::from_str(json).unwrap(), |_| None).err().map(|e| e.to_string())
+        };
+        for (json, field) in [
+            (r#"{"network":{"classID":7}}"#, "network.classID"),
+            (r#"{"network":{"priorities":[{"name":"eth0","priority":1}]}}"#, "network.priorities"),
+            (r#"{"blockIO":{"leafWeight":10}}"#, "blockIO.leafWeight"),
+            (r#"{"blockIO":{"weightDevice":[{"major":8,"minor":0,"leafWeight":10}]}}"#, "blockIO.leafWeight"),
+            (r#"{"memory":{"kernelTCP":4096}}"#, "memory.kernelTCP"),
+        ] {
+            assert!(words(json).is_some_and(|words| words.contains(field)), "{json}");
+        }
+        assert_eq!(words(r#"{"network":{},"blockIO":{"leafWeight":0}}"#), None);
+        let device = r#"{"blockIO":{"weightDevice":[{"major":8,"minor":16,"weight":500}]}}"#;
+        assert_eq!(of(device), [pair("io.weight", "8:16 4950")]);
     }
 
     #[test]
