@@ -72,7 +72,8 @@ pub fn nodes(asked: &[LinuxDevice]) -> Result<Vec<DevicePlan>> {
             });
         }
     }
-    for device in asked {
+    // The link into the container's own devpts is what the specification means by /dev/ptmx.
+    for device in asked.iter().filter(|device| device.path() != Path::new("/dev/ptmx")) {
         all.push(node(device)?);
     }
     Ok(all)
