@@ -240,7 +240,7 @@ fn wait_moved(connection: &mut Connection, scope: &Scope) -> Result<String> {
                 }
             }
             Some(_) => {}
-            None => pause = (pause * 2).min(Duration::from_millis(5)),
+            None => pause = (pause * 2).min(Duration::from_millis(1)),
         }
     }
     Err(failed(scope).cause(format_args!(

@@ -160,15 +160,30 @@ pub fn global_args(name: &str, root: &Path, cgroups: bool) -> Vec<OsString> {
     args
 }
 
-/// `create`: leaves init waiting for `start`.
+/// How a container comes up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Birth {
+    /// `create`: leaves init waiting for `start`.
+    Create,
+    /// `run --detach`: both in one, and the runtime ends.
+    Run,
+}
+
+/// `create`, or `run --detach`.
 pub fn create_args(
+    birth: Birth,
     id: &str,
     bundle: &Path,
     pid_file: &Path,
     console: Option<&str>,
     preserved: usize,
 ) -> Vec<OsString> {
-    let mut args: Vec<OsString> = vec!["create".into(), "--bundle".into(), bundle.into()];
+    let verb: &[&str] = match birth {
+        Birth::Create => &["create"],
+        Birth::Run => &["run", "--detach"],
+    };
+    let mut args: Vec<OsString> = verb.iter().map(Into::into).collect();
+    args.extend(["--bundle".into(), bundle.into()]);
     last_args(&mut args, id, pid_file, console, preserved);
     args
 }
@@ -265,7 +280,7 @@ mod tests {
 
     #[test]
     fn the_id_comes_last() {
-        let args = create_args("c1", Path::new("/b"), Path::new("/p"), Some("/s"), 0);
+        let args = create_args(Birth::Create, "c1", Path::new("/b"), Path::new("/p"), Some("/s"), 0);
         assert_eq!(args, ["create", "--bundle", "/b", "--pid-file", "/p", "--console-socket", "/s", "c1"]);
         let args = exec_args("c1", "/f", Path::new("/p"), None, 2);
         let wanted = ["exec", "--detach", "--process", "/f", "--pid-file", "/p", "--preserve-fds", "2", "c1"];

@@ -51,7 +51,7 @@ impl Monitor {
             let _ = run.wait();
         }
         // With the host's pid namespace and without a cgroup the payload's other processes are children of ours now.
-        guard::kill_children(None);
+        guard::kill_children(self.leaving);
         if let Some(cgroup) = &self.cgroup {
             cgroup::remove(cgroup.as_fd(), cgroup::PAYLOAD);
         }

@@ -8,7 +8,7 @@ use super::protocol::{Launch, event};
 use super::role::Prepared;
 use super::{control, ctr_log, recover};
 use crate::error::{Context, Error, Kind, Result};
-use crate::external::runtime::{FIRST_FD, Run, Runtime, create_args, plain_args};
+use crate::external::runtime::{Birth, FIRST_FD, Run, Runtime, create_args, plain_args};
 use crate::network::slirp4netns;
 use crate::ondisk::container::{NetworkMode, State, Status};
 use crate::ondisk::{Durability, atomic};
@@ -80,8 +80,12 @@ impl Monitor {
     }
 
     /// create, network, record, start. With `sync`: gives up when the CLI dies before the commit.
+    ///
+    /// Where nothing has to happen between create and start, the runtime does both in one go (it is started once less). Then
+    /// the record comes after: killed before it, both of us, the next command finds the container by the runtime's own.
     pub(super) fn bring_up(&mut self, sync: Option<&OwnedFd>, size: Option<(u16, u16)>) -> Result<()> {
-        self.create(sync, size)?;
+        let birth = self.birth();
+        self.create(birth, sync, size)?;
         let pid = self.read_pid("pid")?;
         let pidfd =
             rustix::process::pidfd_open(pid, PidfdFlags::empty()).call(|| format!("pidfd_open({pid:?})"))?;
@@ -100,14 +104,25 @@ impl Monitor {
         (self.state.finished, self.state.exit_code, self.state.error, self.state.oom_killed) =
             (None, None, None, false);
         self.publish()?;
-        self.runtime.run(&plain_args("start", self.container.id.as_str()))?;
+        if birth == Birth::Create {
+            self.runtime.run(&plain_args("start", self.container.id.as_str()))?;
+        }
         if self.container.timeout > 0 {
             self.kill_at = Some(Instant::now() + Duration::from_secs(u64::from(self.container.timeout)));
         }
         Ok(())
     }
 
-    fn create(&mut self, sync: Option<&OwnedFd>, size: Option<(u16, u16)>) -> Result<()> {
+    /// A pid file is there before the payload looks for it.
+    fn birth(&self) -> Birth {
+        let helped = !matches!(
+            self.container.network.mode,
+            NetworkMode::None | NetworkMode::Host | NetworkMode::Ns { .. }
+        );
+        if helped || self.container.pid_file.is_some() { Birth::Create } else { Birth::Run }
+    }
+
+    fn create(&mut self, birth: Birth, sync: Option<&OwnedFd>, size: Option<(u16, u16)>) -> Result<()> {
         let console =
             self.container.tty.then(|| ctr_stdio::listen_console(self.run.as_fd(), CONSOLE)).transpose()?;
         let console_path = console.is_some().then(|| self.console_path(CONSOLE, FIRST_FD));
@@ -116,7 +131,7 @@ impl Monitor {
         // The payload's from now on. A copy here would keep a pipe of the caller's open; a restart gets none.
         let preserved = std::mem::take(&mut self.preserved);
         let id = self.container.id.as_str();
-        let args = create_args(id, &bundle, &pid_file, console_path.as_deref(), preserved.len());
+        let args = create_args(birth, id, &bundle, &pid_file, console_path.as_deref(), preserved.len());
         let through_fd = console_path.is_some_and(|path| is_through_fd(&path));
         let passed = if through_fd { vec![self.run.as_fd()] } else { Vec::new() };
 

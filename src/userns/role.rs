@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
 /// The number at which a role process finds its end of the sync socket.
 pub const SYNC_FD: RawFd = 3;
@@ -54,53 +55,54 @@ pub fn spawn_role(role: &str, args: &[OsString], fds: &[(BorrowedFd<'_>, RawFd)]
 
 /// The maps of a role process, on their way.
 #[derive(Debug)]
-pub struct Mapping {
-    /// newuidmap and newgidmap, where they write; else the maps stand.
-    mappers: Option<(Child, Child)>,
-}
+pub struct Mapping(JoinHandle<Result<()>>);
 
 /// Waits until the child has left our user namespace, writes its maps, and lets it go on.
 pub fn map_role(child: &RoleChild, map: &StoreMap) -> Result<()> {
-    start_mapping(child, map)?.finish(child)
+    write_maps(child.sync.as_fd(), child.pid, map)?;
+    let_go(child)
 }
 
-/// The same up to where others write the maps: the caller has something else to do meanwhile.
+/// The same up to where the child goes on, by a thread: the caller has something else to do meanwhile, and the start of each
+/// helper would hold it up until the helper has begun.
 pub fn start_mapping(child: &RoleChild, map: &StoreMap) -> Result<Mapping> {
-    let mut byte = [0u8; 1024];
-    let (_, received) =
-        rustix::net::recv(&child.sync, &mut byte, RecvFlags::empty()).call(|| "recv(sync)")?;
-    match byte.get(..received) {
-        Some([UNSHARED]) => {}
-        Some([b'E', errno @ ..]) => return Err(cannot_unshare(errno)),
-        _ => return Err(Error::internal("a role process ended before it had its user namespace")),
-    }
-    let mappers = match map {
-        StoreMap::Subordinate(maps) => {
-            let uid = start_mapper(&NEWUIDMAP, child.pid, &maps.uids)?;
-            Some((uid, start_mapper(&NEWGIDMAP, child.pid, &maps.gids)?))
-        }
-        StoreMap::Direct(maps) => {
-            super::root::with_own_file_access(|| write_directly(child.pid, maps, false))?;
-            None
-        }
-        StoreMap::SingleUid { maps, .. } => {
-            write_directly(child.pid, maps, true)?;
-            None
-        }
-    };
-    Ok(Mapping { mappers })
+    let sync = child.sync.try_clone().call(|| "fcntl(F_DUPFD_CLOEXEC)")?;
+    let (pid, map) = (child.pid, map.clone());
+    let thread = std::thread::Builder::new().spawn(move || write_maps(sync.as_fd(), pid, &map));
+    Ok(Mapping(thread.call(|| "clone(CLONE_THREAD)")?))
 }
 
 impl Mapping {
     /// Waits for the maps and lets the child go on.
     pub fn finish(self, child: &RoleChild) -> Result<()> {
-        if let Some((uid, gid)) = self.mappers {
-            finish_mapper(&NEWUIDMAP, uid)?;
-            finish_mapper(&NEWGIDMAP, gid)?;
-        }
-        rustix::net::send(&child.sync, &[MAPPED], SendFlags::NOSIGNAL).call(|| "send(sync)")?;
-        Ok(())
+        self.0.join().map_err(|_| Error::internal("the thread that writes the id maps ended early"))??;
+        let_go(child)
     }
+}
+
+fn write_maps(sync: BorrowedFd<'_>, pid: i32, map: &StoreMap) -> Result<()> {
+    let mut byte = [0u8; 1024];
+    let (_, received) = rustix::net::recv(sync, &mut byte, RecvFlags::empty()).call(|| "recv(sync)")?;
+    match byte.get(..received) {
+        Some([UNSHARED]) => {}
+        Some([b'E', errno @ ..]) => return Err(cannot_unshare(errno)),
+        _ => return Err(Error::internal("a role process ended before it had its user namespace")),
+    }
+    match map {
+        StoreMap::Subordinate(maps) => {
+            let uid = start_mapper(&NEWUIDMAP, pid, &maps.uids)?;
+            let gid = start_mapper(&NEWGIDMAP, pid, &maps.gids)?;
+            finish_mapper(&NEWUIDMAP, uid)?;
+            finish_mapper(&NEWGIDMAP, gid)
+        }
+        StoreMap::Direct(maps) => super::root::with_own_file_access(|| write_directly(pid, maps, false)),
+        StoreMap::SingleUid { maps, .. } => write_directly(pid, maps, true),
+    }
+}
+
+fn let_go(child: &RoleChild) -> Result<()> {
+    rustix::net::send(&child.sync, &[MAPPED], SendFlags::NOSIGNAL).call(|| "send(sync)")?;
+    Ok(())
 }
 
 fn cannot_unshare(errno: &[u8]) -> Error {
