@@ -113,7 +113,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand run" -l device-write-bps
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l device-read-iops -d 'Most reads from a disk in a second' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l device-write-iops -d 'Most writes to a disk in a second' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l cgroup-conf -d 'A file of the cgroup and what to write to it' -r
-complete -c coracle -n "__fish_coracle_using_subcommand run" -l network -l net -d 'none, host, slirp4netns[:OPTIONS] or ns:PATH' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l network -l net -d 'none, host or slirp4netns[:OPTIONS]' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -s p -l publish -d 'Publish a port of the container, or a range of them' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l expose -d 'Name a port that the container listens on' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l dns -d 'DNS servers; `none` keeps the image\'s /etc/resolv.conf' -r
@@ -124,10 +124,10 @@ complete -c coracle -n "__fish_coracle_using_subcommand run" -l cap-add -d 'Add 
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l cap-drop -d 'Drop a capability, or all' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l security-opt -d 'seccomp=FILE|unconfined, no-new-privileges, mask=PATHS, unmask=PATHS|ALL' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l userns -d 'How users are mapped: host, keep-id[:uid=N,gid=N] or nomap' -r
-complete -c coracle -n "__fish_coracle_using_subcommand run" -l pid -d 'Process namespace: private, host or ns:PATH' -r
-complete -c coracle -n "__fish_coracle_using_subcommand run" -l ipc -d 'IPC namespace: private, host or ns:PATH' -r
-complete -c coracle -n "__fish_coracle_using_subcommand run" -l uts -d 'Host name namespace: private, host or ns:PATH' -r
-complete -c coracle -n "__fish_coracle_using_subcommand run" -l cgroupns -d 'Cgroup namespace: private, host or ns:PATH' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l pid -d 'Process namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l ipc -d 'IPC namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l uts -d 'Host name namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l cgroupns -d 'Cgroup namespace: private or host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l name -d 'Name of the container' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l entrypoint -d 'Replace the image\'s entrypoint: a program, or a JSON array' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -s l -l label -d 'Set a label' -r
@@ -203,7 +203,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand create" -l device-write-
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l device-read-iops -d 'Most reads from a disk in a second' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l device-write-iops -d 'Most writes to a disk in a second' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l cgroup-conf -d 'A file of the cgroup and what to write to it' -r
-complete -c coracle -n "__fish_coracle_using_subcommand create" -l network -l net -d 'none, host, slirp4netns[:OPTIONS] or ns:PATH' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l network -l net -d 'none, host or slirp4netns[:OPTIONS]' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -s p -l publish -d 'Publish a port of the container, or a range of them' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l expose -d 'Name a port that the container listens on' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l dns -d 'DNS servers; `none` keeps the image\'s /etc/resolv.conf' -r
@@ -214,10 +214,10 @@ complete -c coracle -n "__fish_coracle_using_subcommand create" -l cap-add -d 'A
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l cap-drop -d 'Drop a capability, or all' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l security-opt -d 'seccomp=FILE|unconfined, no-new-privileges, mask=PATHS, unmask=PATHS|ALL' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l userns -d 'How users are mapped: host, keep-id[:uid=N,gid=N] or nomap' -r
-complete -c coracle -n "__fish_coracle_using_subcommand create" -l pid -d 'Process namespace: private, host or ns:PATH' -r
-complete -c coracle -n "__fish_coracle_using_subcommand create" -l ipc -d 'IPC namespace: private, host or ns:PATH' -r
-complete -c coracle -n "__fish_coracle_using_subcommand create" -l uts -d 'Host name namespace: private, host or ns:PATH' -r
-complete -c coracle -n "__fish_coracle_using_subcommand create" -l cgroupns -d 'Cgroup namespace: private, host or ns:PATH' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l pid -d 'Process namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l ipc -d 'IPC namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l uts -d 'Host name namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l cgroupns -d 'Cgroup namespace: private or host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l name -d 'Name of the container' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l entrypoint -d 'Replace the image\'s entrypoint: a program, or a JSON array' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -s l -l label -d 'Set a label' -r
@@ -527,7 +527,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l device-read-iops -d 'Most reads from a disk in a second' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l device-write-iops -d 'Most writes to a disk in a second' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroup-conf -d 'A file of the cgroup and what to write to it' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l network -l net -d 'none, host, slirp4netns[:OPTIONS] or ns:PATH' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l network -l net -d 'none, host or slirp4netns[:OPTIONS]' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -s p -l publish -d 'Publish a port of the container, or a range of them' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l expose -d 'Name a port that the container listens on' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l dns -d 'DNS servers; `none` keeps the image\'s /etc/resolv.conf' -r
@@ -538,10 +538,10 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l cap-drop -d 'Drop a capability, or all' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l security-opt -d 'seccomp=FILE|unconfined, no-new-privileges, mask=PATHS, unmask=PATHS|ALL' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l userns -d 'How users are mapped: host, keep-id[:uid=N,gid=N] or nomap' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l pid -d 'Process namespace: private, host or ns:PATH' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l ipc -d 'IPC namespace: private, host or ns:PATH' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l uts -d 'Host name namespace: private, host or ns:PATH' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroupns -d 'Cgroup namespace: private, host or ns:PATH' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l pid -d 'Process namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l ipc -d 'IPC namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l uts -d 'Host name namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroupns -d 'Cgroup namespace: private or host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l name -d 'Name of the container' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l entrypoint -d 'Replace the image\'s entrypoint: a program, or a JSON array' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -s l -l label -d 'Set a label' -r
@@ -716,7 +716,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l device-read-iops -d 'Most reads from a disk in a second' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l device-write-iops -d 'Most writes to a disk in a second' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroup-conf -d 'A file of the cgroup and what to write to it' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l network -l net -d 'none, host, slirp4netns[:OPTIONS] or ns:PATH' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l network -l net -d 'none, host or slirp4netns[:OPTIONS]' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -s p -l publish -d 'Publish a port of the container, or a range of them' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l expose -d 'Name a port that the container listens on' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l dns -d 'DNS servers; `none` keeps the image\'s /etc/resolv.conf' -r
@@ -727,10 +727,10 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l cap-drop -d 'Drop a capability, or all' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l security-opt -d 'seccomp=FILE|unconfined, no-new-privileges, mask=PATHS, unmask=PATHS|ALL' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l userns -d 'How users are mapped: host, keep-id[:uid=N,gid=N] or nomap' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l pid -d 'Process namespace: private, host or ns:PATH' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l ipc -d 'IPC namespace: private, host or ns:PATH' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l uts -d 'Host name namespace: private, host or ns:PATH' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroupns -d 'Cgroup namespace: private, host or ns:PATH' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l pid -d 'Process namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l ipc -d 'IPC namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l uts -d 'Host name namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroupns -d 'Cgroup namespace: private or host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l name -d 'Name of the container' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l entrypoint -d 'Replace the image\'s entrypoint: a program, or a JSON array' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -s l -l label -d 'Set a label' -r

@@ -66,7 +66,8 @@
 //! # Cross-cutting
 //!
 //! Errors: `error.rs`. Locks: kernel flocks on per-object files, image before layer, a container's records before the
-//! claims of names, by name, never held while waiting for a network. Tests run the built binaries as an unprivileged user on the real kernel: `tests/run`.
+//! claims of names, by name, never held while waiting for a network. Tests run the built binaries as an unprivileged user
+//! on the real kernel: `tests/run`.
 
 pub mod caps;
 pub mod cgroup;

@@ -196,6 +196,8 @@ impl Cgroup {
     pub fn kill_all(&self) -> Result<()> {
         match self.write("cgroup.kill", "1") {
             Ok(()) => return Ok(()),
+            // It went when its last process did: systemd removes an empty scope.
+            Err(e) if is_gone(&e) && !self.path.exists() => return Ok(()),
             Err(e) if e.raw_os_error() == libc::ENOENT => {}
             Err(e) => return Err(e.into()),
         }
@@ -301,6 +303,10 @@ impl Cgroup {
             }
         }
     }
+}
+
+fn is_gone(error: &crate::sys::Error) -> bool {
+    matches!(error.raw_os_error(), libc::ENOENT | libc::ENODEV)
 }
 
 fn children(dir: BorrowedFd<'_>) -> Vec<std::ffi::CString> {

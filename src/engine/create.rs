@@ -6,12 +6,12 @@
 
 use super::options::{CreateOptions, MountKind, NamespaceMode, SeccompOption, UsernsMode};
 use super::source::{self, Prepared};
-use super::specgen::{self, Facts, ForeignNetwork, PreparedMount};
+use super::specgen::{self, Facts, PreparedMount};
 use super::{files, names, users};
 use crate::config::containers::Containers;
 use crate::error::{Context, Error, Result};
 use crate::id::{ContainerId, ContainerName, VolumeName};
-use crate::ondisk::container::{Cgroups, Container, MountRecord, Network, NetworkMode, State, VolumeUse};
+use crate::ondisk::container::{Cgroups, Container, MountRecord, NetworkMode, State, VolumeUse};
 use crate::ondisk::{self, Durability};
 use crate::paths::Dirs;
 use crate::store::{self, volume};
@@ -89,7 +89,7 @@ pub(super) fn create_as(
         maps: &maps,
         hostname: &hostname,
         rootfs: &rootfs.path,
-        foreign_network: foreign_network(&network),
+        host_network: network.mode == NetworkMode::Host,
         mounts: &mounts,
         files: &files,
         init_path: init_path.as_ref().and_then(|p| p.to_str()),
@@ -367,14 +367,6 @@ fn seccomp(options: &CreateOptions, uid: u32) -> Result<Option<serde_json::Value
     serde_json::to_value(profile)
         .map(Some)
         .map_err(|e| Error::internal(format_args!("cannot encode the seccomp profile: {e}")))
-}
-
-fn foreign_network(network: &Network) -> Option<ForeignNetwork> {
-    match &network.mode {
-        NetworkMode::Host => Some(ForeignNetwork::Host),
-        NetworkMode::Ns { path } => Some(ForeignNetwork::Path(path.clone())),
-        NetworkMode::None | NetworkMode::Slirp4netns { .. } | NetworkMode::Pasta { .. } => None,
-    }
 }
 
 struct Volumes {

@@ -330,7 +330,7 @@ fn host_config(dirs: &Dirs, c: &Container, config: &Value) -> Value {
         "CgroupMode": namespace_mode(config, "cgroup"),
         "ContainerIDFile": "",
         "LogConfig": log_config(dirs, c),
-        "NetworkMode": network_mode(&c.network.mode),
+        "NetworkMode": network_name(&c.network.mode),
         "PortBindings": port_map(c, false),
         "RestartPolicy": restart_policy(&c.restart),
         "AutoRemove": c.auto_remove,
@@ -433,13 +433,6 @@ fn restart_policy(restart: &Restart) -> Value {
         Restart::No | Restart::Always | Restart::UnlessStopped => 0,
     };
     json!({"Name": policy_name(restart), "MaximumRetryCount": max})
-}
-
-fn network_mode(mode: &NetworkMode) -> String {
-    match mode {
-        NetworkMode::Ns { path } => format!("ns:{path}"),
-        other => network_name(other).to_owned(),
-    }
 }
 
 /// `private` where config.json makes a namespace, else `host`.

@@ -33,7 +33,7 @@ pub fn decide(dirs: &Dirs, options: &CreateOptions, source: &Prepared) -> Result
             return Err(Error::usage("network mode pasta is not supported yet")
                 .hint("Use --network slirp4netns, which needs the program slirp4netns."));
         }
-        NetworkMode::None | NetworkMode::Host | NetworkMode::Ns { .. } if !ports.is_empty() => {
+        NetworkMode::None | NetworkMode::Host if !ports.is_empty() => {
             let error =
                 Error::usage("cannot publish ports").cause("this network mode has no port forwarding");
             return Err(match warning {
@@ -41,7 +41,7 @@ pub fn decide(dirs: &Dirs, options: &CreateOptions, source: &Prepared) -> Result
                 None => error.hint("Leave --network out, or use --network slirp4netns."),
             });
         }
-        NetworkMode::None | NetworkMode::Host | NetworkMode::Ns { .. } => {}
+        NetworkMode::None | NetworkMode::Host => {}
     }
     let warning = warning.and_then(|text| super::notice::once(dirs, "network", text));
     Ok((Network { mode, ports }, warning))

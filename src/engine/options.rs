@@ -161,7 +161,6 @@ pub struct NamespaceOptions {
 pub enum NamespaceMode {
     Private,
     Host,
-    Path(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

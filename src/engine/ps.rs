@@ -104,7 +104,6 @@ pub fn network_name(mode: &NetworkMode) -> &'static str {
         NetworkMode::Host => "host",
         NetworkMode::Slirp4netns { .. } => "slirp4netns",
         NetworkMode::Pasta { .. } => "pasta",
-        NetworkMode::Ns { .. } => "ns",
     }
 }
 

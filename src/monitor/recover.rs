@@ -50,14 +50,11 @@ pub fn recover(dirs: &Dirs, id: &ContainerId) -> Result<State> {
 /// The same when the monitor is known to be dead: waits for another one who is at it (the guard).
 pub fn recover_dead(dirs: &Dirs, id: &ContainerId) -> Result<State> {
     let bundle = open_bundle(dirs, id)?;
-    let run = dirs.container_run(id);
     let container: Container = read(&bundle, "container.json")?;
     if container.machine_id != machine_id() {
         return read_state(&bundle);
     }
-    std::fs::create_dir_all(&run).call(|| format!("mkdir({run:?})"))?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let run = rustix::fs::open(&run, flags, Mode::empty()).call(|| format!("open({run:?})"))?;
+    let run = remove::make_run(dirs, id)?;
     let Some(lock) = Lifetime::acquire(run.as_fd(), DEATH)? else {
         return Err(Error::in_use(format_args!("cannot recover container {}", container.name))
             .cause("another process works on it"));

@@ -37,14 +37,7 @@ const GOING_WITH_VOLUMES: &str = ".removed-volumes-";
 /// Removes a container that does not run, waiting for its lifetime lock for up to `patience`. Its anonymous volumes go too
 /// when `volumes` is set. `Kind::InUse`: it runs, or somebody starts it.
 pub fn remove(dirs: &Dirs, container: &Container, volumes: bool, patience: Duration) -> Result<()> {
-    let run = dirs.open_run()?;
-    match rustix::fs::mkdirat(&run, container.id.as_str(), Mode::from(0o700)) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(e) => {
-            return Err(e).call(|| format!("mkdirat({:?})", container.id.as_str())).map_err(Error::from);
-        }
-    }
-    let lock = match open_dir(&dirs.container_run(&container.id)) {
+    let lock = match make_run(dirs, &container.id) {
         Ok(run) => Lifetime::acquire(run.as_fd(), patience)?,
         Err(e) if e.kind() == Kind::NotFound => return Err(Error::not_found("the container was removed")),
         Err(e) => return Err(e),
@@ -158,6 +151,15 @@ impl Going {
             container.filter(|_| self.volumes).map_or(Ok(()), |container| remove_volumes(dirs, container));
         named.and(volumes).and(clear_run(dirs, &self.id))
     }
+}
+
+/// Opens a container's runtime directory, made when a reboot took it: private, whatever the umask is.
+pub(super) fn make_run(dirs: &Dirs, id: &ContainerId) -> Result<OwnedFd> {
+    match rustix::fs::mkdirat(dirs.open_run()?, id.as_str(), Mode::from(0o700)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(e) => Err(e).call(|| format!("mkdirat({:?})", id.as_str()))?,
+    }
+    open_dir(&dirs.container_run(id))
 }
 
 /// Removes a runtime directory, its lock too.

@@ -115,10 +115,7 @@ impl Monitor {
 
     /// A pid file is there before the payload looks for it.
     fn birth(&self) -> Birth {
-        let helped = !matches!(
-            self.container.network.mode,
-            NetworkMode::None | NetworkMode::Host | NetworkMode::Ns { .. }
-        );
+        let helped = !matches!(self.container.network.mode, NetworkMode::None | NetworkMode::Host);
         if helped || self.container.pid_file.is_some() { Birth::Create } else { Birth::Run }
     }
 
@@ -177,7 +174,7 @@ impl Monitor {
             NetworkMode::Pasta { .. } => {
                 Err(Error::host("network mode pasta does not work yet").hint("Use `--network slirp4netns`."))
             }
-            NetworkMode::None | NetworkMode::Host | NetworkMode::Ns { .. } => Ok(()),
+            NetworkMode::None | NetworkMode::Host => Ok(()),
         }
     }
 

@@ -120,16 +120,8 @@ pub struct Network {
 pub enum NetworkMode {
     None,
     Host,
-    Slirp4netns {
-        options: Vec<String>,
-    },
-    Pasta {
-        options: Vec<String>,
-    },
-    /// Joins a namespace by path.
-    Ns {
-        path: String,
-    },
+    Slirp4netns { options: Vec<String> },
+    Pasta { options: Vec<String> },
 }
 
 /// One `-p`: `host_ip:host_port -> container_port/protocol`.

@@ -18,6 +18,11 @@ pub fn set_uid(uid: u32) -> Result<()> {
     rustix::thread::set_thread_res_uid(uid, uid, uid)
 }
 
+/// Sets real root's effective user id, which also sets the file system id; 0 takes it back.
+pub fn set_effective_uid(uid: u32) -> Result<()> {
+    rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::from_raw(uid), Uid::ROOT)
+}
+
 /// Takes from the bounding set all that is not in `keep`. Capabilities the kernel does not know are skipped.
 pub fn limit_bounding(keep: u64) -> Result<()> {
     for number in 0..64 {

@@ -40,6 +40,20 @@ pub fn with_own_file_access<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
     done
 }
 
+/// Runs `act` as the range's first id in the eyes of who asks (SO_PEERCRED): in the store's user namespace real root has no
+/// id of its own, and cannot be told from anybody else without one.
+pub fn as_store_owner<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
+    let (uid, gid) = (FS_UID.load(Ordering::Relaxed), FS_GID.load(Ordering::Relaxed));
+    if uid == 0 {
+        return act();
+    }
+    sys::creds::set_effective_uid(uid).call(|| format!("setresuid(0, {uid}, 0)"))?;
+    let done = act();
+    sys::creds::set_effective_uid(0).call(|| "setresuid(0, 0, 0)")?;
+    sys::spawn::set_fs_ids(uid, gid)?;
+    done
+}
+
 /// Makes `dir` and gives it to the range's first id. An existing directory of another owner is given over too: below
 /// /var/lib and /run only root could have made it.
 fn own(dir: &Path, uid: u32, gid: u32) -> Result<()> {

@@ -200,7 +200,13 @@ const CASES: &[Case] = &[
         "run --network mynet i",
         125,
         "",
-        "Error: network mynet does not exist\nCaused by: named networks are not supported yet\nHint: Use one of none, host, slirp4netns or ns:PATH.\n",
+        "Error: network mynet does not exist\nCaused by: named networks are not supported yet\nHint: Use one of none, host or slirp4netns.\n",
+    ),
+    (
+        "run --network ns:/proc/1/ns/net i",
+        125,
+        "",
+        "Error: --network ns:/proc/1/ns/net is not supported yet\nCaused by: every container has a user namespace of its own, and the kernel lets it join nothing that belongs to another\nHint: Share the host's with `--network host`, or run both programs in one container (`coracle exec`).\n",
     ),
     (
         "run --userns auto i",

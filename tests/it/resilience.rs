@@ -1,5 +1,6 @@
 //! What is left when something dies: the command, the monitor, a FUSE server; damaged records; two commands at once.
 
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
@@ -266,4 +267,14 @@ fn runtime_directory_and_records_are_lost_at_a_reboot() {
     assert_eq!(w.status("c"), "exited");
     w.c("start c").ok();
     assert_eq!(w.c("exec c echo back").ok(), "back\n");
+    // The same where nobody wrote its end down. Who finds it makes the directory anew, for nobody else.
+    let id = w.c("inspect --format {{.Id}} c").ok();
+    let record = w.dir.join("data/coracle/containers").join(id.trim()).join("state.json");
+    let running = std::fs::read(&record).unwrap();
+    w.c("stop -t 0 c").ok();
+    std::fs::write(&record, running).unwrap();
+    std::fs::remove_dir_all(w.dir.join("run/coracle")).unwrap();
+    assert_eq!(w.status("c"), "exited");
+    assert_eq!(std::fs::metadata(w.dir.join("run/coracle")).unwrap().mode() & 0o777, 0o700);
+    w.c("start c").ok();
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Memory limits bite: the kernel kills, and the record says so.
 # user: u1
+# shellcheck disable=SC2016    # expanded by the shell in the container
 # shellcheck source=tests/vm/tap.sh
 . "$(dirname "$0")/tap.sh"
 check 'the image is there' "$c" pull -q oci:/srv/images/busybox:latest

@@ -24,4 +24,17 @@ check 'a full container runs' soon test "$("$c" inspect --format '{{.State.Statu
 check 'another container forks all the same' "$c" run --rm --network none --pids-limit 5 "$image" sh -c 'true | true'
 check 'the full one can be stopped' "$c" stop -t 1 full
 check 'and removed' "$c" rm full
+
+# The limit that is written down and the one of the cgroup are the same, whoever was first.
+if [[ $c == coracle ]]; then
+  for round in 1 2 3; do
+    "$c" create --name raced --network none "$image" sleep 600 >/dev/null
+    "$c" start raced >/dev/null &
+    "$c" update --pids-limit 2$round raced >/dev/null &
+    wait
+    is "a limit changed during a start, $round" "2$round 2$round" \
+      "$("$c" inspect --format '{{.HostConfig.PidsLimit}}' raced) $("$c" exec raced cat /sys/fs/cgroup/pids.max)"
+    "$c" rm -f -t 0 raced >/dev/null
+  done
+fi
 plan

@@ -8,7 +8,7 @@ use crate::ondisk::container::NetworkMode;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Network")]
 pub struct NetworkFlags {
-    /// none, host, slirp4netns[:OPTIONS] or ns:PATH
+    /// none, host or slirp4netns[:OPTIONS]
     #[arg(long, visible_alias = "net", value_name = "MODE")]
     pub network: Vec<String>,
     /// Publish a port of the container, or a range of them
@@ -49,7 +49,7 @@ impl NetworkFlags {
             ports.extend(parse::port::publish(text)?);
         }
         parse::port::check_unique(&ports)?;
-        let no_ports = matches!(mode, Some(NetworkMode::None | NetworkMode::Host | NetworkMode::Ns { .. }));
+        let no_ports = matches!(mode, Some(NetworkMode::None | NetworkMode::Host));
         if no_ports && !ports.is_empty() {
             return Err(Error::usage(format_args!("--publish cannot be combined with --network {}", self.network.join(",")))
                 .hint("Ports are published with `--network slirp4netns`; with `--network host` the container has the host's ports."));

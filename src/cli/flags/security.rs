@@ -23,16 +23,16 @@ pub struct SecurityFlags {
     /// How users are mapped: host, keep-id[:uid=N,gid=N] or nomap
     #[arg(long, value_name = "MODE")]
     pub userns: Option<String>,
-    /// Process namespace: private, host or ns:PATH
+    /// Process namespace: private or host
     #[arg(long, value_name = "MODE")]
     pub pid: Option<String>,
-    /// IPC namespace: private, host or ns:PATH
+    /// IPC namespace: private or host
     #[arg(long, value_name = "MODE")]
     pub ipc: Option<String>,
-    /// Host name namespace: private, host or ns:PATH
+    /// Host name namespace: private or host
     #[arg(long, value_name = "MODE")]
     pub uts: Option<String>,
-    /// Cgroup namespace: private, host or ns:PATH
+    /// Cgroup namespace: private or host
     #[arg(long, value_name = "MODE")]
     pub cgroupns: Option<String>,
 }

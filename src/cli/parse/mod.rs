@@ -30,11 +30,11 @@ pub fn invalid(what: &str, text: &str, why: impl std::fmt::Display, example: &st
     if example.is_empty() { error } else { error.hint(format_args!("For example: `{example}`.")) }
 }
 
-/// `container:NAME` of a namespace. podman's containers are all children of one user namespace; ours each have a parent of
+/// `container:NAME` and `ns:PATH` of a namespace. podman's containers are all children of one user namespace; ours each have a parent of
 /// their own, and nobody may join what belongs to the parent of another (`setns` wants CAP_SYS_ADMIN there).
 pub fn shared(flag: &str, text: &str, instead: &str) -> Error {
     unsupported(format_args!("{flag} {text}"))
-        .cause("every container has a user namespace of its own, and the kernel lets no other container join what belongs to it")
+        .cause("every container has a user namespace of its own, and the kernel lets it join nothing that belongs to another")
         .hint(format_args!("Share the host's with `{instead}`, or run both programs in one container (`coracle exec`)."))
 }
 

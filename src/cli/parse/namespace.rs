@@ -14,11 +14,10 @@ pub fn parse(flag: &str, text: Option<&str>) -> Result<NamespaceMode> {
             "shareable" if flag == "--ipc" => Ok(NamespaceMode::Private),
             "none" if flag == "--ipc" => Err(super::unsupported("--ipc none")),
             "host" => Ok(NamespaceMode::Host),
-            _ => Err(bad("one of private, host, ns:PATH")),
+            _ => Err(bad("one of private, host")),
         },
-        Some(("container", _)) => Err(super::shared(flag, text, &format!("{flag} host"))),
-        Some(("ns", path)) if path.starts_with('/') => Ok(NamespaceMode::Path(path.to_owned())),
-        Some(_) => Err(bad("one of private, host, ns:PATH (absolute)")),
+        Some(("container" | "ns", _)) => Err(super::shared(flag, text, &format!("{flag} host"))),
+        Some(_) => Err(bad("one of private, host")),
     }
 }
 
@@ -66,8 +65,7 @@ mod tests {
     fn namespaces() {
         assert_eq!(parse("--pid", None).unwrap(), NamespaceMode::Private);
         assert_eq!(parse("--pid", Some("host")).unwrap(), NamespaceMode::Host);
-        assert_eq!(parse("--uts", Some("ns:/x")).unwrap(), NamespaceMode::Path("/x".into()));
-        for bad in ["shareable", "container:", "container:a", "ns:x", "wat"] {
+        for bad in ["shareable", "container:", "container:a", "ns:/proc/1/ns/pid", "wat"] {
             assert!(parse("--pid", Some(bad)).is_err(), "{bad}");
         }
     }

@@ -26,16 +26,14 @@ fn one_network(text: &str) -> Result<NetworkMode> {
         "host" => plain(NetworkMode::Host),
         "slirp4netns" => Ok(NetworkMode::Slirp4netns { options: list() }),
         "pasta" => Ok(NetworkMode::Pasta { options: list() }),
-        "container" => Err(super::shared("--network", text, "--network host")),
-        "ns" if options.starts_with('/') => Ok(NetworkMode::Ns { path: options.to_owned() }),
-        "ns" => Err(super::invalid("network", text, "wants an absolute path", "--network ns:/run/netns/a")),
+        "container" | "ns" => Err(super::shared("--network", text, "--network host")),
         "bridge" | "private" | "default" | "podman" => {
             Err(super::unsupported(format_args!("--network {mode}"))
                 .hint("Use `--network slirp4netns`: outgoing traffic and published ports work with it."))
         }
         name => Err(Error::not_found(format_args!("network {name} does not exist"))
             .cause("named networks are not supported yet")
-            .hint("Use one of none, host, slirp4netns or ns:PATH.")),
+            .hint("Use one of none, host or slirp4netns.")),
     }
 }
 
@@ -79,7 +77,7 @@ mod tests {
             Some(NetworkMode::Slirp4netns { options })
         );
         assert_eq!(parse(&[]).unwrap(), None);
-        for bad in ["bridge", "mynet", "host:x", "ns:rel", "container:", "container:web"] {
+        for bad in ["bridge", "mynet", "host:x", "ns:/run/netns/a", "container:", "container:web"] {
             assert!(one(bad).is_err(), "{bad}");
         }
     }

@@ -1,6 +1,6 @@
 //! The `linux` part: namespaces, id maps, limits, masked paths, seccomp.
 
-use super::{Facts, ForeignNetwork};
+use super::Facts;
 use crate::engine::options::{CreateOptions, Limits, NamespaceMode};
 use crate::userns::IdRange;
 use serde_json::{Map, Value, json};
@@ -41,7 +41,7 @@ pub fn linux(options: &CreateOptions, facts: &Facts<'_>) -> Value {
         linux["readonlyPaths"] = READ_ONLY.into_iter().filter(kept).collect();
     }
     let mut sysctl = options.process.sysctl.clone();
-    let own_network = facts.foreign_network.is_none();
+    let own_network = !facts.host_network;
     if own_network && crate::userns::idmap::to_outside(&facts.maps.gids, 0).is_some() {
         // Any group of the container may ping (podman's default); ids outside the map would be refused.
         sysctl.entry("net.ipv4.ping_group_range".into()).or_insert_with(|| "0 0".into());
@@ -65,14 +65,11 @@ fn namespaces(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
     {
         match mode {
             NamespaceMode::Private => list.push(json!({ "type": kind })),
-            NamespaceMode::Path(path) => list.push(json!({ "type": kind, "path": path })),
             NamespaceMode::Host => {}
         }
     }
-    match &facts.foreign_network {
-        None => list.push(json!({ "type": "network" })),
-        Some(ForeignNetwork::Path(path)) => list.push(json!({ "type": "network", "path": path })),
-        Some(ForeignNetwork::Host) => {}
+    if !facts.host_network {
+        list.push(json!({ "type": "network" }));
     }
     list
 }

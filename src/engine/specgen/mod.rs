@@ -33,8 +33,8 @@ pub struct Facts<'a> {
     pub hostname: &'a str,
     /// `root.path`.
     pub rootfs: &'a str,
-    /// The container shares the host's or another network namespace (a sysfs of its own cannot be mounted then).
-    pub foreign_network: Option<ForeignNetwork>,
+    /// The container shares the host's network namespace (a sysfs of its own cannot be mounted then).
+    pub host_network: bool,
     /// Volumes and binds, resolved to host paths.
     pub mounts: &'a [PreparedMount],
     /// hosts, resolv.conf, hostname: host paths of the files we manage.
@@ -47,14 +47,6 @@ pub struct Facts<'a> {
     pub seccomp: Option<Value>,
     /// Limits of disk traffic, by device number.
     pub block_io: Option<Value>,
-}
-
-/// Whose network namespace the container uses instead of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ForeignNetwork {
-    Host,
-    /// A path to join.
-    Path(String),
 }
 
 /// What an image says about how it is run.

@@ -1,6 +1,6 @@
 //! The `mounts` part: podman's defaults, the files we manage, then the user's in order of their depth.
 
-use super::{Facts, ForeignNetwork, process};
+use super::{Facts, process};
 use crate::engine::options::{CreateOptions, NamespaceMode};
 use serde_json::{Value, json};
 
@@ -59,13 +59,13 @@ pub fn mounts(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
 fn system(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
     let privileged = options.security.privileged;
     let sys_mode = if privileged { "rw" } else { "ro" };
-    let sys = match facts.foreign_network {
+    let sys = match facts.host_network {
         // sysfs shows the network devices of its namespace: it can be mounted only by who owns that namespace.
-        Some(ForeignNetwork::Host | ForeignNetwork::Path(_)) => json!({
+        true => json!({
             "destination": "/sys", "type": "bind", "source": "/sys",
             "options": ["rbind", "nosuid", "noexec", "nodev", sys_mode],
         }),
-        None => json!({
+        false => json!({
             "destination": "/sys", "type": "sysfs", "source": "sysfs",
             "options": ["nosuid", "noexec", "nodev", sys_mode],
         }),

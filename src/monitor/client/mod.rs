@@ -19,6 +19,7 @@ use crate::id::ContainerId;
 use crate::ondisk::container::{Container, Status};
 use crate::paths::Dirs;
 use crate::sys::{CallContext, socket, tty};
+use crate::userns;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SocketType};
@@ -62,7 +63,7 @@ pub fn is_alive(dirs: &Dirs, id: &ContainerId) -> Result<bool> {
 /// Whether a monitor listens to requests: one that is dead, or about to end, does not.
 pub fn listens(dirs: &Dirs, id: &ContainerId) -> Result<bool> {
     let Some(run) = open_run(dirs, id)? else { return Ok(false) };
-    Ok(socket::connect_at(run.as_fd(), control::SOCKET, SocketType::SEQPACKET).is_ok())
+    Ok(connect(&run).is_ok_and(|connection| connection.is_some()))
 }
 
 /// Attaches to a running container.
@@ -131,15 +132,21 @@ fn request(
     fds: &[std::os::fd::BorrowedFd<'_>],
 ) -> Result<Option<OwnedFd>> {
     let Some(run) = open_run(dirs, id)? else { return Ok(None) };
-    let connection = match socket::connect_at(run.as_fd(), control::SOCKET, SocketType::SEQPACKET) {
-        Ok(connection) => connection,
-        Err(e) if [Errno::NOENT, Errno::CONNREFUSED].map(Errno::raw_os_error).contains(&e.raw_os_error()) => {
-            return Ok(None);
-        }
-        Err(e) => return Err(e.into()),
-    };
+    let Some(connection) = connect(&run)? else { return Ok(None) };
     protocol::send_json(connection.as_fd(), request, fds)?;
     Ok(Some(connection))
+}
+
+/// `None`: nobody listens.
+fn connect(run: &OwnedFd) -> Result<Option<OwnedFd>> {
+    let nobody = [Errno::NOENT, Errno::CONNREFUSED].map(Errno::raw_os_error);
+    userns::root::as_store_owner(|| {
+        match socket::connect_at(run.as_fd(), control::SOCKET, SocketType::SEQPACKET) {
+            Ok(connection) => Ok(Some(connection)),
+            Err(e) if nobody.contains(&e.raw_os_error()) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    })
 }
 
 /// The next packet; empty: the other end is gone.

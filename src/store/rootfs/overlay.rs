@@ -26,7 +26,10 @@ pub struct Plan<'a> {
 pub fn mount(data: BorrowedFd<'_>, plan: &Plan<'_>) -> Result<()> {
     // The kernel takes layers as paths: short ones below the working directory, which is changed for the moment.
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let before = rustix::fs::open(".", flags, Mode::empty()).call(|| "open(\".\")")?;
+    // One that this user may not enter (`sudo -u NAME` in /root) is of no use to anybody here.
+    let before = rustix::fs::open(".", flags, Mode::empty())
+        .or_else(|_| rustix::fs::open("/", flags, Mode::empty()))
+        .call(|| "open(\"/\")")?;
     rustix::process::fchdir(data).call(|| "fchdir(store)")?;
     let result = match mount_by_fd(plan) {
         // Kernels before 6.5 know no `lowerdir+`.
