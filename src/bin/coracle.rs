@@ -3,8 +3,10 @@
 //! `coracle --role NAME …` is one of our own processes (monitor, guard, a command inside the store's namespace…): it is
 //! recognised before any command line is parsed.
 
-use coracle::{cli, engine, error::Error, monitor, userns};
+use coracle::error::{Error, Result};
+use coracle::{cli, engine, monitor, userns};
 use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -19,17 +21,18 @@ fn main() -> ExitCode {
 fn role(name: &OsString, args: Vec<OsString>) -> ExitCode {
     match name.to_str() {
         Some("monitor") => monitor::role_main(args),
-        Some("in-store") => in_store(args),
+        Some("in-store") => in_store(userns::SYNC_FD, userns::enter_store, args),
+        Some("in-store-of") => in_store(userns::USERNS_FD, userns::join_store, args),
         Some(name) => engine::role_main(name, args),
         None => ExitCode::from(125),
     }
 }
 
-/// A whole command, inside the store's user namespace.
-fn in_store(args: Vec<OsString>) -> ExitCode {
-    let entered = coracle::sys::spawn::inherited_fd(userns::SYNC_FD)
-        .ok_or_else(|| Error::internal("a role process without its sync socket"))
-        .and_then(|sync| userns::enter_store(std::os::fd::AsFd::as_fd(&sync)))
+/// A whole command, inside the store's user namespace, which `enter` reaches by the fd at `number`.
+fn in_store(number: RawFd, enter: fn(BorrowedFd<'_>) -> Result<()>, args: Vec<OsString>) -> ExitCode {
+    let entered = coracle::sys::spawn::inherited_fd(number)
+        .ok_or_else(|| Error::internal("a role process without the fd of its namespace"))
+        .and_then(|fd| enter(fd.as_fd()))
         .and_then(|()| Ok(coracle::sys::spawn::die_with_parent(libc::SIGKILL)?));
     match entered {
         Ok(()) => ExitCode::from(cli::main(args)),

@@ -40,18 +40,23 @@ impl App {
 
     /// Runs this same command inside the store's user namespace and gives its exit code.
     pub fn in_store(&self) -> Result<u8> {
-        self.run_in_store(&self.command, &[])
+        self.run_in_store(&self.command, &[], None)
     }
 
-    /// Runs another command inside the store's user namespace, with these fds at these numbers.
-    pub fn run_in_store(&self, command: &[OsString], fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<u8> {
+    /// Runs another command inside the store's user namespace, with these fds at these numbers; with `join` in that one.
+    pub fn run_in_store(
+        &self,
+        command: &[OsString],
+        fds: &[(BorrowedFd<'_>, RawFd)],
+        join: Option<BorrowedFd<'_>>,
+    ) -> Result<u8> {
         let dirs = self.dirs()?;
         let mut args: Vec<OsString> =
             vec!["--root".into(), dirs.data.clone().into(), "--runroot".into(), dirs.run.clone().into()];
         args.extend(self.globals.to_args());
         args.extend_from_slice(command);
         ui::debug(|| format!("in the store's namespace: {args:?}"));
-        userns::run_in_store_with(&dirs, &args, fds)
+        userns::run_in_store_with(&dirs, &args, fds, join)
     }
 
     /// The caller's directory.

@@ -2,7 +2,7 @@
 
 use crate::cli::App;
 use crate::engine;
-use crate::engine::cp::{CopyOptions, Place, copy, running_root};
+use crate::engine::cp::{CopyOptions, Place, copy, running_namespace, running_root};
 use crate::error::{Error, Result};
 use crate::ondisk::container::Container;
 use crate::paths::Dirs;
@@ -82,7 +82,24 @@ pub fn in_store(app: &App, word: &str, containers: &[&Container]) -> Result<u8> 
         let at = command.iter().position(|w| w == word).map_or(command.len(), |at| at + 1);
         command.insert(at, format!("--root-fd={id}={number}").into());
     }
-    app.run_in_store(&command, &numbered)
+    let mut join: Option<(&Container, OwnedFd)> = None;
+    for container in containers {
+        let Some(namespace) = running_namespace(&dirs, container)? else { continue };
+        match &join {
+            Some((other, _)) if other.id != container.id => return Err(two_namespaces(other, container)),
+            _ => join = Some((container, namespace)),
+        }
+    }
+    app.run_in_store(&command, &numbered, join.as_ref().map(|(_, namespace)| namespace.as_fd()))
+}
+
+fn two_namespaces(one: &Container, other: &Container) -> Error {
+    Error::host(format_args!("cannot copy between {} and {} while both are running", one.name, other.name))
+        .cause("each shows its files by fuse-overlayfs, to processes of its own user namespace only")
+        .hint(format_args!(
+            "Copy by a stream: `coracle cp {}:PATH - | coracle cp - {}:DIRECTORY`; or stop one of them.",
+            one.name, other.name
+        ))
 }
 
 /// Takes the open root directories of running containers from our parent: each once, whoever uses it.

@@ -7,7 +7,7 @@
 
 use super::copy::{archive, tree};
 use crate::error::{Context, Error, Result};
-use crate::ondisk::container::{Container, Rootfs};
+use crate::ondisk::container::{Container, Driver, Rootfs};
 use crate::paths::Dirs;
 use crate::store;
 use crate::sys::CallContext;
@@ -54,6 +54,22 @@ pub fn running_root(dirs: &Dirs, container: &Container) -> Result<Option<OwnedFd
         .call(|| format!("open({path:?})"))
         .what(|| format!("cannot look into container {}", container.name))?;
     Ok(Some(root))
+}
+
+/// The user namespace of a running container's monitor, where only its members can use the container's files: those that
+/// fuse-overlayfs shows. Called where `running_root` is.
+pub fn running_namespace(dirs: &Dirs, container: &Container) -> Result<Option<OwnedFd>> {
+    if !matches!(container.rootfs, Rootfs::Layers { driver: Driver::FuseOverlayfs, .. }) {
+        return Ok(None);
+    }
+    let Some(pid) = super::lookup::state(dirs, container)?.pid else { return Ok(None) };
+    let path = format!("/proc/{pid}/ns/user");
+    let own = rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    // The container's own is nested in it.
+    own.call(|| format!("open({path:?})"))
+        .and_then(|own| crate::sys::spawn::parent_user_namespace(own.as_fd()))
+        .map(Some)
+        .what(|| format!("cannot look into container {}", container.name))
 }
 
 /// Copies `from` to `to`.

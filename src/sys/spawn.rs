@@ -102,6 +102,32 @@ pub fn unshare_user_and_mounts() -> Result<()> {
     Err(Error::new("unshare(CLONE_NEWUSER|CLONE_NEWNS)", errno))
 }
 
+/// Moves the calling (single-threaded) process into an existing user namespace and a new mount namespace that it owns.
+pub fn join_user_and_unshare_mounts(namespace: BorrowedFd<'_>) -> Result<()> {
+    rustix::thread::move_into_link_name_space(namespace, Some(rustix::thread::LinkNameSpaceType::User))
+        .call(|| "setns(CLONE_NEWUSER)")?;
+    // SAFETY: as above.
+    let done = unsafe { libc::unshare(libc::CLONE_NEWNS) };
+    if done == 0 {
+        return Ok(());
+    }
+    let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+    Err(Error::new("unshare(CLONE_NEWNS)", errno))
+}
+
+/// The user namespace in which another one was made (ioctl_ns(2), NS_GET_PARENT). EPERM when that is none of the caller's.
+pub fn parent_user_namespace(namespace: BorrowedFd<'_>) -> Result<OwnedFd> {
+    const NS_GET_PARENT: libc::c_ulong = 0xb702;
+    // SAFETY: the request has no argument, and its result is a new fd of ours, or -1.
+    let fd = unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_PARENT as libc::Ioctl) };
+    if fd < 0 {
+        let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+        return Err(Error::new("ioctl(NS_GET_PARENT)", errno));
+    }
+    // SAFETY: just made, and owned by nobody else. The kernel gives it the CLOEXEC flag.
+    Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) })
+}
+
 /// The parent is gone or will take us with it: the kernel sends `signal` when the thread that started us ends.
 /// Cleared by a change of credentials, so it is set after those.
 pub fn die_with_parent(signal: i32) -> Result<()> {

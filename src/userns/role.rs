@@ -16,6 +16,9 @@ use std::thread::JoinHandle;
 /// The number at which a role process finds its end of the sync socket.
 pub const SYNC_FD: RawFd = 3;
 
+/// The number at which it finds the user namespace that it is to join.
+pub const USERNS_FD: RawFd = 4;
+
 const UNSHARED: u8 = b'U';
 const MAPPED: u8 = b'M';
 
@@ -166,6 +169,17 @@ pub fn enter_store(sync: BorrowedFd<'_>) -> Result<()> {
     if received != 1 || byte != [MAPPED] {
         return Err(Error::internal("the parent gave up before the id maps were written"));
     }
+    settle()
+}
+
+/// The same in a user namespace that stands: the monitor's of a running container (a FUSE file system lets in only those of
+/// the namespace in which it was mounted, whatever their ids).
+pub fn join_store(namespace: BorrowedFd<'_>) -> Result<()> {
+    sys::spawn::join_user_and_unshare_mounts(namespace)?;
+    settle()
+}
+
+fn settle() -> Result<()> {
     sys::spawn::become_root_of_namespace()?;
     // Mounts of ours must not reach the caller's namespace; its unmounts may reach ours.
     rustix::mount::mount_change(
@@ -186,16 +200,30 @@ pub fn inside_store() -> bool {
 ///
 /// The child dies with us; it is in our process group, so that the terminal's signals reach both and it decides.
 pub fn run_in_store(dirs: &Dirs, args: &[OsString]) -> Result<u8> {
-    run_in_store_with(dirs, args, &[])
+    run_in_store_with(dirs, args, &[], None)
 }
 
-/// The same, with more of our fds, each at its number.
-pub fn run_in_store_with(dirs: &Dirs, args: &[OsString], fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<u8> {
+/// The same, with more of our fds, each at its number; with `join` in that user namespace, which has the same map.
+pub fn run_in_store_with(
+    dirs: &Dirs,
+    args: &[OsString],
+    fds: &[(BorrowedFd<'_>, RawFd)],
+    join: Option<BorrowedFd<'_>>,
+) -> Result<u8> {
     let map = super::store_map()?;
     dirs.open_data()?;
     dirs.open_run()?;
-    let child = spawn_role("in-store", args, fds)?;
-    map_role(&child, &map)?;
+    let child = match join {
+        Some(namespace) => {
+            let fds: Vec<_> = fds.iter().copied().chain([(namespace, USERNS_FD)]).collect();
+            spawn_role("in-store-of", args, &fds)?
+        }
+        None => {
+            let child = spawn_role("in-store", args, fds)?;
+            map_role(&child, &map)?;
+            child
+        }
+    };
     sys::spawn::ignore_terminal_signals();
     let status = loop {
         let id = rustix::process::WaitId::PidFd(child.pidfd.as_fd());

@@ -37,6 +37,37 @@ fn both_ways_running_or_not() {
     assert_eq!(w.c("exec c stat -c %u:%a /running/f").ok(), "0:750\n");
 }
 
+/// A FUSE file system lets in only processes of the user namespace in which it was mounted.
+#[test]
+fn a_running_container_on_fuse() {
+    need!("subid", "registry", "fuse", "fuse-overlayfs");
+    let w = World::with_busybox();
+    w.c("--storage-driver=fuse-overlayfs run -d --network none --name c bb sleep 1000").ok();
+    assert_eq!(w.get("c", "/Driver"), "fuse-overlayfs");
+    std::fs::write(w.dir.join("home/f"), "one\n").unwrap();
+    w.c("cp f c:/tmp/f").cwd(&w.dir.join("home")).ok();
+    assert_eq!(w.c("exec c stat -c %u:%s /tmp/f").ok(), "0:4\n");
+    w.c("cp c:/tmp/f back").cwd(&w.dir.join("home")).ok();
+    assert_eq!(std::fs::read_to_string(w.dir.join("home/back")).unwrap(), "one\n");
+    let listed = w.sh("$C export c | tar t").ok();
+    assert!(listed.lines().any(|line| line == "tmp/f"), "{listed}");
+    // keep-id: its map is fuse-overlayfs' work. A process is in one namespace, so not between two of them.
+    w.c("--storage-driver=fuse-overlayfs run -d --network none --userns keep-id --name k bb sleep 1000").ok();
+    w.c("cp f k:/tmp/f").cwd(&w.dir.join("home")).ok();
+    assert_eq!(w.c("exec k cat /tmp/f").ok(), "one\n");
+    w.c("cp c:/tmp/f k:/tmp/g").run().says(
+        125,
+        &[
+            "Error: cannot copy between c and k",
+            "Caused by: ",
+            "Hint: ",
+            "coracle cp c:PATH - | coracle cp - k:DIRECTORY",
+        ],
+    );
+    w.c("create --network none --name d bb true").ok();
+    w.c("cp c:/tmp/f d:/tmp/f").ok();
+}
+
 #[test]
 fn through_tar_streams() {
     need!("subid", "registry");
