@@ -175,17 +175,25 @@ pub fn cwd_is_below_root() -> Result<bool> {
     Ok(len > 0 && path.first() == Some(&b'/'))
 }
 
-/// The signal state a program expects: nothing blocked, SIGPIPE as the kernel has it (Rust's start ignores it).
+/// The signal state a program expects: nothing blocked, and nothing ignored. Rust's start ignores SIGPIPE, a shell without
+/// job control SIGINT and SIGQUIT in its background jobs, nohup SIGHUP; execve would hand all of that on.
 pub fn reset_signals() -> Result<()> {
-    // SAFETY: a zeroed sigaction is SIG_DFL with no flags; the sets are plain data. No handler is installed.
-    unsafe {
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        let default: libc::sigaction = std::mem::zeroed();
-        check(c_long::from(libc::sigaction(libc::SIGPIPE, &raw const default, std::ptr::null_mut())))?;
-        check(c_long::from(libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut())))
-            .map(drop)
+    /// The kernel's `_NSIG`, and the size of its signal set.
+    const SIGNALS: c_int = 64;
+    const SET: usize = 8;
+    // The kernel's sigaction, at most 32 bytes: all zero is SIG_DFL without flags. Not by libc, which keeps some numbers
+    // to itself.
+    let default = [0u64; 4];
+    for signal in (1..=SIGNALS).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)) {
+        let old = std::ptr::null_mut::<u64>();
+        // SAFETY: the kernel reads one sigaction from the array, which is as long as one. No handler is installed.
+        check(unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), old, SET) })?;
     }
+    let none = 0u64;
+    let old = std::ptr::null_mut::<u64>();
+    // SAFETY: the kernel reads a set of 8 bytes.
+    check(unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, old, SET) })
+        .map(drop)
 }
 
 /// Joins a new session keyring of this name (keyctl).

@@ -55,7 +55,7 @@ pub fn unblock(signals: &[i32]) {
     unsafe { libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) };
 }
 
-/// Whether the caller's parent had this signal ignored (`nohup`, a background job): then it stays so.
+/// Whether the caller's parent had this signal ignored (`nohup`, a background job).
 pub fn is_ignored(signal: i32) -> bool {
     let mut old = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: with a null new action sigaction only writes the old one, which is a zeroed struct of plain data.

@@ -135,6 +135,25 @@ fn signals_of_a_foreground_run_are_forwarded() {
     assert_eq!(w.status("t"), "running", "without the proxy the signal is the command's own");
 }
 
+/// A script starts its background jobs with SIGINT and SIGQUIT ignored, nohup with SIGHUP. That is the caller's.
+#[test]
+fn what_the_caller_ignores_the_payload_hears() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    let ignored = "SigIgn:\t0000000000000000\n";
+    let run =
+        "trap '' HUP INT QUIT PIPE TERM; exec $C run --rm --network none bb grep SigIgn /proc/self/status";
+    assert_eq!(w.sh(run).ok(), ignored);
+    w.start("c", "bb sleep 1000");
+    assert_eq!(w.sh("trap '' HUP INT QUIT; exec $C exec c grep SigIgn /proc/self/status").ok(), ignored);
+    w.sh(
+        "cd $HOME; $C run --rm --network none bb sh -c \"trap 'exit 9' INT; echo up; while :; do sleep 0.1; done\" >out & \
+         until grep -q up out; do sleep 0.1; done; kill -INT $!; wait $!",
+    )
+    .run()
+    .exits(9);
+}
+
 #[test]
 fn stop_signals_and_kill() {
     need!("subid", "registry");

@@ -48,15 +48,16 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Blocks them from now on. One that our caller had ignored (`nohup`) stays ignored.
+    /// Blocks them from now on. What our caller had ignored does not end us; it is passed on (podman: a script starts its
+    /// background jobs with SIGINT ignored), but for `nohup`'s SIGHUP, which nobody is to hear.
     pub(super) fn take(terminal: bool, proxy: bool) -> Result<Self> {
         let wanted: &[i32] = match (terminal, proxy) {
             (true, _) => &DEADLY,
             (false, true) => &PROXIED,
             (false, false) => &[],
         };
-        let mut taken: Vec<i32> =
-            wanted.iter().copied().filter(|signal| !signal::is_ignored(*signal)).collect();
+        let kept = |signal: &i32| !(terminal || *signal == libc::SIGHUP) || !signal::is_ignored(*signal);
+        let mut taken: Vec<i32> = wanted.iter().copied().filter(kept).collect();
         if terminal {
             taken.push(libc::SIGWINCH);
         }
@@ -92,7 +93,7 @@ impl Signals {
 
     /// Gives a signal the effect that it has without us.
     fn die(&self, signal: i32) {
-        if !DEADLY.contains(&signal) {
+        if !DEADLY.contains(&signal) || signal::is_ignored(signal) {
             return;
         }
         signal::unblock(&self.taken);
