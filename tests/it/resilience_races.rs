@@ -89,8 +89,8 @@ fn updates_and_a_rename_at_once() {
         let format = "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{.HostConfig.CpuShares}}";
         let limits = w.c("inspect --format").arg(format).arg("d").ok();
         let [memory, pids, _, shares] = codes.as_slice() else { panic!("{codes:?}") };
-        // Who looks for the old name after the rename finds nothing.
-        let wanted = [(*memory, "67108864", "0"), (*pids, "9", "2048"), (*shares, "77", "0")];
+        // Who looks for the old name after the rename finds nothing. The default limit of processes comes with the start.
+        let wanted = [(*memory, "67108864", "0"), (*pids, "9", "0"), (*shares, "77", "0")];
         let wanted: Vec<_> =
             wanted.iter().map(|(code, set, not)| if *code == 0 { *set } else { *not }).collect();
         assert_eq!(limits.trim(), wanted.join(" "), "{codes:?}");
