@@ -107,7 +107,7 @@ def compare_pull():
         subprocess.run(engine(name, "rmi", "--force", BIG), stdin=subprocess.DEVNULL, capture_output=True)
         os.sync()
 
-    times = interleaved({name: lambda number, name=name: pull(name) for name in ENGINES}, rounds=3, warm_up=0, before=forget)
+    times = interleaved({name: lambda number, name=name: pull(name) for name in ENGINES}, rounds=min(3, measure.ROUNDS), warm_up=0, before=forget)
     blobs = [str(path) for path in (IMAGES / "big/blobs/sha256").iterdir() if path.stat().st_size > 2**20]
     gunzip = "gunzip alone"
     times |= interleaved({gunzip: commands(["/bin/sh", "-c", f"zcat {' '.join(blobs)} >/dev/null"])}, rounds=1, warm_up=0)
