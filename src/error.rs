@@ -38,6 +38,31 @@ pub enum Kind {
     Internal,
 }
 
+/// The order is the wire format.
+const KINDS: [Kind; 11] = [
+    Kind::Usage,
+    Kind::NotFound,
+    Kind::InUse,
+    Kind::Host,
+    Kind::Denied,
+    Kind::Network,
+    Kind::Corrupt,
+    Kind::External,
+    Kind::CannotInvoke,
+    Kind::CommandNotFound,
+    Kind::Internal,
+];
+
+/// An error on its way to another process of the same build.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Wire {
+    kind: u8,
+    what: String,
+    causes: Vec<String>,
+    hints: Vec<String>,
+    exit_code: u8,
+}
+
 /// Result of everything above `sys`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -167,6 +192,33 @@ impl Error {
     /// The errno of the failed call at the bottom, where there was one.
     pub fn errno(&self) -> Option<i32> {
         self.0.errno
+    }
+
+    /// For another process of ours.
+    pub fn to_wire(&self) -> Vec<u8> {
+        let wire = Wire {
+            kind: KINDS
+                .iter()
+                .position(|kind| *kind == self.kind())
+                .and_then(|at| u8::try_from(at).ok())
+                .unwrap_or(0),
+            what: self.what().to_owned(),
+            causes: self.causes().to_vec(),
+            hints: self.hints().to_vec(),
+            exit_code: self.exit_code(),
+        };
+        serde_json::to_vec(&wire).unwrap_or_default()
+    }
+
+    /// From another process of ours.
+    pub fn from_wire(bytes: &[u8]) -> Self {
+        let Ok(wire) = serde_json::from_slice::<Wire>(bytes) else {
+            return Self::internal("another process sent an error that cannot be read");
+        };
+        let kind = KINDS.get(usize::from(wire.kind)).copied().unwrap_or(Kind::Internal);
+        let error = Self::new(kind, wire.what).with_exit_code(wire.exit_code);
+        let error = wire.causes.into_iter().fold(error, |error, cause| error.cause(cause));
+        wire.hints.into_iter().fold(error, |error, hint| error.hint(hint))
     }
 
     /// podman's exit codes: 126 and 127 for the payload's command, else 125.

@@ -36,7 +36,7 @@
 //! |---|---|
 //! | `cli` | clap definitions, one small file per subcommand, all printing |
 //! | `engine` | puts the rest together: options → records and config.json, lifecycle, recovery |
-//! | `store` | layers, images, references, volumes, rootfs drivers, unpacking |
+//! | `store` | layers, images, references, volumes, rootfs drivers, unpacking, images in one file |
 //! | `registry` | the distribution protocol; the only module with tokio and TLS |
 //! | `network` | what a container's network is made of: helper, ports, resolv.conf, hosts |
 //! | `monitor` | the per-container process, its guard, its sockets, and their client side |

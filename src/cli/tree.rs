@@ -246,6 +246,7 @@ const IMAGE: &[Node] = &[
     leaf!("prune", image::prune),
     leaf!("pull", pull),
     leaf!("rm", rmi),
+    leaf!("squash", image::squash),
     leaf!("tag", tag),
     leaf!("untag", untag),
 ];

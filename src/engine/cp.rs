@@ -57,9 +57,13 @@ pub fn running_root(dirs: &Dirs, container: &Container) -> Result<Option<OwnedFd
 }
 
 /// The user namespace of a running container's monitor, where only its members can use the container's files: those that
-/// fuse-overlayfs shows. Called where `running_root` is.
+/// fuse-overlayfs or squashfuse shows. Called where `running_root` is.
 pub fn running_namespace(dirs: &Dirs, container: &Container) -> Result<Option<OwnedFd>> {
-    if !matches!(container.rootfs, Rootfs::Layers { driver: Driver::FuseOverlayfs, .. }) {
+    let by_fuse = matches!(
+        container.rootfs,
+        Rootfs::Layers { driver: Driver::FuseOverlayfs, .. } | Rootfs::Squash { .. }
+    );
+    if !by_fuse {
         return Ok(None);
     }
     let Some(pid) = super::lookup::state(dirs, container)?.pid else { return Ok(None) };
@@ -186,7 +190,7 @@ impl Tree {
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let (path, mounted) = match &container.rootfs {
-            Rootfs::Layers { .. } => {
+            Rootfs::Layers { .. } | Rootfs::Squash { .. } => {
                 let mounted = store::rootfs::mount(dirs, container)?;
                 (mounted.path.clone(), Some(mounted))
             }

@@ -14,6 +14,7 @@ use crate::id::{ContainerId, ContainerName, VolumeName};
 use crate::ondisk::container::{Cgroups, Container, MountRecord, NetworkMode, State, VolumeUse};
 use crate::ondisk::{self, Durability};
 use crate::paths::Dirs;
+use crate::store::squash::SquashFile;
 use crate::store::{self, volume};
 use crate::sys::CallContext;
 use crate::userns::{self, IdMaps, StoreMap, idmap};
@@ -29,19 +30,22 @@ pub struct Created {
 
 /// Makes a container.
 pub fn create(dirs: &Dirs, options: &CreateOptions) -> Result<Created> {
-    create_as(dirs, ContainerId::random()?, options, &State::created())
+    let file = source::image_file(&options.source)?;
+    create_as(dirs, ContainerId::random()?, options, &State::created(), file.as_ref())
 }
 
-/// The same with an id that the caller has drawn, and a record that says from its first moment what is going on with it.
+/// The same with an id that the caller has drawn, a record that says from its first moment what is going on with it, and
+/// the image where that is one file.
 pub(super) fn create_as(
     dirs: &Dirs,
     id: ContainerId,
     options: &CreateOptions,
     state: &State,
+    file: Option<&SquashFile>,
 ) -> Result<Created> {
     let store_map = userns::store_map()?;
     let mut warnings = notices(dirs, &store_map);
-    let source = source::prepare(dirs, options)?;
+    let source = source::prepare(dirs, options, file)?;
     let name = free_name(dirs, options)?;
     let mut user = users::resolve(&source.view, &user_spec(options, &source), &options.process.groups)?;
     if store_map.is_single() {

@@ -122,6 +122,7 @@ fn runtime_name(c: &Container) -> String {
 pub fn driver_name(rootfs: &Rootfs) -> &'static str {
     match rootfs {
         Rootfs::Layers { driver, .. } => driver_word(*driver),
+        Rootfs::Squash { .. } => "squashfs",
         Rootfs::Directory { .. } => "rootfs",
         Rootfs::Host => "host",
     }

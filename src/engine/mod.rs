@@ -33,6 +33,7 @@ pub mod rm;
 pub mod signals;
 mod source;
 pub mod specgen;
+pub mod squash;
 pub mod start;
 pub mod stop;
 pub mod system_check;
@@ -55,6 +56,7 @@ pub fn role_main(name: &str, args: Vec<OsString>) -> ExitCode {
     match name {
         "probe-driver" => crate::store::probe_role_main(args),
         crate::host::child::ROLE => crate::host::child::role_main(args),
+        crate::store::squash::HOLDER_ROLE => crate::store::squash::holder_main(args),
         "remove" => crate::monitor::remove::role_main(args),
         _ => ExitCode::from(125),
     }

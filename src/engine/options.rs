@@ -58,6 +58,8 @@ pub struct CreateOptions {
 pub enum Source {
     /// A reference, id prefix, or `oci:`, `oci-archive:`, `docker-archive:`, `docker://` name.
     Image { name: String, pull: PullPolicy, platform: Option<String> },
+    /// An image in one file: absolute path, and `--overlay DIR`.
+    File { path: String, overlay: Option<String> },
     /// `--rootfs DIR`.
     Rootfs(String),
     /// `host:`.

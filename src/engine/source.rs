@@ -7,6 +7,8 @@ use crate::error::{Context, Error, Result};
 use crate::external::fuse_overlayfs::TOOL as FUSE_OVERLAYFS;
 use crate::ondisk::container::{Driver, Rootfs};
 use crate::paths::Dirs;
+use crate::spec::image::ImageConfig;
+use crate::store::squash::SquashFile;
 use crate::store::{Image, Store};
 use crate::sys::CallContext;
 use crate::userns::IdMaps;
@@ -37,9 +39,21 @@ pub struct MadeRootfs {
     pub record: Rootfs,
 }
 
-/// Finds the source.
-pub fn prepare(dirs: &Dirs, options: &CreateOptions) -> Result<Prepared> {
+/// The image, open, where the source is one file.
+pub fn image_file(source: &Source) -> Result<Option<SquashFile>> {
+    match source {
+        Source::File { path, .. } => SquashFile::open(path).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Finds the source; `file` is what `image_file` gave.
+pub fn prepare(dirs: &Dirs, options: &CreateOptions, file: Option<&SquashFile>) -> Result<Prepared> {
     match &options.source {
+        Source::File { overlay, .. } => {
+            let file = file.ok_or_else(|| Error::internal("an image file that was not opened"))?;
+            one_file(dirs, file, overlay.clone(), options)
+        }
         Source::Host => host(),
         Source::Rootfs(path) => directory(path),
         Source::Image { name, pull, platform } => image(dirs, name, *pull, platform.as_deref(), options),
@@ -51,6 +65,11 @@ impl Prepared {
     /// which fuse-overlayfs can do and the kernel's overlay cannot without real root.
     pub fn make_rootfs(&self, staged: &OwnedFd, maps: &IdMaps) -> Result<MadeRootfs> {
         let mut record = self.rootfs.clone();
+        if matches!(record, Rootfs::Squash { .. }) && !is_identity(maps) {
+            return Err(Error::host("cannot show an image file with shifted ids")
+                .cause("--userns was given, and a squashfs is shown with the owners that it has")
+                .hint("Leave out --userns, or load the image into the store."));
+        }
         if let Rootfs::Layers { driver, id_map, .. } = &mut record
             && !is_identity(maps)
         {
@@ -59,7 +78,7 @@ impl Prepared {
             *id_map = Some(maps.clone());
         }
         let path = match &self.rootfs {
-            Rootfs::Layers { .. } => "merged".to_owned(),
+            Rootfs::Layers { .. } | Rootfs::Squash { .. } => "merged".to_owned(),
             Rootfs::Directory { path } => path.clone(),
             Rootfs::Host => {
                 make_skeleton(staged).what(|| "cannot make the skeleton of host:")?;
@@ -117,6 +136,37 @@ fn image(
     })
 }
 
+/// An image in one file: its config and the users' names are in its trailer; nothing is mounted to read them.
+fn one_file(
+    dirs: &Dirs,
+    file: &SquashFile,
+    overlay: Option<String>,
+    options: &CreateOptions,
+) -> Result<Prepared> {
+    let driver = match options.driver {
+        Some(driver) => driver,
+        None => Store::open(dirs)?.driver()?.0,
+    };
+    let (image, files) = match &file.trailer {
+        Some((trailer, config)) => (config_defaults(&config.config), trailer.files.clone()),
+        None => (ImageDefaults::default(), std::collections::BTreeMap::new()),
+    };
+    Ok(Prepared {
+        name: file.path.clone(),
+        image_id: None,
+        image,
+        view: View::of_files(files),
+        mounts: Vec::new(),
+        rootfs: Rootfs::Squash {
+            file: file.path.clone(),
+            stamp: file.stamp.clone(),
+            driver,
+            overlay,
+            read_only: options.read_only,
+        },
+    })
+}
+
 fn is_transport(name: &str) -> bool {
     ["oci:", "oci-archive:", "docker-archive:", "docker://"].iter().any(|t| name.starts_with(t))
 }
@@ -152,7 +202,10 @@ fn pulled(
 }
 
 fn defaults(image: &Image) -> ImageDefaults {
-    let config = &image.config;
+    config_defaults(&image.config)
+}
+
+fn config_defaults(config: &ImageConfig) -> ImageDefaults {
     ImageDefaults {
         env: config.env.clone(),
         entrypoint: config.entrypoint.clone(),

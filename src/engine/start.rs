@@ -29,9 +29,10 @@ pub fn run(
 ) -> Result<Outcome> {
     let id = ContainerId::random()?;
     // What stands in its way is said after what is wrong with the request.
-    let head_start = HeadStart::begin(dirs, &id, create_options.cgroups, launch_options);
+    let file = super::source::image_file(&create_options.source)?;
+    let head_start = HeadStart::begin(dirs, &id, create_options.cgroups, launch_options, file.as_ref());
     let state = if create_options.auto_remove { recover::starting() } else { State::created() };
-    let created = create_as(dirs, id, create_options, &state)?;
+    let created = create_as(dirs, id, create_options, &state, file.as_ref())?;
     told(&created);
     let container = &created.container;
     head_start

@@ -8,7 +8,7 @@
 use crate::error::Result;
 use crate::sys::CallContext;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
@@ -19,10 +19,11 @@ use std::path::{Component, Path, PathBuf};
 /// Symlinks followed before a lookup gives up, as the kernel does.
 const MAX_SYMLINKS: u32 = 40;
 
-/// Directories stacked as in overlay, top first.
+/// Directories stacked as in overlay, top first; or a few files that are known of a tree that cannot be looked at.
 #[derive(Debug)]
 pub struct View {
     roots: Vec<OwnedFd>,
+    known: Option<BTreeMap<String, String>>,
 }
 
 /// What stands at the end of a path.
@@ -49,7 +50,12 @@ impl View {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             Ok(rustix::fs::open(dir, flags, Mode::empty()).call(|| format!("open({dir:?}, O_PATH)"))?)
         };
-        Ok(Self { roots: top_first.into_iter().map(open).collect::<Result<_>>()? })
+        Ok(Self { roots: top_first.into_iter().map(open).collect::<Result<_>>()?, known: None })
+    }
+
+    /// Of a tree that is not mounted, these files, by absolute path. Whatever else is asked for is taken to be there.
+    pub fn of_files(known: BTreeMap<String, String>) -> Self {
+        Self { roots: Vec::new(), known: Some(known) }
     }
 
     /// What stands at the absolute `path`; `None` when nothing does, or when a symlink loops.
@@ -88,6 +94,11 @@ impl View {
     /// The first `limit` bytes of the regular file at `path`; empty when there is none. Never blocks on a fifo or a device.
     pub fn read(&self, path: &str, limit: u64) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(4 << 10);
+        if let Some(known) = &self.known {
+            let text = known.get(path).map(String::as_bytes).unwrap_or_default();
+            bytes.extend(text.iter().take(usize::try_from(limit).unwrap_or(usize::MAX)));
+            return bytes;
+        }
         let Some(Found::Other(FileType::RegularFile, fd)) = self.lookup(Path::new(path)) else {
             return bytes;
         };
@@ -103,7 +114,7 @@ impl View {
 
     /// Whether `path` leads to a directory.
     pub fn is_directory(&self, path: &str) -> bool {
-        matches!(self.lookup(Path::new(path)), Some(Found::Directory))
+        self.known.is_some() || matches!(self.lookup(Path::new(path)), Some(Found::Directory))
     }
 
     fn clone_roots(&self) -> Option<Vec<OwnedFd>> {

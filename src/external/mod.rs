@@ -6,8 +6,10 @@
 
 pub mod credential_helper;
 pub mod fuse_overlayfs;
+pub mod mksquashfs;
 pub mod runtime;
 pub mod slirp4netns;
+pub mod squashfuse;
 
 use crate::error::{Error, Kind, Result};
 use std::ffi::OsString;

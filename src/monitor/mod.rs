@@ -45,6 +45,7 @@ mod events;
 mod exec;
 mod exit;
 mod guard;
+mod image;
 pub mod lock;
 mod oom;
 mod protocol;

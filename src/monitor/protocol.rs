@@ -4,7 +4,7 @@
 //! that every packet is a tag byte and data, in both directions: no parsing where the bytes of a payload flow. Both ends
 //! are of the same build only as long as a container lives, so there is no version: an unknown tag is ignored.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::sys::{CallContext, socket};
 use rustix::net::SendFlags;
 use serde::{Deserialize, Serialize};
@@ -78,54 +78,12 @@ pub(super) mod input {
     pub(crate) const SIGNAL: u8 = b's';
 }
 
-/// An error on its way to another process.
-#[derive(Serialize, Deserialize)]
-struct Wire {
-    kind: u8,
-    what: String,
-    causes: Vec<String>,
-    hints: Vec<String>,
-    exit_code: u8,
-}
-
-/// The order is the wire format.
-const KINDS: [Kind; 11] = [
-    Kind::Usage,
-    Kind::NotFound,
-    Kind::InUse,
-    Kind::Host,
-    Kind::Denied,
-    Kind::Network,
-    Kind::Corrupt,
-    Kind::External,
-    Kind::CannotInvoke,
-    Kind::CommandNotFound,
-    Kind::Internal,
-];
-
 pub(super) fn encode_error(error: &Error) -> Vec<u8> {
-    let wire = Wire {
-        kind: KINDS
-            .iter()
-            .position(|kind| *kind == error.kind())
-            .and_then(|at| u8::try_from(at).ok())
-            .unwrap_or(0),
-        what: error.what().to_owned(),
-        causes: error.causes().to_vec(),
-        hints: error.hints().to_vec(),
-        exit_code: error.exit_code(),
-    };
-    serde_json::to_vec(&wire).unwrap_or_default()
+    error.to_wire()
 }
 
 pub(super) fn decode_error(bytes: &[u8]) -> Error {
-    let Ok(wire) = serde_json::from_slice::<Wire>(bytes) else {
-        return Error::internal("the monitor sent an error that cannot be read");
-    };
-    let kind = KINDS.get(usize::from(wire.kind)).copied().unwrap_or(Kind::Internal);
-    let error = Error::new(kind, wire.what).with_exit_code(wire.exit_code);
-    let error = wire.causes.into_iter().fold(error, |error, cause| error.cause(cause));
-    wire.hints.into_iter().fold(error, |error, hint| error.hint(hint))
+    Error::from_wire(bytes)
 }
 
 /// Sends a JSON packet and waits for room.
@@ -154,6 +112,7 @@ pub(super) fn rows_and_columns(data: &[u8]) -> Option<(u16, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn an_error_survives_the_way_to_the_client() {

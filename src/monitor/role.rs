@@ -3,7 +3,7 @@
 use super::events::Monitor;
 use super::lock::{LOOKERS, Lifetime};
 use super::protocol::{self, Launch, MAX_PACKET, event};
-use super::{cgroup, guard};
+use super::{cgroup, guard, image};
 use crate::error::{Error, Kind, Result};
 use crate::external::runtime::open_null;
 use crate::id::ContainerId;
@@ -56,14 +56,17 @@ impl Prepared {
     }
 }
 
-/// `coracle --role monitor DATA RUN ID`.
-pub fn role_main(args: Vec<OsString>) -> ExitCode {
-    if sys::fds::close_inherited(SYNC_FD + 1).is_err() {
+/// `coracle --role monitor DATA RUN ID [LOWER]`. LOWER: where an image is mounted that others use as well; then the fds of
+/// `image` are there.
+pub fn role_main(mut args: Vec<OsString>) -> ExitCode {
+    let lower = if args.len() > 3 { args.pop().map(PathBuf::from) } else { None };
+    let last = if lower.is_some() { image::LAST_FD } else { SYNC_FD };
+    if sys::fds::close_inherited(last + 1).is_err() {
         return ExitCode::FAILURE;
     }
     let Some(sync) = sys::spawn::inherited_fd(SYNC_FD) else { return ExitCode::FAILURE };
     let answered = Cell::new(false);
-    let split = prepare(&sync, &args, &answered).and_then(|prepared| {
+    let split = prepare(&sync, &args, lower, &answered).and_then(|prepared| {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .call(|| "prctl(PR_SET_CHILD_SUBREAPER)")?;
         Ok((fork()?, prepared))
@@ -110,11 +113,19 @@ pub(super) fn parse_args(args: &[OsString]) -> Result<(Dirs, ContainerId)> {
     Ok((dirs, id))
 }
 
-fn prepare(sync: &OwnedFd, args: &[OsString], answered: &Cell<bool>) -> Result<Prepared> {
+fn prepare(
+    sync: &OwnedFd,
+    args: &[OsString],
+    lower: Option<PathBuf>,
+    answered: &Cell<bool>,
+) -> Result<Prepared> {
     let (dirs, id) = parse_args(args)?;
     let signals = SignalFd::new(&SIGNALS)?;
     let _ = rustix::process::setsid();
-    enter_store(sync.as_fd())?;
+    let lower = match lower {
+        Some(path) => Some(image::join(sync.as_fd(), path)?),
+        None => enter_store(sync.as_fd()).map(|()| None)?,
+    };
     rustix::process::umask(Mode::from(0o022));
     rustix::process::chdir("/").call(|| "chdir(\"/\")")?;
 
@@ -126,7 +137,7 @@ fn prepare(sync: &OwnedFd, args: &[OsString], answered: &Cell<bool>) -> Result<P
     let callers_stdio = leave_stdio(container.log.driver == LogDriver::Passthrough)?;
     let state = read_opt(&bundle, "state.json")?.unwrap_or_else(State::created);
 
-    let made = mount_and_enter(sync, answered, &dirs, &container);
+    let made = mount_and_enter(sync, answered, &dirs, &container, lower);
     if made.is_err() && container.auto_remove {
         let _ = super::remove::remove_locked(&dirs, &container, true);
     }
@@ -181,9 +192,14 @@ fn mount_and_enter(
     answered: &Cell<bool>,
     dirs: &Dirs,
     container: &Container,
+    lower: Option<rootfs::Lower>,
 ) -> Result<(Launched, rootfs::Mounted, Option<OwnedFd>)> {
-    let late = matches!(container.rootfs, Rootfs::Layers { driver: Driver::FuseOverlayfs, .. });
-    let early = if late { None } else { Some(rootfs::mount_for_payload(dirs, container)) };
+    let late = matches!(
+        container.rootfs,
+        Rootfs::Layers { driver: Driver::FuseOverlayfs, .. }
+            | Rootfs::Squash { driver: Driver::FuseOverlayfs, .. }
+    );
+    let mount = || rootfs::mount_for_payload(dirs, container, lower);
     let enter = || {
         let launched = receive_launch(sync, answered)?;
         let name = launched.0.cgroup.as_deref();
@@ -191,9 +207,11 @@ fn mount_and_enter(
         name.map_or(Ok(()), cgroup::enter_supervisor)?;
         Ok((launched, cgroup))
     };
-    let (entered, rootfs) = match early {
-        Some(mounted) => (enter(), mounted?),
-        None => (Ok(enter()?), rootfs::mount_for_payload(dirs, container)?),
+    let (entered, rootfs) = if late {
+        (Ok(enter()?), mount()?)
+    } else {
+        let mounted = mount();
+        (enter(), mounted?)
     };
     let filled = entered.and_then(|entered| fill(dirs, container, &rootfs).map(|()| entered));
     match filled {

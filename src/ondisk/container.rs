@@ -93,6 +93,18 @@ pub enum Rootfs {
         #[serde(default)]
         id_map: Option<crate::userns::IdMaps>,
     },
+    /// An image in one file, below an upper directory.
+    Squash {
+        /// Absolute.
+        file: String,
+        /// Which file that was (`store::squash`): another one of the same name is not taken for it.
+        stamp: String,
+        /// What puts the upper directory above it; with `vfs`, the kernel's overlay with an upper directory in memory.
+        driver: Driver,
+        /// `--overlay`: where upper and work directory are instead, absolute.
+        overlay: Option<String>,
+        read_only: bool,
+    },
     /// A directory of the user's (`--rootfs`), used as it is.
     Directory { path: String },
     /// The host's own /usr, below a skeleton in `rootfs/`.

@@ -10,6 +10,7 @@ pub mod container;
 pub mod image;
 pub mod layer;
 pub mod runtime_state;
+pub mod squash;
 pub mod volume;
 
 pub use atomic::{Durability, publish, read, read_opt};

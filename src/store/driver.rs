@@ -110,7 +110,7 @@ impl Store {
             _ => Some(fuse::mount(&self.dirs, &plan, None)?),
         };
         let result = check_sample(&merged);
-        let unmounted = super::rootfs::Mounted { path: merged, server, mounted: true }.umount();
+        let unmounted = super::rootfs::Mounted::new(merged, server, true).umount();
         result.and(unmounted)
     }
 }

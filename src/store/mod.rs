@@ -36,6 +36,7 @@ pub mod reference;
 pub mod remove;
 pub mod rootfs;
 pub mod source;
+pub mod squash;
 pub mod staging;
 pub mod unpack;
 pub mod volume;

@@ -106,7 +106,12 @@ pub fn unshare_user_and_mounts() -> Result<()> {
 pub fn join_user_and_unshare_mounts(namespace: BorrowedFd<'_>) -> Result<()> {
     rustix::thread::move_into_link_name_space(namespace, Some(rustix::thread::LinkNameSpaceType::User))
         .call(|| "setns(CLONE_NEWUSER)")?;
-    // SAFETY: as above.
+    unshare_mounts()
+}
+
+/// Moves the calling (single-threaded) process into a copy of its mount namespace.
+pub fn unshare_mounts() -> Result<()> {
+    // SAFETY: with this flag unshare changes only the caller's mount namespace, root and working directory.
     let done = unsafe { libc::unshare(libc::CLONE_NEWNS) };
     if done == 0 {
         return Ok(());

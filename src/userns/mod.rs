@@ -27,8 +27,8 @@ pub mod subid;
 
 pub use idmap::{IdMaps, IdRange};
 pub use role::{
-    Mapping, RoleChild, SYNC_FD, USERNS_FD, enter_store, inside_store, join_store, map_role, run_in_store,
-    run_in_store_with, spawn_role, start_mapping,
+    Mapping, RoleChild, SYNC_FD, USERNS_FD, await_go, enter_store, inside_store, join_store, let_go,
+    map_role, run_in_store, run_in_store_with, spawn_role, start_mapping,
 };
 
 use crate::error::{Error, Result};

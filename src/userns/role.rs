@@ -103,7 +103,8 @@ fn write_maps(sync: BorrowedFd<'_>, pid: i32, map: &StoreMap) -> Result<()> {
     }
 }
 
-fn let_go(child: &RoleChild) -> Result<()> {
+/// Lets a child go on that waits in `await_go`.
+pub fn let_go(child: &RoleChild) -> Result<()> {
     rustix::net::send(&child.sync, &[MAPPED], SendFlags::NOSIGNAL).call(|| "send(sync)")?;
     Ok(())
 }
@@ -164,12 +165,18 @@ pub fn enter_store(sync: BorrowedFd<'_>) -> Result<()> {
         return Err(e.into());
     }
     rustix::net::send(sync, &[UNSHARED], SendFlags::NOSIGNAL).call(|| "send(sync)")?;
+    await_go(sync)?;
+    settle()
+}
+
+/// Child side: waits until the parent lets us go on.
+pub fn await_go(sync: BorrowedFd<'_>) -> Result<()> {
     let mut byte = [0u8];
     let (_, received) = rustix::net::recv(sync, &mut byte, RecvFlags::empty()).call(|| "recv(sync)")?;
     if received != 1 || byte != [MAPPED] {
         return Err(Error::internal("the parent gave up before the id maps were written"));
     }
-    settle()
+    Ok(())
 }
 
 /// The same in a user namespace that stands: the monitor's of a running container (a FUSE file system lets in only those of

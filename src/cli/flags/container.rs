@@ -1,8 +1,10 @@
 //! Flags of the container as an object: name, labels, life, logs; and of choosing its image.
 
+use super::mounts::MountFlags;
 use crate::cli::parse;
 use crate::engine::options::{PullPolicy, Source};
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
+use crate::sys::CallContext;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -123,10 +125,32 @@ pub struct ImageFlags {
     pub tls_verify: Option<bool>,
 }
 
+/// Whether an image is meant that lies in one file: no name of an image begins like a path. What ends like such a file and
+/// is the name of an image all the same can be said with `docker://`.
+fn is_file_name(image: &str) -> bool {
+    image.starts_with(['/', '.'])
+        || [".sqsh", ".sqfs", ".squashfs", ".sif"].iter().any(|end| image.ends_with(end))
+            && !image.contains(':')
+}
+
+/// `--overlay DIR`. A file would be an image of an ext file system, as apptainer has them.
+fn overlay_directory(dir: &str, cwd: &Path) -> Result<String> {
+    let path = parse::volume::absolute(dir, cwd);
+    match std::fs::metadata(&path) {
+        Ok(meta) if meta.is_dir() => Ok(path),
+        Ok(_) => Err(Error::usage(format_args!("cannot use {dir} as an overlay"))
+            .cause("it is a file: the kernel lets no user mount the ext file system in one")
+            .hint("Give a directory: `mkdir DIR`, then --overlay DIR.")),
+        Err(e) => Err(e)
+            .call(|| format!("stat({path:?})"))
+            .what(|| format!("cannot use {dir} as an overlay"))
+            .hint(|| format!("Make it first: `mkdir -p {dir}`.")),
+    }
+}
+
 impl ImageFlags {
     /// The same for `coracle pull`, which does the work in another process.
     pub fn pull_flags(&self) -> Result<Vec<String>> {
-        use crate::sys::CallContext;
         let mut flags = Vec::new();
         if self.quiet {
             flags.push("--quiet".to_owned());
@@ -140,11 +164,20 @@ impl ImageFlags {
     }
 
     /// Where the root file system comes from.
-    pub fn source(&self, image: &str, rootfs: bool, cwd: &Path) -> Result<Source> {
+    pub fn source(&self, image: &str, mounts: &MountFlags, cwd: &Path) -> Result<Source> {
         if image.is_empty() {
             return Err(Error::usage("the image name is empty"));
         }
-        if rootfs {
+        if !mounts.rootfs && is_file_name(image) {
+            let overlay = mounts.overlay.as_deref().map(|dir| overlay_directory(dir, cwd)).transpose()?;
+            return Ok(Source::File { path: parse::volume::absolute(image, cwd), overlay });
+        }
+        if mounts.overlay.is_some() {
+            return Err(Error::usage("--overlay needs an image in one file")
+                .cause(format_args!("{image} is none"))
+                .hint("Make one with `coracle image squash IMAGE app.sqsh`, or mount a volume with -v."));
+        }
+        if mounts.rootfs {
             if image.ends_with(":O") || image.contains(":idmap") {
                 return Err(parse::unsupported("a suffix of --rootfs"));
             }

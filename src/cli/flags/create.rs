@@ -34,7 +34,7 @@ pub struct CreateFlags {
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     pub help: Option<bool>,
-    /// Image (a name, an id, oci:DIR, docker-archive:FILE, host: for the host's own system), then command and arguments
+    /// Image (a name, an id, oci:DIR, docker-archive:FILE, a file app.sqsh, host: for the host's own system), then command and arguments
     #[arg(value_name = "IMAGE", required = true, trailing_var_arg = true)]
     pub words: Vec<String>,
 }
@@ -55,7 +55,7 @@ impl CreateFlags {
         let log = parse::log::parse(self.container.log_driver.as_deref(), &self.container.log_opt)?;
         let stop_signal =
             self.container.stop_signal.as_deref().map(crate::engine::signals::parse).transpose()?;
-        let source = self.image.source(image, self.mounts.rootfs, &cwd)?;
+        let source = self.image.source(image, &self.mounts, &cwd)?;
         let network = self.network.to_options()?;
         let namespaces = self.security.namespaces()?;
         if self.process.hostname.is_some() && namespaces.uts == crate::engine::options::NamespaceMode::Host {

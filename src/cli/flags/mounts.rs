@@ -33,6 +33,9 @@ pub struct MountFlags {
     /// Size of /dev/shm
     #[arg(long, value_name = "SIZE")]
     pub shm_size: Option<String>,
+    /// With an image in one file: keep what is written in this directory, for the next container
+    #[arg(long, value_name = "DIR")]
+    pub overlay: Option<String>,
     /// IMAGE is a directory with a root file system
     #[arg(long)]
     pub rootfs: bool,

@@ -3,6 +3,7 @@
 pub mod exists;
 pub mod inspect;
 pub mod prune;
+pub mod squash;
 
 use crate::error::Result;
 use crate::paths::Dirs;

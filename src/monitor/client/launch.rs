@@ -10,15 +10,17 @@ use crate::error::{Context, Error, Result};
 use crate::id::ContainerId;
 use crate::monitor::lock::Lifetime;
 use crate::monitor::protocol::{self, Launch, MAX_PACKET, event};
-use crate::monitor::{records, recover};
-use crate::ondisk::container::{Cgroups, Container};
+use crate::monitor::{image, records, recover};
+use crate::ondisk::container::{Cgroups, Container, Rootfs};
 use crate::ondisk::{self, Durability, atomic};
 use crate::paths::Dirs;
+use crate::store::squash::{Shared, SquashFile};
 use crate::sys::{CallContext, tty};
 use crate::userns::{self, IdMaps, Mapping, RoleChild, StoreMap, idmap};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use serde_json::{Map, Value, json};
+use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// A monitor on its way: a process, its id maps and its scope, none of which needs to know the container. `run` makes the
@@ -28,19 +30,30 @@ use std::os::fd::{AsFd, OwnedFd};
 #[derive(Debug)]
 pub struct HeadStart {
     child: RoleChild,
-    mapping: Mapping,
+    /// None: the monitor joins a user namespace that stands.
+    mapping: Option<Mapping>,
     scope: Option<scope::Request>,
     map: StoreMap,
 }
 
 impl HeadStart {
-    /// Begins the start of the container that has or will have this id.
-    pub fn begin(dirs: &Dirs, id: &ContainerId, cgroups: Cgroups, options: &LaunchOptions) -> Result<Self> {
+    /// Begins the start of the container that has or will have this id. `file`: its image, where that is one file.
+    pub fn begin(
+        dirs: &Dirs,
+        id: &ContainerId,
+        cgroups: Cgroups,
+        options: &LaunchOptions,
+        file: Option<&SquashFile>,
+    ) -> Result<Self> {
         dirs.open_data()?;
         dirs.open_run()?;
         let map = userns::store_map()?;
-        let args = [dirs.data.clone().into(), dirs.run.clone().into(), id.as_str().into()];
-        let child = userns::spawn_role("monitor", &args, &[])?;
+        let shared = file.map(|file| Shared::acquire(dirs, file, &place)).transpose()?;
+        let mut args: Vec<OsString> =
+            vec![dirs.data.clone().into(), dirs.run.clone().into(), id.as_str().into()];
+        args.extend(shared.iter().map(|shared| shared.path.clone().into()));
+        let fds = shared.as_ref().map(image::fds);
+        let child = userns::spawn_role("monitor", &args, fds.as_ref().map_or(&[], |fds| fds.as_slice()))?;
         let wanted = options.scope && cgroups != Cgroups::Disabled;
         let scope = wanted.then(|| {
             scope::request(
@@ -49,14 +62,31 @@ impl HeadStart {
                 format!("coracle container {}", id.short()),
             )
         });
-        let mapping = userns::start_mapping(&child, &map)?;
+        let mapping = if shared.is_none() { Some(userns::start_mapping(&child, &map)?) } else { None };
         Ok(Self { child, mapping, scope: scope.flatten(), map })
     }
 }
 
+/// The holder of an image's mount outlives the container that it is started for, so it gets a scope of its own; without
+/// systemd it stays where we are.
+fn place(key: &str, pid: i32) {
+    let name = format!("coracle-image-{key}-{pid}.scope");
+    let request = scope::request(name, pid, "a container image's mount".to_owned());
+    let _ = request.map(scope::Request::finish);
+}
+
+/// The image of a container, where that is one file: the one that it was made from.
+fn image_file(container: &Container) -> Result<Option<SquashFile>> {
+    let Rootfs::Squash { file, stamp, .. } = &container.rootfs else { return Ok(None) };
+    let image = SquashFile::open(file)?;
+    image.check_stamp(stamp)?;
+    Ok(Some(image))
+}
+
 /// Starts the container. In the foreground it returns when the container has ended, or the user has left it.
 pub fn launch(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Result<Outcome> {
-    let head_start = HeadStart::begin(dirs, &container.id, container.cgroups, options)?;
+    let file = image_file(container)?;
+    let head_start = HeadStart::begin(dirs, &container.id, container.cgroups, options, file.as_ref())?;
     launch_with(head_start, dirs, container, options)
 }
 
@@ -69,8 +99,9 @@ pub fn launch_with(
 ) -> Result<Outcome> {
     let signals = options.attach.then(|| Signals::take(container.tty, options.sig_proxy)).transpose()?;
     let HeadStart { child, mapping, scope, map } = head_start;
-    let handed =
-        mapping.finish(&child).and_then(|()| hand_over(dirs, container, options, &child, scope, &map));
+    let handed = mapping
+        .map_or_else(|| userns::let_go(&child), |mapping| mapping.finish(&child))
+        .and_then(|()| hand_over(dirs, container, options, &child, scope, &map));
     if let Err(error) = handed {
         let RoleChild { pidfd, sync, .. } = child;
         // Not silence, which means that we were killed.

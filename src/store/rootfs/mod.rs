@@ -5,8 +5,12 @@
 //! one page of options; where the kernel has fsconfig's `lowerdir+`, each layer is a call of its own.
 
 pub mod fuse;
+mod merge;
 pub mod overlay;
+mod squash;
 mod vfs;
+
+pub use merge::Merge;
 
 pub use vfs::copy_tree;
 
@@ -31,6 +35,29 @@ pub struct Mounted {
     pub server: Option<OwnedFd>,
     /// Something is to be unmounted.
     pub mounted: bool,
+    /// The image's own mount below it.
+    pub below: Option<PathBuf>,
+    /// The server is not ours to end: others use its mount as well.
+    pub shared: bool,
+    /// Locks that are held as long as it is mounted.
+    pub held: Vec<OwnedFd>,
+}
+
+impl Mounted {
+    /// A tree at `path`, with its FUSE server, if it has one.
+    pub fn new(path: PathBuf, server: Option<OwnedFd>, mounted: bool) -> Self {
+        Self { path, server, mounted, below: None, shared: false, held: Vec::new() }
+    }
+}
+
+/// An image's mount in the caller's mount namespace that others use as well.
+#[derive(Debug)]
+pub struct Lower {
+    pub path: PathBuf,
+    /// squashfuse.
+    pub server: OwnedFd,
+    /// The shared lock on it.
+    pub users: OwnedFd,
 }
 
 /// The directory of a layer's tree.
@@ -85,26 +112,30 @@ fn like_the_image(store: &Store, base: &OwnedFd, layers: &[String]) -> Result<()
 
 /// Mounts a container's rootfs at `containers/<id>/merged` in the caller's mount namespace.
 pub fn mount(dirs: &Dirs, c: &Container) -> Result<Mounted> {
-    mount_as(dirs, c, false)
+    mount_as(dirs, c, false, None)
 }
 
 /// The same for the payload: what a container with `--rm` writes is never synced, for nobody will see it again.
-pub fn mount_for_payload(dirs: &Dirs, c: &Container) -> Result<Mounted> {
-    mount_as(dirs, c, c.auto_remove)
+/// `lower`: its image, where that is a file.
+pub fn mount_for_payload(dirs: &Dirs, c: &Container, lower: Option<Lower>) -> Result<Mounted> {
+    mount_as(dirs, c, c.auto_remove, lower)
 }
 
-fn mount_as(dirs: &Dirs, c: &Container, volatile: bool) -> Result<Mounted> {
+fn mount_as(dirs: &Dirs, c: &Container, volatile: bool, lower: Option<Lower>) -> Result<Mounted> {
+    if let Rootfs::Squash { .. } = &c.rootfs {
+        return squash::mount(dirs, c, volatile, lower);
+    }
     let Rootfs::Layers { driver, layers, id_map, .. } = &c.rootfs else {
         let path = match &c.rootfs {
             Rootfs::Directory { path } => PathBuf::from(path),
             _ => dirs.container(&c.id).join("rootfs"),
         };
-        return Ok(Mounted { path, server: None, mounted: false });
+        return Ok(Mounted::new(path, None, false));
     };
     prepare(dirs, c)?;
     let path = dirs.container(&c.id).join("merged");
     if *driver == Driver::Vfs {
-        return Ok(Mounted { path, server: None, mounted: false });
+        return Ok(Mounted::new(path, None, false));
     }
     let store = Store::open(dirs)?;
     let lowers = lowers(&store, layers, *driver, &format!("containers/{}", c.id))?;
@@ -123,7 +154,7 @@ fn mount_as(dirs: &Dirs, c: &Container, volatile: bool) -> Result<Mounted> {
         }
         _ => Some(fuse::mount(dirs, &plan, id_map.as_ref()).what(what)?),
     };
-    Ok(Mounted { path, server, mounted: true })
+    Ok(Mounted::new(path, server, true))
 }
 
 /// Short links of the layers, top first, down to one whose root is opaque.
@@ -172,7 +203,13 @@ impl Mounted {
                 Err(e) => return Ok(Err(e).call(|| format!("umount2({:?}, MNT_DETACH)", self.path))?),
             }
         }
-        self.server.map_or(Ok(()), |server| fuse::end(server.as_fd()))
+        if let Some(below) = &self.below {
+            super::squash::mount::unmount(below);
+        }
+        match self.server {
+            Some(server) if !self.shared => fuse::end(server.as_fd()),
+            _ => Ok(()),
+        }
     }
 }
 
