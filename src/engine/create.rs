@@ -81,6 +81,7 @@ pub(super) fn create_as(
         id: &id,
         network: &network,
         image: &source.name,
+        single_with_apt: store_map.is_single() && source.view.has_directory(files::APT_CONF_DIR),
     })?;
     let init_path = options.process.init.then(super::programs::runtime_path).transpose()?;
     let mut mounts = source.mounts.clone();
@@ -98,7 +99,7 @@ pub(super) fn create_as(
         files: &files,
         init_path: init_path.as_ref().and_then(|p| p.to_str()),
         console_size: None,
-        seccomp: seccomp(options, user.uid)?,
+        seccomp: seccomp(options, user.uid, store_map.is_single())?,
         block_io: super::blockio::block_io(&options.limits)?,
     };
     let config = specgen::config_json(options, &facts)?;
@@ -206,7 +207,7 @@ impl Drop for Staged {
 fn notices(dirs: &Dirs, map: &StoreMap) -> Vec<String> {
     let single = match map {
         StoreMap::SingleUid { reason, .. } => Some(format!(
-            "only your own user id is mapped ({reason}): every file in the container belongs to you; see `coracle doctor`"
+            "only your own user id is mapped ({reason}): every file in the container belongs to you, and changes of owner or user seem to succeed and do nothing; see `coracle doctor`"
         )),
         StoreMap::Subordinate(_) | StoreMap::Direct(_) => None,
     };
@@ -354,11 +355,15 @@ fn stop_signal(options: &CreateOptions, source: &Prepared) -> Result<i32> {
     }
 }
 
-fn seccomp(options: &CreateOptions, uid: u32) -> Result<Option<serde_json::Value>> {
+/// `single`: one id is mapped; then the default profile pretends what cannot be done with one.
+fn seccomp(options: &CreateOptions, uid: u32, single: bool) -> Result<Option<serde_json::Value>> {
     let capabilities = specgen::bounding_capabilities(options, uid)?;
     let profile = match &options.security.seccomp {
         SeccompOption::Unconfined => return Ok(None),
         SeccompOption::Default if options.security.privileged => return Ok(None),
+        SeccompOption::Default if single => {
+            crate::seccomp::pretend(crate::seccomp::default_profile(&capabilities))
+        }
         SeccompOption::Default => crate::seccomp::default_profile(&capabilities),
         SeccompOption::File(path) => {
             let json = std::fs::read(path)

@@ -24,7 +24,15 @@ pub struct Request<'a> {
     pub id: &'a ContainerId,
     pub network: &'a Network,
     pub image: &'a str,
+    /// One id is mapped, and the image has apt.
+    pub single_with_apt: bool,
 }
+
+/// Where apt reads its configuration.
+pub const APT_CONF_DIR: &str = "/etc/apt/apt.conf.d";
+
+/// apt gives up its identity for a download and then asks whether it has: with one id it has not.
+const APT_CONF: &str = "// One user id is mapped in this container: apt cannot become another user.\nAPT::Sandbox::User \"root\";\n";
 
 /// Writes them; returns the host paths that they will have.
 pub fn write(request: &Request<'_>) -> Result<ManagedFiles> {
@@ -38,6 +46,9 @@ pub fn write(request: &Request<'_>) -> Result<ManagedFiles> {
     }
     if !network.no_hostname {
         files.hostname = Some(put(request, "hostname", &format!("{}\n", request.hostname))?);
+    }
+    if request.single_with_apt {
+        files.apt_conf = Some(put(request, "apt.conf", APT_CONF)?);
     }
     files.containerenv = Some(put(request, "containerenv", &containerenv(request))?);
     Ok(files)

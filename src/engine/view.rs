@@ -117,6 +117,11 @@ impl View {
         self.known.is_some() || matches!(self.lookup(Path::new(path)), Some(Found::Directory))
     }
 
+    /// The same, with no where that cannot be known.
+    pub fn has_directory(&self, path: &str) -> bool {
+        self.known.is_none() && self.is_directory(path)
+    }
+
     fn clone_roots(&self) -> Option<Vec<OwnedFd>> {
         self.roots.iter().map(|fd| fd.try_clone().ok()).collect()
     }

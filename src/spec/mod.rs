@@ -3,4 +3,5 @@
 pub mod image;
 pub mod runtime;
 pub mod seccomp_file;
+pub mod seccomp_pretend;
 pub mod seccomp_profile;

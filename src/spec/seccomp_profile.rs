@@ -239,11 +239,11 @@ fn all_but(index: usize, values: &[u64]) -> Vec<LinuxSeccompArg> {
     masks
 }
 
-fn is(index: usize, mask: u64, value: u64) -> LinuxSeccompArg {
+pub(super) fn is(index: usize, mask: u64, value: u64) -> LinuxSeccompArg {
     argument(index, LinuxSeccompOperator::ScmpCmpMaskedEq, mask, value)
 }
 
-fn compare(index: usize, op: LinuxSeccompOperator, value: u64) -> LinuxSeccompArg {
+pub(super) fn compare(index: usize, op: LinuxSeccompOperator, value: u64) -> LinuxSeccompArg {
     argument(index, op, value, 0)
 }
 
@@ -253,15 +253,15 @@ fn argument(index: usize, op: LinuxSeccompOperator, value: u64, value_two: u64) 
     builder.build().unwrap_or_default()
 }
 
-fn allow(name: &str, args: Vec<LinuxSeccompArg>) -> LinuxSyscall {
+pub(super) fn allow(name: &str, args: Vec<LinuxSeccompArg>) -> LinuxSyscall {
     entry(&[name], LinuxSeccompAction::ScmpActAllow, None, args)
 }
 
-fn errno(name: &str, errno: u32, args: Vec<LinuxSeccompArg>) -> LinuxSyscall {
+pub(super) fn errno(name: &str, errno: u32, args: Vec<LinuxSeccompArg>) -> LinuxSyscall {
     entry(&[name], LinuxSeccompAction::ScmpActErrno, Some(errno), args)
 }
 
-fn entry(
+pub(super) fn entry(
     names: &[&str],
     action: LinuxSeccompAction,
     errno_ret: Option<u32>,

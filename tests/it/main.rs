@@ -43,6 +43,7 @@ mod run_detached;
 mod run_host;
 mod run_image;
 mod run_limits;
+mod single_uid;
 mod squash;
 mod terminal;
 mod tidy;

@@ -22,6 +22,7 @@ pub struct ManagedFiles {
     pub resolv_conf: Option<String>,
     pub hostname: Option<String>,
     pub containerenv: Option<String>,
+    pub apt_conf: Option<String>,
 }
 
 /// The list, in the order in which the runtime mounts: the system's, then everything else by depth, because a mount on /a
@@ -113,6 +114,7 @@ fn managed(files: &ManagedFiles) -> Vec<Value> {
         (&files.resolv_conf, "/etc/resolv.conf"),
         (&files.hostname, "/etc/hostname"),
         (&files.containerenv, "/run/.containerenv"),
+        (&files.apt_conf, "/etc/apt/apt.conf.d/00coracle-single-uid"),
     ];
     let bind = |(source, destination): (&Option<String>, &str)| {
         let source = source.as_ref()?;

@@ -1,0 +1,62 @@
+//! A user without subordinate ids, as on most clusters: one id is mapped, and that must be enough.
+
+use crate::need;
+use crate::support::{Cmd, World};
+
+/// `coracle LINE` as a user who is in no /etc/subuid: in a namespace of mounts where the file is empty, as oneself.
+fn alone(w: &World, line: &str) -> Cmd {
+    let script = "mount --bind /dev/null /etc/subuid && mount --bind /dev/null /etc/subgid && \
+                  exec setpriv --inh-caps=-all --ambient-caps=-all --bounding-set=-all \"$@\"";
+    let program = crate::support::need::program("coracle", env!("CARGO_BIN_EXE_coracle"));
+    w.tool("unshare")
+        .args(["--user", "--map-current-user", "--keep-caps", "--mount", "--propagation", "private"])
+        .args(["sh", "-c", script, "sh"])
+        .arg(program)
+        .args(line.split_whitespace())
+}
+
+#[test]
+fn packages_whose_files_have_other_owners_install() {
+    need!("subid", "images", "setpriv");
+    let w = World::new();
+    alone(&w, "pull -q").arg(format!("oci:{}:latest", World::layout("debian"))).ok();
+    let image = alone(&w, "images -q").ok();
+    // A package as openssh-client is one: a group of its own, a program that is setgid to it, directories of its user.
+    let build = "set -e; cd /tmp; mkdir -p p/DEBIAN p/usr/bin p/var/lib/story; cp /bin/true p/usr/bin/story
+        printf 'Package: story\\nVersion: 1\\nArchitecture: all\\nMaintainer: a <a@b>\\nDescription: x\\n' > p/DEBIAN/control
+        printf '#!/bin/sh\\nset -e\\ngroupadd -r storyg\\nuseradd -r -g storyg story\\nchgrp storyg /usr/bin/story\\n' > p/DEBIAN/postinst
+        printf 'chmod 2755 /usr/bin/story\\nchown -R story:storyg /var/lib/story\\nmknod /var/lib/story/null c 1 3\\n' >> p/DEBIAN/postinst
+        printf 'setpriv --reuid story --regid storyg --clear-groups true\\n' >> p/DEBIAN/postinst
+        chmod 755 p/DEBIAN/postinst; dpkg-deb -b p story.deb
+        apt-get install -y ./story.deb
+        dpkg -s story | grep Status; stat -c '%a %U' /usr/bin/story; mkfifo f; stat -c %F f";
+    let out = alone(&w, "run --rm --network none").arg(image.trim()).args(["sh", "-c", build]).run();
+    let text = out.ok();
+    assert!(text.contains("Status: install ok installed\n2755 root\nfifo\n"), "{text}");
+    // Who wants the kernel's own answers gets them.
+    let honest = alone(&w, "run --rm --network none --security-opt seccomp=unconfined").arg(image.trim());
+    honest.args(["chown", "www-data", "/etc/hostname"]).run().exits(1);
+    alone(&w, "rmi --all --force").ok();
+}
+
+#[test]
+fn an_image_in_one_file_runs_and_keeps_its_owners() {
+    need!("subid", "images", "fuse", "squashfuse", "mksquashfs", "setpriv");
+    let w = World::new();
+    alone(&w, "pull -q").arg(format!("oci:{}:latest", World::layout("busybox"))).ok();
+    let image = alone(&w, "images -q").ok();
+    let file = w.dir.join("home/alone.sqsh");
+    alone(&w, "image squash").arg(image.trim()).arg(&file).ok();
+    // Owners could not be set on the files of the layers; in the file they are the image's.
+    let list = w.tool("unsquashfs").args(["-lln", "-q"]).arg(&file).ok();
+    assert!(
+        list.lines().any(|l| l.contains("1000/1000") && l.ends_with("squashfs-root/home/user")),
+        "{list}"
+    );
+    let out = alone(&w, "run --rm --network none")
+        .arg(&file)
+        .args(["sh", "-c", "id -u; echo x > /etc/x; cat /etc/x"])
+        .ok();
+    assert_eq!(out, "0\nx\n");
+    alone(&w, "rmi --all --force").ok();
+}
