@@ -5,6 +5,7 @@ pub mod delegate;
 pub mod devices;
 pub mod fs;
 pub mod limits;
+pub mod property;
 pub mod scope;
 pub mod stats;
 pub mod v1;

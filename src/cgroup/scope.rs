@@ -14,6 +14,7 @@
 
 use super::dbus::{self, Address, Body, Call, Connection};
 use super::delegate;
+use super::property::Property;
 use crate::error::{Error, Kind, Result};
 use crate::paths;
 use std::path::PathBuf;
@@ -42,6 +43,8 @@ pub struct Scope {
     pub description: String,
     /// `x.slice`; none: the manager's default.
     pub slice: Option<String>,
+    /// What the container's annotations ask for; they come last, so that they win.
+    pub properties: Vec<Property>,
 }
 
 /// A scope that was asked for. systemd works on it while the caller does something else.
@@ -61,7 +64,7 @@ pub fn request(name: String, pid: i32, description: String) -> Option<Request> {
         return None;
     }
     let manager = if rustix::process::geteuid().is_root() { Manager::System } else { Manager::User };
-    Some(Request::send(manager, Scope { name, pid, description, slice: None }))
+    Some(Request::send(manager, Scope { name, pid, description, slice: None, properties: Vec::new() }))
 }
 
 /// Makes the scope in a manager and slice of the caller's choice, and returns its cgroup path when the move is seen.
@@ -209,6 +212,7 @@ fn arguments(scope: &Scope) -> Body {
         if let Some(slice) = &scope.slice {
             property("Slice", "s", &|b| b.string(slice));
         }
+        scope.properties.iter().for_each(|property| property.write(properties));
     });
     body.array(8, |_| {});
     body
@@ -292,7 +296,13 @@ mod tests {
 
     #[test]
     fn a_unit_that_exists_is_in_use() {
-        let scope = Scope { name: "coracle-x.scope".into(), pid: 1, description: "x".into(), slice: None };
+        let scope = Scope {
+            name: "coracle-x.scope".into(),
+            pid: 1,
+            description: "x".into(),
+            slice: None,
+            properties: Vec::new(),
+        };
         let refused = Error::new(Kind::Denied, "systemd refused")
             .cause("org.freedesktop.systemd1.UnitExists: Unit coracle-x.scope was already loaded");
         let error = explain(refused, &scope, Manager::User);

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! <root>/<id>/              0700, made by create: its existence is the claim of the id
-//!     bundle  cgroup        symlinks, made before anything they name is used: a killed create leaves its traces here
+//!     bundle  cgroup  rdt   symlinks, made before anything they name is used: a killed create leaves its traces here
 //!     init                  the marker. Locked (flock) by the container's first process until it executes its command;
 //!                           holds `R` once everything is applied, or the failure of the last step
 //!     exec.fifo             where that process waits for `start`
 //!     state.json            RuntimeState: written once, when the process exists, before it may outlive the runtime
 //!     filter                the compiled seccomp program, for exec
+//!     notify/notify.sock    on /run/notify in the container, where a service manager waits for it to be ready
 //! ```
 //! The status is never written, it is found out: process gone → stopped; `init` locked → creating or created; else
 //! running, or paused where the cgroup is frozen. So no crash can leave a wrong one.
@@ -23,6 +24,8 @@ pub const MARKER: &str = "init";
 pub const FIFO: &str = "exec.fifo";
 pub const STATE: &str = "state.json";
 pub const FILTER: &str = "filter";
+pub const NOTIFY: &str = "notify";
+pub const RDT: &str = "rdt";
 
 /// The record.
 #[derive(Debug, Clone, Serialize, Deserialize)]

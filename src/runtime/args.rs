@@ -2,6 +2,7 @@
 
 use crate::id::RuntimeId;
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The global flags.
@@ -37,8 +38,14 @@ pub struct CreateArgs {
     pub config: Option<PathBuf>,
     pub pid_file: Option<PathBuf>,
     pub console_socket: Option<PathBuf>,
-    /// Number of fds from 3 on that the payload gets.
+    /// Gets a pidfd of the first process.
+    pub pidfd_socket: Option<PathBuf>,
+    /// Number of fds from 3 on that the payload gets: those of a socket activation, then the caller's.
     pub preserve_fds: u32,
+    /// Added to the payload's environment: what it should know of a socket activation.
+    pub env: Vec<String>,
+    /// The socket of a service manager that waits for the payload's READY.
+    pub notify_socket: Option<OsString>,
     pub no_pivot: bool,
     pub no_new_keyring: bool,
 }
@@ -59,6 +66,7 @@ pub struct ExecArgs {
     pub detach: bool,
     pub pid_file: Option<PathBuf>,
     pub console_socket: Option<PathBuf>,
+    pub pidfd_socket: Option<PathBuf>,
     pub preserve_fds: u32,
     pub ignore_paused: bool,
     /// `--cgroup`: paths below the container's cgroup, of v1 with the controllers in front.
@@ -84,4 +92,6 @@ pub struct ExecCommand {
     pub additional_gids: Vec<u32>,
     pub caps: Vec<String>,
     pub no_new_privs: bool,
+    pub process_label: Option<String>,
+    pub apparmor: Option<String>,
 }

@@ -9,10 +9,11 @@ use super::args::{Context, CreateArgs};
 use super::handshake::{self, Message};
 use super::hooks::{self, HookState};
 use super::limits::Wanted;
+use super::notify::{self, Notify};
 use super::plan::{self, Facts, Plan};
 use super::spawn::{self, Child, Files, Place};
 use super::state::{self, StateDir, Status};
-use super::{console, home, limits, maps, selfexe, sources};
+use super::{console, deliver, home, idmap, limits, maps, rdt, selfexe, sources};
 use crate::cgroup::fs::Cgroup;
 use crate::error::{Context as _, Error, Result};
 use crate::ondisk::runtime_state::{BUNDLE, CGROUP, FIFO, MARKER, RuntimeState};
@@ -20,7 +21,7 @@ use crate::ondisk::{self, Durability};
 use crate::spec::runtime as spec;
 use crate::sys::CallContext;
 use crate::sys::fds::cloexec_from;
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use rustix::fs::{FileType, FlockOperation, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -42,6 +43,8 @@ pub struct Born {
     pub plan: Plan,
     /// Our end of the console pair, of a foreground run with a terminal.
     pub console: Option<OwnedFd>,
+    /// Of a run: where its READY is awaited.
+    pub notify: Option<Notify>,
 }
 
 /// `create`.
@@ -55,14 +58,21 @@ pub fn bear(context: &Context, args: &CreateArgs, mode: Mode) -> Result<Born> {
     // What the caller left open is for nobody, but for what --preserve-fds names (R7).
     cloexec_from(3 + args.preserve_fds)?;
     let bundle = std::path::absolute(&args.bundle).call(|| "getcwd()")?;
-    let config = spec::load(&bundle, args.config.as_deref())?;
+    let mut config = spec::load(&bundle, args.config.as_deref())?;
     let dir = StateDir::claim(context, &args.id)?;
     let mut made = Made::default();
+    if let Some(manager) = &args.notify_socket {
+        let prepared = notify::prepare(&mut config, &dir).and_then(|()| match mode {
+            Mode::Create => Ok(None),
+            Mode::Run { .. } => Notify::open(&dir, manager),
+        });
+        made.notify = prepared.inspect_err(|_| drop(dir.remove()))?;
+    }
     let asked = Asked { context, args, mode, bundle: &bundle, config: &config };
     match build(asked, &dir, &mut made) {
         Ok((record, plan)) => {
             let child = made.child.ok_or_else(|| Error::internal("no child"))?;
-            Ok(Born { dir, record, child, plan, console: made.console })
+            Ok(Born { dir, record, child, plan, console: made.console, notify: made.notify })
         }
         Err(e) => {
             if let Some(child) = &made.child {
@@ -71,6 +81,7 @@ pub fn bear(context: &Context, args: &CreateArgs, mode: Mode) -> Result<Born> {
             if let Some(cgroup) = &made.cgroup {
                 let _ = cgroup.remove();
             }
+            rdt::remove(&dir);
             let _ = dir.remove();
             Err(e)
         }
@@ -83,6 +94,7 @@ struct Made {
     child: Option<Child>,
     cgroup: Option<Cgroup>,
     console: Option<OwnedFd>,
+    notify: Option<Notify>,
 }
 
 /// One request.
@@ -110,8 +122,9 @@ fn build(asked: Asked<'_>, dir: &StateDir, made: &mut Made) -> Result<(RuntimeSt
         dir.note(CGROUP, path)?;
         made.cgroup = limits::create(context, path, config, proc.as_fd())?;
     }
+    let rdt = rdt::create(config, &args.id, dir)?;
     // Now: a mount may show the cgroup.
-    sources::open(&mut plan)?;
+    sources::open(&mut plan, proc.as_fd())?;
     let no_annotations = Default::default();
     let annotations = config.annotations().as_ref().unwrap_or(&no_annotations);
     let hook_state = state::hook_document(args.id.as_str(), Status::Creating, bundle, annotations);
@@ -143,6 +156,10 @@ fn build(asked: Asked<'_>, dir: &StateDir, made: &mut Made) -> Result<(RuntimeSt
     let child = made.child.insert(spawned?);
     let record = record(args, bundle, config, &plan, child.pid, made.cgroup.as_ref())?;
     ondisk::publish(&dir.fd, crate::ondisk::runtime_state::STATE, &record, Durability::Volatile)?;
+    rdt.map_or(Ok(()), |group| group.enter(child.pid))?;
+    for receiver in receivers(args, config) {
+        deliver::fd(receiver, b"pidfd", child.pidfd.as_fd(), "cannot send a pidfd to")?;
+    }
     let word = if mode == Mode::Create { Message::Commit } else { Message::Start };
     if mode != Mode::Create {
         write_pid_file(args.pid_file.as_deref(), child.pid)?;
@@ -193,9 +210,10 @@ fn facts<'a>(
     proc: std::os::fd::BorrowedFd<'_>,
 ) -> Facts<'a> {
     let root = rustix::process::geteuid().is_root();
+    let caller = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     Facts {
         id: args.id.as_str(),
-        caller: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
+        caller,
         bundle,
         cgroup_dir: cgroup_path,
         hierarchies: cgroup_path.map_or_else(Vec::new, hierarchies),
@@ -205,8 +223,27 @@ fn facts<'a>(
         kernel_mounts: if args.no_pivot { kernel_mounts() } else { Vec::new() },
         new_keyring: !args.no_new_keyring,
         home: home::of(config, bundle),
-        extra_env: Vec::new(),
+        extra_env: args.env.clone(),
+        selinux: has_selinux(),
+        default_maps: (!root && spec::namespace(config, LinuxNamespaceType::User).is_none())
+            .then(|| idmap::default_maps(inside(config), caller)),
     }
+}
+
+/// Whether labels of SELinux mean something here.
+pub fn has_selinux() -> bool {
+    rustix::fs::access("/sys/fs/selinux/enforce", rustix::fs::Access::EXISTS).is_ok()
+}
+
+/// Who the payload will be: the caller, seen from inside, where the configuration leaves the maps to us.
+fn inside(config: &Spec) -> (u32, u32) {
+    config.process().as_ref().map_or((0, 0), |process| (process.user().uid(), process.user().gid()))
+}
+
+/// Who gets a pidfd: `--pidfd-socket`, and crun's annotation.
+fn receivers<'a>(args: &'a CreateArgs, config: &'a Spec) -> impl Iterator<Item = &'a Path> {
+    let annotation = spec::annotation(config, "run.oci.pidfd_receiver").map(Path::new);
+    args.pidfd_socket.as_deref().into_iter().chain(annotation)
 }
 
 /// The cgroup's directories of v1, and that of v2 beside them, as a container sees them.

@@ -2,6 +2,7 @@
 
 use super::args::Context;
 use super::hooks::{self, HookState};
+use super::rdt;
 use super::spawn::pidfd_of;
 use super::state::{StateDir, Status, is_alive, no_such_container};
 use crate::cgroup::fs::Cgroup;
@@ -43,6 +44,7 @@ pub fn remove(dir: &StateDir, record: Option<&RuntimeState>, force: bool) -> Res
         }
         cgroup.remove()?;
     }
+    rdt::remove(dir);
     dir.remove()?;
     if let Some(record) = record {
         let state = HookState {

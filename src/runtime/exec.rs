@@ -16,7 +16,7 @@ use super::plan::namespaces::{NEWPID, NEWUSER, flag_of};
 use super::plan::process::{self, ProcessPlan, ProcessScope};
 use super::spawn::{self, Child, pidfd_of};
 use super::state::{self, StateDir, Status, is_alive, no_such_container};
-use super::{console, create, home, selfexe, sources, words};
+use super::{console, create, deliver, home, selfexe, sources, words};
 use crate::caps;
 use crate::error::{Context as _, Error, Result};
 use crate::ondisk::runtime_state::RuntimeState;
@@ -24,7 +24,7 @@ use crate::spec::runtime as spec;
 use crate::sys::CallContext;
 use crate::sys::fds::cloexec_from;
 use crate::sys::process::clone_child;
-use oci_spec::runtime::{Capability, LinuxCapabilities, Process, Spec};
+use oci_spec::runtime::{Capability, ExecCPUAffinity, LinuxCapabilities, Process, Spec};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::DupFlags;
 use rustix::process::{DumpableBehavior, Pid, WaitId, WaitIdOptions};
@@ -54,17 +54,27 @@ pub fn exec(context: &Context, args: &ExecArgs) -> Result<i32> {
     let plan = plan(&process, &config, &record)?;
     let console = console::connect(plan.terminal.is_some(), args.detach, args.console_socket.as_deref())?;
     let (theirs, ours) = console.into_parts();
+    // Before the new process leaves for the container's cgroup: it is ours that it begins with.
+    if let Some(cpus) = process::cpus(affinity_of(&process, &config).and_then(|a| a.initial().as_ref()))? {
+        rustix::thread::sched_setaffinity(None, &cpus)
+            .call(|| "sched_setaffinity()")
+            .what(|| "cannot set process.execCPUAffinity.initial")?;
+    }
     let signals = if args.detach { None } else { Some(Signals::catch()?) };
     let child = spawn(&plan, &record, &config, args, theirs.as_ref())?;
     drop(theirs);
-    if let Err(e) = create::write_pid_file(args.pid_file.as_deref(), child.pid) {
+    let sent = args
+        .pidfd_socket
+        .as_deref()
+        .map_or(Ok(()), |path| deliver::fd(path, b"pidfd", child.pidfd.as_fd(), "cannot send a pidfd to"));
+    if let Err(e) = sent.and_then(|()| create::write_pid_file(args.pid_file.as_deref(), child.pid)) {
         spawn::kill_and_reap(&child);
         return Err(e);
     }
     heard(&child, &plan)?;
     let Some(signals) = signals else { return Ok(0) };
     let terminal = ours.as_ref().map(console::receive).transpose()?;
-    foreground::follow(&child, &signals, terminal)
+    foreground::follow(&child, &signals, terminal, None)
 }
 
 fn heard(child: &Child, plan: &ProcessPlan) -> Result<()> {
@@ -83,13 +93,22 @@ fn plan(process: &Process, config: &Spec, record: &RuntimeState) -> Result<Proce
     let linux = config.linux().as_ref();
     let scope = ProcessScope {
         personality: linux.and_then(|l| l.personality().as_ref()),
+        memory_policy: linux.and_then(|l| l.memory_policy().as_ref()),
+        affinity: process::cpus(affinity_of(process, config).and_then(|a| a.cpu_affinity_final().as_ref()))?,
         filter: process::filter_of(linux.and_then(|l| l.seccomp().as_ref()))?,
         keyring_of: None,
         keep_groups: spec::annotation(config, "run.oci.keep_original_groups") == Some("1"),
+        selinux: create::has_selinux(),
         home: home_of(process, record),
         extra_env: Vec::new(),
     };
     process::plan(process, scope)
+}
+
+/// `execCPUAffinity` of the process, else of the container's own.
+fn affinity_of<'a>(process: &'a Process, config: &'a Spec) -> Option<&'a ExecCPUAffinity> {
+    let own = || config.process().as_ref().and_then(|process| process.exec_cpu_affinity().as_ref());
+    process.exec_cpu_affinity().as_ref().or_else(own)
 }
 
 /// HOME from the /etc/passwd of the running container, when the environment has none.
@@ -241,6 +260,12 @@ fn changed(mut process: Process, command: &ExecCommand) -> Result<Process> {
     process.set_user(user);
     if command.no_new_privs {
         process.set_no_new_privileges(Some(true));
+    }
+    if let Some(label) = &command.process_label {
+        process.set_selinux_label(Some(label.clone()));
+    }
+    if let Some(profile) = &command.apparmor {
+        process.set_apparmor_profile(Some(profile.clone()));
     }
     let added = command.caps.iter().map(|name| capability(name)).collect::<Result<Vec<_>>>()?;
     if !added.is_empty() {

@@ -3,6 +3,7 @@
 //! Without a terminal the process has our own stdio; we pass signals on and wait. With one, bytes go to and fro between
 //! our stdio and the terminal's other side, our own terminal is raw meanwhile, and its size follows.
 
+use super::notify::Notify;
 use super::spawn::Child;
 use crate::error::{Error, Result};
 use crate::sys::{self, CallContext};
@@ -32,16 +33,23 @@ impl Signals {
 }
 
 /// Waits for the end of `child`. Returns its exit code, 128+n for a signal.
-pub fn follow(child: &Child, signals: &Signals, terminal: Option<OwnedFd>) -> Result<i32> {
+pub fn follow(
+    child: &Child,
+    signals: &Signals,
+    terminal: Option<OwnedFd>,
+    notify: Option<&Notify>,
+) -> Result<i32> {
     let relay = terminal.map(Relay::begin).transpose()?;
-    let code = attend(child, signals, relay.as_ref());
+    let code = attend(child, signals, relay.as_ref(), notify);
     if let Some(relay) = &relay {
         relay.drain();
     }
     code
 }
 
-fn attend(child: &Child, signals: &Signals, relay: Option<&Relay>) -> Result<i32> {
+fn attend(child: &Child, signals: &Signals, relay: Option<&Relay>, notify: Option<&Notify>) -> Result<i32> {
+    // Until it has said that it is ready.
+    let mut notify = notify;
     let stdin = rustix::stdio::stdin();
     let mut stdin_open = relay.is_some();
     loop {
@@ -55,11 +63,18 @@ fn attend(child: &Child, signals: &Signals, relay: Option<&Relay>) -> Result<i32
                 fds.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN));
             }
         }
+        let at_notify = fds.len();
+        fds.extend(notify.map(|notify| PollFd::from_borrowed_fd(notify.fd(), PollFlags::IN)));
         match rustix::event::poll(&mut fds, None) {
             Err(Errno::INTR) => continue,
             other => other.call(|| "poll()")?,
         };
         let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+        if let Some(socket) = notify.filter(|_| ready(at_notify))
+            && socket.hear(None)?
+        {
+            notify = None;
+        }
         if ready(1) {
             pass_signals_on(child, signals, relay);
         }

@@ -7,6 +7,7 @@ use super::args::Context;
 use super::maps;
 use crate::cgroup;
 use crate::cgroup::fs::Cgroup;
+use crate::cgroup::property::Property;
 use crate::cgroup::scope::{Manager, Scope};
 use crate::error::{Error, Result};
 use crate::id::RuntimeId;
@@ -50,6 +51,7 @@ pub fn decide(context: &Context, config: &Spec, id: &RuntimeId) -> Result<Wanted
     let asked =
         config.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref()).map(|p| p.to_string_lossy());
     if context.systemd_cgroup {
+        properties(config)?;
         return scope_name(asked.as_deref(), id.as_str()).map(Wanted::Scope);
     }
     let path = cgroup::fs::resolve(asked.as_deref(), id.as_str())?;
@@ -93,7 +95,8 @@ pub fn create_scope(
     let root = rustix::process::geteuid().is_root() && maps::in_initial_user_namespace(proc);
     let manager = if root { Manager::System } else { Manager::User };
     let description = format!("container {id}");
-    let scope = Scope { name: name.unit.clone(), pid, description, slice: name.slice.clone() };
+    let properties = properties(config)?;
+    let scope = Scope { name: name.unit.clone(), pid, description, slice: name.slice.clone(), properties };
     let path = cgroup::scope::create_in(manager, scope)?.ok_or_else(|| {
         Error::host(format_args!("cannot make the scope {}", name.unit))
             .cause("no systemd manager answers")
@@ -111,6 +114,13 @@ pub fn create_scope(
     cgroup.apply_devices(resources(config))?;
     cgroup.add_v1(pid)?;
     Ok(cgroup)
+}
+
+/// The properties that annotations ask for, by name.
+pub fn properties(config: &Spec) -> Result<Vec<Property>> {
+    let mut all: Vec<_> = config.annotations().iter().flatten().collect();
+    all.sort();
+    all.into_iter().filter_map(|(key, value)| Property::of(key, value).transpose()).collect()
 }
 
 /// Makes the cgroup and writes the limits.

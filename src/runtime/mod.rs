@@ -35,9 +35,12 @@
 //! | `handshake` `step` `words` | messages, failures, their text |
 //! | `foreground` | a process attended by us: signals, terminal, exit code |
 //! | `events` | statistics, and word of a lack of memory |
+//! | `rdt` | linux.intelRdt |
 //! | `placement` | the cgroup of an exec's process |
 //! | `selfexe` | CVE-2019-5736 |
-//! | `agent` | the program behind SCMP_ACT_NOTIFY gets its listener |
+//! | `agent` `deliver` | the program behind SCMP_ACT_NOTIFY gets its listener, others a pidfd |
+//! | `notify` | a service manager hears that the payload is ready |
+//! | `idmap` | the user namespaces behind idmapped mounts, and the one of a caller who gave none |
 //! | `reaper` | the tiny pid 1 behind `--init` |
 
 pub mod agent;
@@ -46,17 +49,21 @@ pub mod child;
 pub mod console;
 pub mod create;
 pub mod delete;
+pub mod deliver;
 pub mod events;
 pub mod exec;
 pub mod foreground;
 pub mod handshake;
 pub mod home;
 pub mod hooks;
+pub mod idmap;
 pub mod kill;
 pub mod limits;
 pub mod maps;
+pub mod notify;
 pub mod placement;
 pub mod plan;
+pub mod rdt;
 pub mod reaper;
 pub mod run;
 pub mod selfexe;
@@ -70,4 +77,4 @@ pub mod words;
 pub use args::{Context, CreateArgs, ExecArgs, ExecCommand, ExecWhat, RunArgs};
 
 /// The specification that is implemented.
-pub const OCI_VERSION: &str = "1.2.0";
+pub const OCI_VERSION: &str = "1.3.0";

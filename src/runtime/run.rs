@@ -19,9 +19,11 @@ pub fn run(context: &Context, args: &CreateArgs, how: &RunArgs) -> Result<i32> {
         return Err(e);
     }
     start::run_poststart(&born.record);
-    let Some(signals) = signals else { return Ok(0) };
+    let Some(signals) = signals else {
+        return born.notify.map_or(Ok(0), |notify| notify.wait(&born.record).map(|()| 0));
+    };
     let terminal = born.console.as_ref().map(console::receive).transpose()?;
-    let code = foreground::follow(&born.child, &signals, terminal)?;
+    let code = foreground::follow(&born.child, &signals, terminal, born.notify.as_ref())?;
     if !how.keep {
         delete::remove(&born.dir, Some(&born.record), true)?;
     }

@@ -5,6 +5,7 @@
 //! unprivileged user outside of any user namespace), the child does it by path in its own mount namespace.
 
 use super::child::set_attributes;
+use super::idmap;
 use super::plan::Plan;
 use super::plan::mounts::{MountPlan, Source};
 use super::plan::namespaces::{NEWUSER, Namespaces};
@@ -14,7 +15,7 @@ use crate::sys::fs::file_type;
 use crate::sys::mount::{self, MS_SHARED, MS_SLAVE, MountAttr};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// statfs(2), PROC_SUPER_MAGIC.
 const PROC_SUPER_MAGIC: u64 = 0x9fa0;
@@ -23,8 +24,16 @@ const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 const PROC_ROOT_INODE: u64 = 1;
 
 /// Opens everything of `plan` that is to be opened. `bundle_config` errors name the mount.
-pub fn open(plan: &mut Plan) -> Result<()> {
+pub fn open(plan: &mut Plan, proc: BorrowedFd<'_>) -> Result<()> {
     plan.joined = join_fds(&plan.namespaces)?;
+    for mount in &mut plan.mounts {
+        if let Source::Bind(bind) = &mount.source
+            && bind.copy_symlink
+            && let Ok(text) = rustix::fs::readlink(&bind.path, Vec::new())
+        {
+            mount.source = Source::Symlink(text);
+        }
+    }
     let own_user = plan.namespaces.has(NEWUSER);
     // A stage joins a mount namespace only when the container joins one: then paths mean something else there.
     match mount::clone_tree(CWD, &plan.rootfs.path, true) {
@@ -34,24 +43,25 @@ pub fn open(plan: &mut Plan) -> Result<()> {
                 .call(|| format!("mount_setattr({:?}, MS_SLAVE)", plan.rootfs.path))?;
             plan.rootfs.tree = Some(tree);
         }
-        Err(Errno::PERM) => return Ok(()),
+        Err(Errno::PERM) => return idmap::refuse(&plan.mounts),
         Err(e) => {
             let path = plan.rootfs.path.to_string_lossy().into_owned();
             return Err(e).call(|| format!("open_tree({path:?})")).what(|| "cannot use the root file system");
         }
     }
     for mount in &mut plan.mounts {
-        open_source(mount, own_user)?;
+        open_source(mount, own_user, &plan.namespaces, proc)?;
     }
     Ok(())
 }
 
-fn open_source(plan: &mut MountPlan, own_user: bool) -> Result<()> {
+fn open_source(
+    plan: &mut MountPlan,
+    own_user: bool,
+    namespaces: &Namespaces,
+    proc: BorrowedFd<'_>,
+) -> Result<()> {
     let Source::Bind(bind) = &mut plan.source else { return Ok(()) };
-    if bind.idmap.is_some() {
-        return Err(Error::usage(format_args!("cannot mount {}", plan.shown))
-            .cause("idmapped mounts are not supported yet"));
-    }
     let path = bind.path.to_string_lossy().into_owned();
     let cannot = || format!("cannot mount {}", plan.shown);
     let tree = mount::clone_tree(CWD, &bind.path, bind.recursive)
@@ -66,6 +76,9 @@ fn open_source(plan: &mut MountPlan, own_user: bool) -> Result<()> {
         mount::set_attr(tree.as_fd(), &slave, true)
             .call(|| format!("mount_setattr({path:?}, MS_SLAVE)"))
             .what(cannot)?;
+    }
+    if let Some(map) = &bind.idmap {
+        idmap::apply(tree.as_fd(), map, namespaces, &plan.shown, proc)?;
     }
     let attr = |e| Err(e).call(|| format!("mount_setattr({path:?})")).what(cannot);
     set_attributes(tree.as_fd(), &plan.attr, false).or_else(attr)?;

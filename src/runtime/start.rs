@@ -1,7 +1,9 @@
-//! `start`: one byte to the process that waits, then wait until it has executed its command (or has failed to).
+//! `start`: one byte to the process that waits, then wait until it has executed its command (or has failed to); where a
+//! service manager wants to know, until it says that it is ready.
 
 use super::args::Context;
 use super::hooks::{self, HookState};
+use super::notify::Notify;
 use super::state::{StateDir, Status, no_such_container};
 use super::step::Fail;
 use super::words;
@@ -12,10 +14,11 @@ use crate::spec::runtime as spec;
 use crate::sys::CallContext;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use std::ffi::OsStr;
 use std::path::Path;
 
 /// `start`.
-pub fn start(context: &Context, id: &RuntimeId) -> Result<()> {
+pub fn start(context: &Context, id: &RuntimeId, notify_socket: Option<&OsStr>) -> Result<()> {
     let dir = StateDir::get(context, id)?;
     let record = dir.record()?.ok_or_else(no_such_container)?;
     refuse_unless_created(dir.status(Some(&record)))?;
@@ -29,11 +32,12 @@ pub fn start(context: &Context, id: &RuntimeId) -> Result<()> {
     // Two starts at once: the second waits here, and then finds the container running.
     rustix::fs::flock(&fifo, FlockOperation::LockExclusive).call(|| format!("flock({FIFO:?})"))?;
     refuse_unless_created(dir.status(Some(&record)))?;
+    let notify = notify_socket.map(|socket| Notify::open(&dir, socket)).transpose()?.flatten();
     rustix::io::write(&fifo, b"\0").call(|| format!("write({FIFO:?})"))?;
     wait_for_exec(&dir, &record)?;
     let _ = rustix::fs::unlinkat(&dir.fd, FIFO, AtFlags::empty());
     run_poststart(&record);
-    Ok(())
+    notify.map_or(Ok(()), |notify| notify.wait(&record))
 }
 
 /// Hooks after the start; their failure changes nothing for the container.

@@ -175,7 +175,13 @@ fn empty(dir: BorrowedFd<'_>) -> rustix::io::Result<()> {
     for entry in rustix::fs::Dir::read_from(dir)? {
         let entry = entry?;
         if entry.file_name() != c"." && entry.file_name() != c".." {
-            let _ = rustix::fs::unlinkat(dir, entry.file_name(), AtFlags::empty());
+            let name = entry.file_name();
+            if let Err(Errno::ISDIR) = rustix::fs::unlinkat(dir, name, AtFlags::empty())
+                && let Ok(below) = rustix::fs::openat(dir, name, DIRECTORY, Mode::empty())
+            {
+                let _ = empty(below.as_fd());
+                let _ = rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR);
+            }
         }
     }
     Ok(())

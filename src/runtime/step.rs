@@ -61,6 +61,7 @@ steps! {
     Affinity => "set the cpu affinity",
     Scheduler => "set the scheduler",
     IoPriority => "set the io priority",
+    MemoryPolicy => "set the memory policy",
     Personality => "set the personality",
     Rlimit => "set the resource limit",
     Label => "set the security label",

@@ -209,6 +209,36 @@ pub fn set_personality(persona: u32) -> Result<()> {
     check(unsafe { libc::syscall(libc::SYS_personality, c_ulong::from(persona)) }).map(drop)
 }
 
+/// A policy of set_mempolicy(2): its mode with flags, and its nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MemoryPolicy {
+    pub mode: i32,
+    nodes: [u64; Self::MAX_NODE / 64],
+}
+
+impl MemoryPolicy {
+    /// Nodes are numbers below this.
+    pub const MAX_NODE: usize = 1024;
+
+    /// Adds a node.
+    pub fn add(&mut self, node: usize) {
+        if let Some(word) = self.nodes.get_mut(node / 64) {
+            *word |= 1 << (node % 64);
+        }
+    }
+}
+
+/// Sets the memory policy of the caller.
+pub fn set_memory_policy(policy: &MemoryPolicy) -> Result<()> {
+    let nodes = policy.nodes.as_ptr();
+    // The kernel takes one bit less than it is told.
+    let bits = (MemoryPolicy::MAX_NODE + 1) as c_ulong;
+    let empty = policy.nodes.iter().all(|word| *word == 0);
+    let (nodes, bits) = if empty { (std::ptr::null(), 0) } else { (nodes, bits) };
+    // SAFETY: the kernel reads `bits - 1` bits, which is what the array has, or nothing.
+    check(unsafe { libc::syscall(libc::SYS_set_mempolicy, policy.mode, nodes, bits) }).map(drop)
+}
+
 /// Sets the io priority of the caller (ioprio_set): class and level.
 pub fn set_io_priority(class: u16, level: u16) -> Result<()> {
     const IOPRIO_WHO_PROCESS: c_int = 1;

@@ -11,9 +11,20 @@ fn run() {
         // On a line of its own: the harness has begun one.
         Ok("euid") => println!("\nprobe euid {}", nix::unistd::geteuid()),
         Ok("deny") => deny(),
+        Ok("notify") => notify(),
         Ok(other) => panic!("no probe {other}"),
         Err(_) => {}
     }
+}
+
+/// A service: says how it is, then that it is ready, and works on.
+fn notify() {
+    let path = std::env::var("NOTIFY_SOCKET").unwrap();
+    let socket = std::os::unix::net::UnixDatagram::unbound().unwrap();
+    for said in ["STATUS=warming up", "STATUS=warm\nREADY=1"] {
+        socket.send_to(said.as_bytes(), &path).unwrap();
+    }
+    std::thread::sleep(std::time::Duration::from_secs(1000));
 }
 
 /// Tries each call that the default profile refuses; prints `name errno` (0: it went through).

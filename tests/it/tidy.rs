@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &str)] = &[
     // `store`: only the rootfs driver, which mounts in the monitor's namespace. Never `registry`, never `runtime`.
     ("monitor", "store network userns cgroup ondisk external config paths id error sys"),
     // Works from a bundle and an id: no images, names, registries, networks.
-    ("runtime", "seccomp cgroup caps spec ondisk external id error sys"),
+    ("runtime", "seccomp userns cgroup caps spec ondisk external id error sys"),
     // Joined by `engine`: a store knows no registry, and a registry no store.
     ("store", "userns spec ondisk external config paths id error sys"),
     ("registry", "spec external config paths id error sys"),

@@ -31,6 +31,7 @@ const CREATE: &[Flag] = &[
     ("bundle", Some('b'), true),
     ("config", Some('f'), true),
     ("console-socket", None, true),
+    ("pidfd-socket", None, true),
     ("pid-file", None, true),
     ("no-pivot", None, false),
     ("no-new-keyring", None, false),
@@ -43,6 +44,7 @@ const EXEC: &[Flag] = &[
     ("detach", Some('d'), false),
     ("pid-file", None, true),
     ("console-socket", None, true),
+    ("pidfd-socket", None, true),
     ("tty", Some('t'), false),
     ("cwd", None, true),
     ("env", Some('e'), true),
@@ -50,6 +52,8 @@ const EXEC: &[Flag] = &[
     ("additional-gids", Some('g'), true),
     ("cap", Some('c'), true),
     ("no-new-privs", None, false),
+    ("process-label", None, true),
+    ("apparmor", None, true),
     ("preserve-fds", None, true),
     ("cgroup", None, true),
     ("ignore-paused", None, false),
@@ -70,6 +74,10 @@ const UPDATE: &[Flag] = &[
     ("memory", None, true),
     ("memory-reservation", None, true),
     ("memory-swap", None, true),
+    ("kernel-memory", None, true), // Linux has no such limit any more: refused, unless it takes one away
+    ("kernel-memory-tcp", None, true),
+    ("l3-cache-schema", None, true),
+    ("mem-bw-schema", None, true),
     ("pids-limit", None, true),
 ];
 

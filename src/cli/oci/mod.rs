@@ -11,6 +11,7 @@ mod help;
 mod log;
 mod ps;
 mod template;
+mod update;
 mod verbs;
 
 use crate::error::Error;

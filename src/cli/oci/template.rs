@@ -25,7 +25,7 @@ pub fn write(bundle: &Path, rootless: bool) -> Result<()> {
 fn document(rootless: bool) -> Value {
     let caps = json!(["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]);
     let mut document = json!({
-        "ociVersion": "1.2.0",
+        "ociVersion": crate::runtime::OCI_VERSION,
         "process": {
             "terminal": true,
             "user": { "uid": 0, "gid": 0 },

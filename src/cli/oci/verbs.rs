@@ -2,12 +2,11 @@
 
 use super::flags::Parsed;
 use super::log::Log;
-use super::{events, features, help, ps, say, template};
+use super::{events, features, help, ps, say, template, update};
 use crate::cgroup::fs::Cgroup;
 use crate::error::{Error, Result};
 use crate::id::RuntimeId;
 use crate::runtime::{self, Context, CreateArgs, ExecArgs, ExecCommand, ExecWhat, RunArgs, state::StateView};
-use oci_spec::runtime::LinuxResources;
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -69,7 +68,7 @@ fn act(parsed: &Parsed, context: &Context) -> Result<u8> {
             let how = RunArgs { detach: parsed.has("detach"), keep: parsed.has("keep") };
             return exit_code(runtime::run::run(context, &create_args(parsed, id)?, &how)?);
         }
-        "start" => runtime::start::start(context, &id)?,
+        "start" => runtime::start::start(context, &id, notify_socket(parsed).as_deref())?,
         "state" => {
             let view = runtime::state::state(context, &id)?;
             say(&format!("{}\n", serde_json::to_string_pretty(&view).map_err(Error::internal)?))?;
@@ -89,7 +88,7 @@ fn act(parsed: &Parsed, context: &Context) -> Result<u8> {
         "events" => events::run(parsed, context, &id)?,
         "pause" => need_cgroup(context, &id)?.freeze()?,
         "resume" => need_cgroup(context, &id)?.thaw()?,
-        "update" => need_cgroup(context, &id)?.apply(&resources(parsed)?)?,
+        "update" => update::run(parsed, context, &id)?,
         other => return Err(Error::internal(format_args!("the verb {other} has no action"))),
     }
     Ok(0)
@@ -141,7 +140,37 @@ fn id(parsed: &Parsed) -> Result<RuntimeId> {
     RuntimeId::parse(&text.to_string_lossy())
 }
 
+/// Sockets that a service manager has opened for the payload.
+#[derive(Default)]
+struct Activation {
+    fds: u32,
+    env: Vec<String>,
+}
+
+/// LISTEN_FDS, where it is meant for us (sd_listen_fds(3)). The payload is pid 1, as with runc and crun. coracle's own
+/// containers get nothing of the service that their command runs in.
+fn activation(parsed: &Parsed) -> Activation {
+    let number = |name: &str| crate::paths::env(name)?.to_str()?.parse::<u32>().ok();
+    let for_us = number("LISTEN_PID").is_none_or(|pid| pid == std::process::id());
+    let Some(fds) = number("LISTEN_FDS").filter(|fds| *fds > 0 && *fds < 1 << 10 && for_us) else {
+        return Activation::default();
+    };
+    if parsed.has("log-only") {
+        return Activation::default();
+    }
+    let names = crate::paths::env("LISTEN_FDNAMES").and_then(|names| names.into_string().ok());
+    let mut env = vec![format!("LISTEN_FDS={fds}"), "LISTEN_PID=1".to_owned()];
+    env.extend(names.map(|names| format!("LISTEN_FDNAMES={names}")));
+    Activation { fds, env }
+}
+
+/// Who waits for the payload to be ready.
+fn notify_socket(parsed: &Parsed) -> Option<OsString> {
+    crate::paths::env("NOTIFY_SOCKET").filter(|_| !parsed.has("log-only"))
+}
+
 fn create_args(parsed: &Parsed, id: RuntimeId) -> Result<CreateArgs> {
+    let activation = activation(parsed);
     let path = |flag| parsed.value(flag).map(PathBuf::from);
     Ok(CreateArgs {
         id,
@@ -149,7 +178,10 @@ fn create_args(parsed: &Parsed, id: RuntimeId) -> Result<CreateArgs> {
         config: path("config"),
         pid_file: path("pid-file"),
         console_socket: path("console-socket").filter(|p| !p.as_os_str().is_empty()),
-        preserve_fds: parsed.number("preserve-fds")?.unwrap_or(0),
+        pidfd_socket: path("pidfd-socket").filter(|p| !p.as_os_str().is_empty()),
+        preserve_fds: activation.fds + parsed.number("preserve-fds")?.unwrap_or(0),
+        env: activation.env,
+        notify_socket: notify_socket(parsed),
         no_pivot: parsed.has("no-pivot"),
         no_new_keyring: parsed.has("no-new-keyring"),
     })
@@ -167,6 +199,7 @@ fn exec_args(parsed: &Parsed, id: RuntimeId) -> Result<ExecArgs> {
         detach: parsed.has("detach"),
         pid_file: path("pid-file"),
         console_socket: path("console-socket").filter(|p| !p.as_os_str().is_empty()),
+        pidfd_socket: path("pidfd-socket").filter(|p| !p.as_os_str().is_empty()),
         preserve_fds: parsed.number("preserve-fds")?.unwrap_or(0),
         ignore_paused: parsed.has("ignore-paused"),
         cgroup: parsed.values("cgroup").map(text).collect::<Result<_>>()?,
@@ -195,6 +228,8 @@ fn exec_command(parsed: &Parsed) -> Result<ExecCommand> {
         additional_gids: parsed.values("additional-gids").map(gid).collect::<Result<_>>()?,
         caps: parsed.values("cap").map(text).collect::<Result<_>>()?,
         no_new_privs: parsed.has("no-new-privs"),
+        process_label: parsed.text("process-label")?.map(str::to_owned),
+        apparmor: parsed.text("apparmor")?.map(str::to_owned),
     })
 }
 
@@ -268,63 +303,4 @@ fn table(views: &[StateView]) -> String {
         format!("{}\n", cells.collect::<String>().trim_end())
     };
     rows.iter().map(line).collect()
-}
-
-/// Bytes, with b, k, m, g or t behind them.
-fn size(flag: &str, text: &str) -> Result<i64> {
-    let bad = || {
-        Error::usage(format_args!("invalid value {text:?} for flag --{flag}"))
-            .cause("not a number of bytes, or one with k, m, g or t")
-    };
-    let lower = text.to_ascii_lowercase();
-    let number = lower.trim_end_matches(['b', 'i']);
-    let shift = match number.chars().last() {
-        Some('k') => 10,
-        Some('m') => 20,
-        Some('g') => 30,
-        Some('t') => 40,
-        _ => 0,
-    };
-    let digits = if shift == 0 { number } else { number.get(..number.len() - 1).unwrap_or_default() };
-    let count: i64 = digits.parse().map_err(|_| bad())?;
-    count.checked_mul(1 << shift).ok_or_else(bad)
-}
-
-/// `--resources FILE|-`, else the single flags.
-fn resources(parsed: &Parsed) -> Result<LinuxResources> {
-    if let Some(file) = parsed.value("resources") {
-        return if file == "-" {
-            crate::spec::runtime::parse(std::io::stdin().lock())
-        } else {
-            crate::spec::runtime::read(file.as_ref())
-        };
-    }
-    let mut document = serde_json::json!({});
-    let numbers = [
-        ("cpu-rt-period", "cpu", "realtimePeriod"),
-        ("cpu-rt-runtime", "cpu", "realtimeRuntime"),
-        ("cpu-quota", "cpu", "quota"),
-        ("cpu-period", "cpu", "period"),
-        ("cpu-share", "cpu", "shares"),
-        ("cpu-burst", "cpu", "burst"),
-        ("cpu-idle", "cpu", "idle"),
-        ("pids-limit", "pids", "limit"),
-        ("blkio-weight", "blockIO", "weight"),
-    ];
-    for (flag, object, key) in numbers {
-        if let Some(number) = parsed.number::<i64>(flag)? {
-            document[object][key] = number.into();
-        }
-    }
-    for (flag, key) in [("memory", "limit"), ("memory-reservation", "reservation"), ("memory-swap", "swap")] {
-        if let Some(text) = parsed.text(flag)? {
-            document["memory"][key] = size(flag, text)?.into();
-        }
-    }
-    for (flag, key) in [("cpuset-cpus", "cpus"), ("cpuset-mems", "mems")] {
-        if let Some(text) = parsed.text(flag)? {
-            document["cpu"][key] = text.into();
-        }
-    }
-    serde_json::from_value(document).map_err(|e| Error::usage("invalid limits").cause(e))
 }

@@ -96,6 +96,9 @@ fn schedule(process: &ProcessPlan) -> std::result::Result<(), Fail> {
     if let Some((class, level)) = process.io_priority {
         sys::process::set_io_priority(class, level).or_fail(Step::IoPriority, 0)?;
     }
+    if let Some(policy) = &process.memory_policy {
+        sys::process::set_memory_policy(policy).or_fail(Step::MemoryPolicy, 0)?;
+    }
     if let Some(persona) = process.personality {
         sys::process::set_personality(persona).or_fail(Step::Personality, 0)?;
     }

@@ -1,6 +1,6 @@
 //! The mounts of config.json, in order, by fd: a detached tree with its attributes, attached on the fd of its target.
 
-use super::paths::{Make, ensure};
+use super::paths::{Make, ensure, ensure_parent};
 use crate::runtime::plan::mounts::{BindSource, FileSystem, MountPlan, Source};
 use crate::runtime::step::{Fail, OrFail, Step, fail};
 use crate::sys::fs::{Symlinks, file_type, path_below};
@@ -24,6 +24,10 @@ pub fn apply(
             change(target.as_fd(), plan, index)?;
             return Ok(None);
         }
+        Source::Symlink(text) => {
+            make_link(root, plan, text).or_fail(Step::MountTarget, index)?;
+            return Ok(None);
+        }
         Source::Bind(bind) => bind_tree(bind, index)?,
         Source::FileSystem(fs) => (Tree::Made(file_system(fs, &plan.attr, index)?), Make::Directory),
     };
@@ -43,6 +47,20 @@ pub fn apply(
     match (&plan.source, tree) {
         (Source::FileSystem(fs), Tree::Made(fd)) if fs.is_proc => Ok(Some(fd)),
         _ => Ok(None),
+    }
+}
+
+/// What is there already stays where it is such a link.
+fn make_link(root: BorrowedFd<'_>, plan: &MountPlan, text: &CStr) -> Result<()> {
+    let dir = ensure_parent(root, &plan.target, Symlinks::InRoot)?;
+    let Some(step) = plan.target.steps.last() else { return Err(Errno::INVAL) };
+    match rustix::fs::symlinkat(text, &dir, step.name.as_c_str()) {
+        Err(Errno::EXIST) => {
+            let mut there = [std::mem::MaybeUninit::<u8>::uninit(); 4096];
+            let (there, _) = rustix::fs::readlinkat_raw(&dir, step.name.as_c_str(), &mut there)?;
+            if there == text.to_bytes() { Ok(()) } else { Err(Errno::EXIST) }
+        }
+        other => other,
     }
 }
 

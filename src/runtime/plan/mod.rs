@@ -19,7 +19,7 @@ use crate::sys::process::ExecStrings;
 use devices::{DevicePlan, LinkPlan};
 use mounts::{MountPlan, Scope};
 use namespaces::{NEWCGROUP, NEWUSER, NEWUTS, Namespaces};
-use oci_spec::runtime::{Hook, Spec};
+use oci_spec::runtime::{Hook, Linux, LinuxIdMapping, Spec};
 use process::{ProcessPlan, ProcessScope};
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
@@ -112,13 +112,21 @@ pub struct Facts<'a> {
     pub new_keyring: bool,
     pub home: Option<String>,
     pub extra_env: Vec<String>,
+    /// Whether SELinux is on.
+    pub selinux: bool,
+    /// Maps for a user namespace that the configuration does not ask for and the caller needs.
+    pub default_maps: Option<(Vec<LinuxIdMapping>, Vec<LinuxIdMapping>)>,
 }
 
 /// Plans a container.
 pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
     let linux = config.linux().as_ref().ok_or_else(|| Error::usage("config.json has no linux section"))?;
     let process = config.process().as_ref().ok_or_else(|| Error::usage("config.json has no process"))?;
-    let namespaces = namespaces::plan(linux, facts.caller)?;
+    refuse(linux)?;
+    let mut namespaces = namespaces::plan(linux, facts.caller)?;
+    if let Some((uids, gids)) = &facts.default_maps {
+        namespaces.add_user(uids, gids);
+    }
     let scope = Scope {
         bundle: facts.bundle,
         cgroup_dir: facts.cgroup_dir,
@@ -129,11 +137,14 @@ pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
     let mounts = config.mounts().as_deref().unwrap_or_default();
     let process_scope = ProcessScope {
         personality: linux.personality().as_ref(),
+        memory_policy: linux.memory_policy().as_ref(),
         filter: process::filter_of(linux.seccomp().as_ref())?,
         keyring_of: facts.new_keyring.then_some(facts.id),
         keep_groups: spec::annotation(config, "run.oci.keep_original_groups") == Some("1"),
         home: facts.home.clone(),
         extra_env: facts.extra_env.clone(),
+        affinity: None,
+        selinux: facts.selinux,
     };
     let process = process::plan(process, process_scope)?;
     let dev = devices::is_ours(mounts)
@@ -182,6 +193,15 @@ pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
         namespaces,
         process,
     })
+}
+
+/// What we cannot do is an error, never left out.
+fn refuse(linux: &Linux) -> Result<()> {
+    if linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()) {
+        return Err(Error::usage("linux.netDevices is not supported")
+            .hint("Move the interface with `ip link set DEVICE netns PID` from a createRuntime hook."));
+    }
+    Ok(())
 }
 
 /// The root file system's absolute path.

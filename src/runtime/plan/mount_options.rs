@@ -9,6 +9,8 @@ use crate::sys::mount::{
     ATTR_RDONLY, ATTR_STRICTATIME, MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, MountAttr,
 };
 
+use oci_spec::runtime::{LinuxIdMapping, LinuxIdMappingBuilder};
+
 /// What the options of one mount ask for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct MountOptions {
@@ -24,6 +26,10 @@ pub struct MountOptions {
     pub copy_up: bool,
     /// `idmap`: the tree's own ids are mapped (`ridmap` for the whole tree).
     pub idmap: Option<Bind>,
+    /// `idmap=uids=…;gids=…`, as podman writes them for crun.
+    pub idmap_maps: Option<(Vec<LinuxIdMapping>, Vec<LinuxIdMapping>)>,
+    /// A source that is a symlink is made again as one.
+    pub copy_symlink: bool,
     /// Options of the file system, in order.
     pub data: Vec<(String, Option<String>)>,
 }
@@ -90,10 +96,18 @@ pub fn parse(options: &[String]) -> Result<MountOptions> {
             "tmpcopyup" => parsed.copy_up = true,
             "idmap" => parsed.idmap = Some(Bind::One),
             "ridmap" => parsed.idmap = Some(Bind::Recursive),
-            "copy-symlink" => {
-                return Err(Error::usage("the mount option copy-symlink is not supported"));
-            }
-            word => parse_word(word, &mut parsed),
+            "copy-symlink" => parsed.copy_symlink = true,
+            word => match word
+                .strip_prefix("idmap=")
+                .map(|maps| (maps, Bind::One))
+                .or_else(|| word.strip_prefix("ridmap=").map(|maps| (maps, Bind::Recursive)))
+            {
+                Some((maps, how)) => {
+                    parsed.idmap = Some(how);
+                    parsed.idmap_maps = Some(parse_maps(maps)?);
+                }
+                None => parse_word(word, &mut parsed),
+            },
         }
     }
     Ok(parsed)
@@ -116,6 +130,35 @@ fn parse_word(word: &str, parsed: &mut MountOptions) {
     }
 }
 
+/// `uids=0-1000-1#1-100000-10;gids=…`: ids in the container, on the file system, and how many.
+fn parse_maps(text: &str) -> Result<(Vec<LinuxIdMapping>, Vec<LinuxIdMapping>)> {
+    let bad = || {
+        Error::usage(format_args!("invalid mount option \"idmap={text}\""))
+            .cause("it must be uids=INSIDE-OUTSIDE-COUNT[#…];gids=…")
+    };
+    let one = |part: &str| {
+        let mut ids = part.split('-').map(|n| n.parse::<u32>().ok());
+        let (Some(Some(inside)), Some(Some(outside)), Some(Some(size)), None) =
+            (ids.next(), ids.next(), ids.next(), ids.next())
+        else {
+            return Err(bad());
+        };
+        let map = LinuxIdMappingBuilder::default().container_id(inside).host_id(outside).size(size);
+        map.build().map_err(|_| bad())
+    };
+    let (mut uids, mut gids) = (Vec::new(), Vec::new());
+    for list in text.split(';') {
+        let (kind, maps) = list.split_once('=').ok_or_else(bad)?;
+        let maps = maps.split('#').map(one).collect::<Result<Vec<_>>>()?;
+        match kind {
+            "uids" => uids = maps,
+            "gids" => gids = maps,
+            _ => return Err(bad()),
+        }
+    }
+    Ok((uids, gids))
+}
+
 /// The last word wins: what is set is no longer cleared, and the other way round.
 fn change(attr: &mut MountAttr, (_, set, clear): &(&str, u64, u64)) {
     attr.set = (attr.set & !clear) | set;
@@ -128,7 +171,7 @@ pub fn known() -> Vec<String> {
     let plain = ATTRIBUTES.iter().map(|(name, ..)| (*name).to_owned());
     let recursive = ATTRIBUTES.iter().map(|(name, ..)| format!("r{name}"));
     let propagation = PROPAGATION.iter().map(|(name, ..)| (*name).to_owned());
-    let words = IGNORED.iter().chain(&SUPERBLOCK).chain(SPECIAL.iter().filter(|w| **w != "copy-symlink"));
+    let words = IGNORED.iter().chain(&SUPERBLOCK).chain(&SPECIAL);
     let mut all: Vec<String> =
         plain.chain(recursive).chain(propagation).chain(words.map(|w| (*w).to_owned())).collect();
     all.sort();
@@ -156,6 +199,18 @@ mod tests {
     fn the_last_word_wins() {
         assert_eq!(parsed(&["ro", "rw"]).attr, MountAttr { clear: ATTR_RDONLY, ..MountAttr::default() });
         assert_eq!(parsed(&["rw", "ro"]).attr, MountAttr { set: ATTR_RDONLY, ..MountAttr::default() });
+    }
+
+    #[test]
+    fn maps_in_a_word_are_podmans() {
+        let o = parsed(&["bind", "idmap=uids=0-1000-1#1-2-3;gids=0-5-1"]);
+        let (uids, gids) = o.idmap_maps.unwrap();
+        let ids = |m: &LinuxIdMapping| (m.container_id(), m.host_id(), m.size());
+        assert_eq!(uids.iter().map(ids).collect::<Vec<_>>(), [(0, 1000, 1), (1, 2, 3)]);
+        assert_eq!((gids.iter().map(ids).collect::<Vec<_>>(), o.idmap), (vec![(0, 5, 1)], Some(Bind::One)));
+        for bad in ["idmap=", "idmap=uids", "idmap=uids=1-2", "idmap=uids=@1-2-3", "idmap=x=1-2-3"] {
+            assert!(parse(&[bad.to_owned()]).is_err(), "{bad}");
+        }
     }
 
     #[test]

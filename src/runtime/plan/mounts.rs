@@ -31,6 +31,8 @@ pub enum Source {
     FileSystem(FileSystem),
     /// Changes attributes of the mount that is already at the target.
     Remount,
+    /// No mount: a symlink with this text.
+    Symlink(CString),
 }
 
 /// A tree of the host.
@@ -44,6 +46,8 @@ pub struct BindSource {
     pub is_dir: bool,
     /// Id maps for the tree, as config.json has them; the parent needs them.
     pub idmap: Option<IdMap>,
+    /// `copy-symlink`: where the path is a link, the source becomes a `Symlink`.
+    pub copy_symlink: bool,
 }
 
 /// Maps of an idmapped mount.
@@ -118,7 +122,8 @@ pub fn plan_all(index: usize, mount: &Mount, scope: Scope<'_>) -> Result<Vec<Mou
     let mut all = vec![with(Target::new(&base)?, Source::FileSystem(tmpfs), open)];
     for (name, dir) in scope.hierarchies {
         let path = c_string(&dir.to_string_lossy())?;
-        let bind = BindSource { path, recursive: true, tree: None, is_dir: true, idmap: None };
+        let bind =
+            BindSource { path, recursive: true, tree: None, is_dir: true, idmap: None, copy_symlink: false };
         all.push(with(Target::new(&base.join(name))?, Source::Bind(bind), first.attr));
     }
     if readonly {
@@ -176,7 +181,14 @@ fn source_of(
     if let ("cgroup" | "cgroup2", false, Some(dir)) = (kind, scope.own_cgroupns, scope.cgroup_tree) {
         let path = c_string(&dir.to_string_lossy())?;
         return Ok((
-            Source::Bind(BindSource { path, recursive: true, tree: None, is_dir: true, idmap: None }),
+            Source::Bind(BindSource {
+                path,
+                recursive: true,
+                tree: None,
+                is_dir: true,
+                idmap: None,
+                copy_symlink: false,
+            }),
             attr,
         ));
     }
@@ -214,7 +226,13 @@ fn bind_source(
     let gids = mount.gid_mappings().clone().unwrap_or_default();
     let idmap = match options.idmap {
         None if uids.is_empty() && gids.is_empty() => None,
-        which => Some(IdMap { uids, gids, recursive: which == Some(Bind::Recursive) }),
+        which => {
+            let (uids, gids) = match &options.idmap_maps {
+                Some((words_uids, words_gids)) => (words_uids.clone(), words_gids.clone()),
+                None => (uids, gids),
+            };
+            Some(IdMap { uids, gids, recursive: which == Some(Bind::Recursive) })
+        }
     };
     Ok(BindSource {
         path: c_string(&scope.bundle.join(path).to_string_lossy())?,
@@ -222,6 +240,7 @@ fn bind_source(
         tree: None,
         is_dir: true,
         idmap,
+        copy_symlink: options.copy_symlink,
     })
 }
 

@@ -51,6 +51,13 @@ impl Namespaces {
         special || (self.create & NEWUSER != 0 && !self.join.is_empty())
     }
 
+    /// Adds a new user namespace with these maps.
+    pub fn add_user(&mut self, uids: &[LinuxIdMapping], gids: &[LinuxIdMapping]) {
+        self.create |= NEWUSER;
+        self.uid_maps = uids.to_vec();
+        self.gid_maps = gids.to_vec();
+    }
+
     /// Whether a new user namespace is made, so that maps must be written.
     pub fn new_user(&self) -> bool {
         self.create & NEWUSER != 0

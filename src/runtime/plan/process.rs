@@ -4,12 +4,14 @@ use super::filter::{self, Filter};
 use super::target::c_string;
 use crate::caps::CapabilitySets;
 use crate::error::{Error, Result};
-use crate::sys::process::{ExecStrings, SchedAttr};
+use crate::sys::process::{ExecStrings, MemoryPolicy, SchedAttr};
 use oci_spec::runtime::{
-    IOPriorityClass, LinuxPersonality, LinuxPersonalityDomain, LinuxSchedulerFlag, LinuxSchedulerPolicy,
-    PosixRlimit, PosixRlimitType, Process, Scheduler,
+    IOPriorityClass, LinuxMemoryPolicy, LinuxPersonality, LinuxPersonalityDomain, LinuxSchedulerFlag,
+    LinuxSchedulerPolicy, MemoryPolicyFlagType, MemoryPolicyModeType, PosixRlimit, PosixRlimitType, Process,
+    Scheduler,
 };
 use rustix::process::{Gid, Resource, Rlimit};
+use rustix::thread::CpuSet;
 use std::ffi::CString;
 
 /// What becomes of the process.
@@ -38,8 +40,9 @@ pub struct ProcessPlan {
     pub scheduler: Option<SchedAttr>,
     pub io_priority: Option<(u16, u16)>,
     pub personality: Option<u32>,
-    /// CPUs before and after execve.
-    pub affinity: Option<rustix::thread::CpuSet>,
+    /// The CPUs of an exec, once it is in the container's cgroup.
+    pub affinity: Option<CpuSet>,
+    pub memory_policy: Option<MemoryPolicy>,
     pub oom_score_adj: Option<i32>,
     /// Name of the new session keyring.
     pub keyring: Option<CString>,
@@ -56,10 +59,15 @@ pub struct Terminal {
 #[derive(Debug, Default)]
 pub struct ProcessScope<'a> {
     pub personality: Option<&'a LinuxPersonality>,
+    pub memory_policy: Option<&'a LinuxMemoryPolicy>,
+    /// `execCPUAffinity.final`; the specification has it for an exec alone.
+    pub affinity: Option<CpuSet>,
     pub filter: Option<Filter>,
     /// For the session keyring; none with `--no-new-keyring`.
     pub keyring_of: Option<&'a str>,
     pub keep_groups: bool,
+    /// Whether the host knows SELinux labels.
+    pub selinux: bool,
     /// HOME where the environment has none.
     pub home: Option<String>,
     /// Added to the environment.
@@ -77,6 +85,11 @@ pub fn plan(process: &Process, scope: ProcessScope<'_>) -> Result<ProcessPlan> {
     };
     if !process.cwd().is_absolute() {
         return Err(Error::usage(format_args!("process.cwd {:?} is not absolute", process.cwd())));
+    }
+    if process.selinux_label().as_ref().is_some_and(|label| !label.is_empty()) && !scope.selinux {
+        return Err(Error::usage(
+            "selinux label is specified in config, but selinux is disabled or not supported",
+        ));
     }
     let env = environment(process, &scope)?;
     let user = process.user();
@@ -107,11 +120,9 @@ pub fn plan(process: &Process, scope: ProcessScope<'_>) -> Result<ProcessPlan> {
             };
             (class, u16::try_from(io.priority()).unwrap_or(7))
         }),
-        personality: scope.personality.map(|p| match p.domain() {
-            LinuxPersonalityDomain::PerLinux => 0,
-            LinuxPersonalityDomain::PerLinux32 => 8,
-        }),
-        affinity: affinity(process)?,
+        personality: scope.personality.map(personality).transpose()?,
+        affinity: scope.affinity,
+        memory_policy: scope.memory_policy.map(memory_policy).transpose()?,
         oom_score_adj: process.oom_score_adj(),
         keyring: scope.keyring_of.map(|id| c_string(&format!("_ses.{id}"))).transpose()?,
     })
@@ -217,21 +228,61 @@ fn scheduler(asked: &Scheduler) -> SchedAttr {
     }
 }
 
-/// `execCPUAffinity`: the final set (the initial one holds for the runtime's own work, which is short).
-fn affinity(process: &Process) -> Result<Option<rustix::thread::CpuSet>> {
-    let Some(asked) = process.exec_cpu_affinity() else { return Ok(None) };
-    let Some(list) = asked.cpu_affinity_final().as_ref().or(asked.initial().as_ref()) else {
-        return Ok(None);
-    };
+fn personality(asked: &LinuxPersonality) -> Result<u32> {
+    if let Some(flag) = asked.flags().iter().flatten().next() {
+        return Err(Error::usage(format_args!("linux.personality.flags {flag:?} is not supported"))
+            .cause("the specification has no flags"));
+    }
+    Ok(match asked.domain() {
+        LinuxPersonalityDomain::PerLinux => 0,
+        LinuxPersonalityDomain::PerLinux32 => 8,
+    })
+}
+
+/// CPUs of `execCPUAffinity`: `0-3,7`. None for an empty list.
+pub fn cpus(list: Option<&String>) -> Result<Option<CpuSet>> {
+    let Some(list) = list.filter(|list| !list.is_empty()) else { return Ok(None) };
     let bad = || Error::usage(format_args!("process.execCPUAffinity {list:?} is not a list of CPUs"));
-    let mut set = rustix::thread::CpuSet::new();
+    let mut set = CpuSet::new();
+    numbers(list, CpuSet::MAX_CPU, |cpu| set.set(cpu)).ok_or_else(bad)?;
+    Ok(Some(set))
+}
+
+/// `0-3,7`, each number to `take`. None where it is something else, or beyond `limit`.
+fn numbers(list: &str, limit: usize, mut take: impl FnMut(usize)) -> Option<()> {
     for range in list.split(',').map(str::trim).filter(|r| !r.is_empty()) {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let parse = |n: &str| n.trim().parse::<usize>().ok().filter(|n| *n < rustix::thread::CpuSet::MAX_CPU);
-        let (first, last) = (parse(first).ok_or_else(bad)?, parse(last).ok_or_else(bad)?);
-        (first..=last).for_each(|cpu| set.set(cpu));
+        let parse = |n: &str| n.trim().parse::<usize>().ok().filter(|n| *n < limit);
+        let (first, last) = (parse(first)?, parse(last)?);
+        (first <= last).then_some(())?;
+        (first..=last).for_each(&mut take);
     }
-    Ok(Some(set))
+    Some(())
+}
+
+/// `linux.memoryPolicy` as set_mempolicy(2) takes it (linux/mempolicy.h).
+fn memory_policy(asked: &LinuxMemoryPolicy) -> Result<MemoryPolicy> {
+    let mode = match asked.mode() {
+        MemoryPolicyModeType::MpolDefault => 0,
+        MemoryPolicyModeType::MpolPreferred => 1,
+        MemoryPolicyModeType::MpolBind => 2,
+        MemoryPolicyModeType::MpolInterleave => 3,
+        MemoryPolicyModeType::MpolLocal => 4,
+        MemoryPolicyModeType::MpolPreferredMany => 5,
+        MemoryPolicyModeType::MpolWeightedInterleave => 6,
+    };
+    let flag = |flag: &MemoryPolicyFlagType| match flag {
+        MemoryPolicyFlagType::MpolFNumaBalancing => 1 << 13,
+        MemoryPolicyFlagType::MpolFRelativeNodes => 1 << 14,
+        MemoryPolicyFlagType::MpolFStaticNodes => 1 << 15,
+    };
+    let mut policy = MemoryPolicy::default();
+    policy.mode = asked.flags().iter().flatten().map(flag).fold(mode, |all, bit| all | bit);
+    if let Some(nodes) = asked.nodes().as_ref().filter(|nodes| !nodes.is_empty()) {
+        let bad = || Error::usage(format_args!("linux.memoryPolicy.nodes {nodes:?} is not a list of nodes"));
+        numbers(nodes, MemoryPolicy::MAX_NODE, |node| policy.add(node)).ok_or_else(bad)?;
+    }
+    Ok(policy)
 }
 
 /// Compiles the container's seccomp profile.
