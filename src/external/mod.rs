@@ -5,6 +5,7 @@
 //! the error. Fds are CLOEXEC everywhere in this crate, so a tool gets only what is passed by name.
 
 pub mod credential_helper;
+pub mod criu;
 pub mod fuse_overlayfs;
 pub mod mksquashfs;
 pub mod runtime;

@@ -26,6 +26,8 @@ pub const STATE: &str = "state.json";
 pub const FILTER: &str = "filter";
 pub const NOTIFY: &str = "notify";
 pub const RDT: &str = "rdt";
+/// Beside the images of a checkpoint: where stdio was connected, a list of three names (as runc writes it).
+pub const DESCRIPTORS: &str = "descriptors.json";
 
 /// The record.
 #[derive(Debug, Clone, Serialize, Deserialize)]

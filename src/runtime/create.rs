@@ -68,8 +68,8 @@ pub fn bear(context: &Context, args: &CreateArgs, mode: Mode) -> Result<Born> {
         });
         made.notify = prepared.inspect_err(|_| drop(dir.remove()))?;
     }
-    let asked = Asked { context, args, mode, bundle: &bundle, config: &config };
-    match build(asked, &dir, &mut made) {
+    let request = Request { context, args, bundle: &bundle, config: &config };
+    match build(&request, mode, &dir, &mut made) {
         Ok((record, plan)) => {
             let child = made.child.ok_or_else(|| Error::internal("no child"))?;
             Ok(Born { dir, record, child, plan, console: made.console, notify: made.notify })
@@ -99,16 +99,16 @@ struct Made {
 
 /// One request.
 #[derive(Debug, Clone, Copy)]
-struct Asked<'a> {
-    context: &'a Context,
-    args: &'a CreateArgs,
-    mode: Mode,
-    bundle: &'a Path,
-    config: &'a Spec,
+pub struct Request<'a> {
+    pub context: &'a Context,
+    pub args: &'a CreateArgs,
+    /// Absolute.
+    pub bundle: &'a Path,
+    pub config: &'a Spec,
 }
 
-fn build(asked: Asked<'_>, dir: &StateDir, made: &mut Made) -> Result<(RuntimeState, Plan)> {
-    let Asked { context, args, mode, bundle, config } = asked;
+fn build(request: &Request<'_>, mode: Mode, dir: &StateDir, made: &mut Made) -> Result<(RuntimeState, Plan)> {
+    let Request { context, args, bundle, config } = *request;
     let proc = sources::open_proc()?;
     dir.note(BUNDLE, bundle)?;
     let wanted = limits::decide(context, config, &args.id)?;
@@ -154,7 +154,7 @@ fn build(asked: Asked<'_>, dir: &StateDir, made: &mut Made) -> Result<(RuntimeSt
     let spawned = spawn::spawn(&plan, place, files);
     made.cgroup = by_systemd.or(made.cgroup.take());
     let child = made.child.insert(spawned?);
-    let record = record(args, bundle, config, &plan, child.pid, made.cgroup.as_ref())?;
+    let record = record(request, child.pid, made.cgroup.as_ref())?;
     ondisk::publish(&dir.fd, crate::ondisk::runtime_state::STATE, &record, Durability::Volatile)?;
     rdt.map_or(Ok(()), |group| group.enter(child.pid))?;
     for receiver in receivers(args, config) {
@@ -269,7 +269,7 @@ fn kernel_mounts() -> Vec<String> {
 }
 
 /// Locked for as long as the process that holds it has not executed its command.
-fn make_marker(dir: &StateDir) -> Result<OwnedFd> {
+pub fn make_marker(dir: &StateDir) -> Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let marker = rustix::fs::openat(&dir.fd, MARKER, flags, rustix::fs::Mode::from(0o600))
         .call(|| format!("openat({MARKER:?})"))?;
@@ -287,14 +287,11 @@ fn make_fifo(dir: &StateDir) -> Result<OwnedFd> {
         .call(|| format!("openat({FIFO:?})"))?)
 }
 
-fn record(
-    args: &CreateArgs,
-    bundle: &Path,
-    config: &Spec,
-    plan: &Plan,
-    pid: i32,
-    cgroup: Option<&Cgroup>,
-) -> Result<RuntimeState> {
+/// The record of a container whose first process is `pid`.
+pub fn record(request: &Request<'_>, pid: i32, cgroup: Option<&Cgroup>) -> Result<RuntimeState> {
+    let Request { args, bundle, config, .. } = *request;
+    let own_pid = spec::namespace(config, LinuxNamespaceType::Pid)
+        .is_some_and(|ns| ns.path().as_ref().is_none_or(|path| path.as_os_str().is_empty()));
     let hooks = config.hooks().as_ref();
     let rootfs: PathBuf = plan::rootfs_path(config, bundle)?;
     Ok(RuntimeState {
@@ -307,7 +304,7 @@ fn record(
         created: jiff::Timestamp::now().to_string(),
         owner: rustix::process::getuid().as_raw(),
         cgroup: cgroup.map(|cgroup| cgroup.path().to_string_lossy().into_owned()),
-        own_pid_namespace: plan.namespaces.create & plan::namespaces::NEWPID != 0,
+        own_pid_namespace: own_pid,
         oci_version: config.version().clone(),
         annotations: config.annotations().clone().unwrap_or_default(),
         poststart: state::hooks_of(hooks.and_then(|h| h.poststart().as_ref())),
@@ -315,7 +312,8 @@ fn record(
     })
 }
 
-fn run_hooks(config: &Spec, record: &RuntimeState, bundle: &Path) -> Result<()> {
+/// The hooks between the namespaces and the pivot that are run outside.
+pub fn run_hooks(config: &Spec, record: &RuntimeState, bundle: &Path) -> Result<()> {
     let Some(all) = config.hooks().as_ref() else { return Ok(()) };
     let state = HookState {
         id: &record.id,

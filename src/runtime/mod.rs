@@ -33,6 +33,7 @@
 //! | `child/` | code after clone: no allocation |
 //! | `spawn` `maps` `limits` `console` `hooks` `sources` `home` | what the parent does around the clone |
 //! | `handshake` `step` `words` | messages, failures, their text |
+//! | `checkpoint` `restore` | to files and back, by criu |
 //! | `foreground` | a process attended by us: signals, terminal, exit code |
 //! | `events` | statistics, and word of a lack of memory |
 //! | `rdt` | linux.intelRdt |
@@ -45,6 +46,7 @@
 
 pub mod agent;
 pub mod args;
+pub mod checkpoint;
 pub mod child;
 pub mod console;
 pub mod create;
@@ -65,6 +67,7 @@ pub mod placement;
 pub mod plan;
 pub mod rdt;
 pub mod reaper;
+pub mod restore;
 pub mod run;
 pub mod selfexe;
 pub mod sources;

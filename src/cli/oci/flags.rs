@@ -81,10 +81,57 @@ const UPDATE: &[Flag] = &[
     ("pids-limit", None, true),
 ];
 
+/// For criu, before and after.
+const CRIU: &[Flag] = &[
+    ("image-path", None, true),
+    ("work-path", None, true),
+    ("tcp-established", None, false),
+    ("ext-unix-sk", None, false),
+    ("shell-job", None, false),
+    ("file-locks", None, false),
+    ("link-remap", None, false),
+    ("auto-dedup", None, false),
+    ("lazy-pages", None, false),
+    ("manage-cgroups-mode", None, true),
+    ("empty-ns", None, true),
+];
+
+const CHECKPOINT: &[Flag] = &[
+    ("parent-path", None, true),
+    ("leave-running", None, false),
+    ("pre-dump", None, false),
+    ("tcp-skip-in-flight", None, false),
+    ("page-server", None, true),
+    ("status-fd", None, true),
+];
+
+const RESTORE: &[Flag] = &[
+    ("bundle", Some('b'), true),
+    ("config", Some('f'), true),
+    ("detach", Some('d'), false),
+    ("keep", None, false),
+    ("pid-file", None, true),
+    ("console-socket", None, true),
+    ("pidfd-socket", None, true),
+    ("no-subreaper", None, false), // we are none
+    ("no-pivot", None, false),     // the root file system is criu's matter
+    ("lsm-profile", None, true),
+    ("lsm-mount-context", None, true),
+];
+
 /// All the flags of a verb.
 pub fn flags_of(name: &str) -> Vec<Flag> {
     let own = VERBS.iter().find(|(verb, _)| *verb == name).map_or(&[] as &[Flag], |(_, own)| own);
-    if name == "run" { own.iter().chain(CREATE).copied().collect() } else { own.to_vec() }
+    own.iter().chain(shared(name)).copied().collect()
+}
+
+/// What a verb has in common with another one.
+fn shared(name: &str) -> &'static [Flag] {
+    match name {
+        "run" => CREATE,
+        "checkpoint" | "restore" => CRIU,
+        _ => &[],
+    }
 }
 
 /// Every verb with its flags.
@@ -102,6 +149,8 @@ pub const VERBS: &[(&str, &[Flag])] = &[
     ("resume", &[]),
     ("update", UPDATE),
     ("events", &[("interval", None, true), ("stats", None, false)]),
+    ("checkpoint", CHECKPOINT), // and those for criu
+    ("restore", RESTORE),
     ("features", &[]),
     ("spec", &[("bundle", Some('b'), true), ("rootless", None, false)]),
 ];
@@ -212,9 +261,7 @@ fn verb(word: &OsString, flags: &mut Vec<Flag>) -> Result<String> {
             .hint(format_args!("The commands are {}.", all.join(", ")))
     })?;
     flags.extend_from_slice(own);
-    if name == "run" {
-        flags.extend_from_slice(CREATE);
-    }
+    flags.extend_from_slice(shared(&name));
     Ok(name)
 }
 
@@ -231,7 +278,7 @@ fn with_two_dashes(args: Vec<OsString>) -> Vec<OsString> {
         };
         let long = name.split('=').next().unwrap_or(name);
         let known = |flags: &[Flag]| flags.iter().any(|(flag, _, _)| *flag == long);
-        let ours = known(GLOBAL) || VERBS.iter().any(|(_, flags)| known(flags));
+        let ours = known(GLOBAL) || known(CRIU) || VERBS.iter().any(|(_, flags)| known(flags));
         if long.len() > 1 && ours && plain < 2 { format!("-{text}").into() } else { arg }
     };
     args.into_iter().map(convert).collect()

@@ -17,6 +17,8 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("resume", "ID", "let them go on"),
     ("update", "ID", "change the limits of a container"),
     ("events", "ID", "show the statistics of a container, and when it runs out of memory, as JSON"),
+    ("checkpoint", "ID", "write the processes of a container down, with criu"),
+    ("restore", "ID", "bring back a container that was written down"),
     ("features", "", "show what this runtime can do, as JSON"),
     ("spec", "", "write a config.json to start from"),
 ];
@@ -27,7 +29,7 @@ pub fn all(name: &str) -> String {
         "NAME:\n   {name} - Open Container Initiative runtime\n\nUSAGE:\n   {name} [global options] command [command options] [arguments...]\n\nCOMMANDS:\n"
     );
     for (verb, _, words) in WORDS {
-        text.push_str(&format!("   {verb:<10}{words}\n"));
+        text.push_str(&format!("   {verb:<12}{words}\n"));
     }
     text.push_str("\nGLOBAL OPTIONS:\n");
     text.push_str(&options(flags::GLOBAL));

@@ -4,6 +4,7 @@
 //! id, `--x=y`, Go's single-dash long flags. Exit code 1 for our own errors, 255 for those of `exec`, else the payload's.
 //! stderr is silent on success: several callers merge it into stdout.
 
+mod criu;
 mod events;
 mod features;
 mod flags;

@@ -2,7 +2,7 @@
 
 use super::flags::Parsed;
 use super::log::Log;
-use super::{events, features, help, ps, say, template, update};
+use super::{criu, events, features, help, ps, say, template, update};
 use crate::cgroup::fs::Cgroup;
 use crate::error::{Error, Result};
 use crate::id::RuntimeId;
@@ -21,6 +21,10 @@ pub fn run(parsed: &Parsed, log: &Log) -> Result<u8> {
         return Ok(0);
     }
     if parsed.has("help") && !parsed.verb.is_empty() {
+        if ["checkpoint", "restore"].contains(&parsed.verb.as_str()) {
+            // Callers ask in this way whether it can be done.
+            crate::external::criu::CRIU.find()?;
+        }
         say(&help::of_verb(&invoked_as(), &parsed.verb))?;
         return Ok(0);
     }
@@ -84,6 +88,15 @@ fn act(parsed: &Parsed, context: &Context) -> Result<u8> {
             let json = parsed.text("format")?.is_some_and(|format| format == "json");
             let rest = parsed.operands.get(1..).unwrap_or_default();
             say(&if json { ps::json(&pids) } else { ps::table(&pids, rest)? })?;
+        }
+        "checkpoint" => {
+            runtime::checkpoint::checkpoint(context, &id, &criu::checkpoint_args(parsed)?)?;
+        }
+        "restore" => {
+            let how = RunArgs { detach: parsed.has("detach"), keep: parsed.has("keep") };
+            let args = create_args(parsed, id)?;
+            let code = runtime::restore::restore(context, &args, &how, &criu::restore_args(parsed)?)?;
+            return exit_code(code);
         }
         "events" => events::run(parsed, context, &id)?,
         "pause" => need_cgroup(context, &id)?.freeze()?,

@@ -23,6 +23,7 @@ pub mod stage;
 mod terminal;
 
 pub use mounts::set_attributes;
+pub use paths::{Make, ensure};
 
 use super::handshake::{self, Message};
 use super::step::{Fail, OrFail, Step, fail};
