@@ -294,15 +294,13 @@ impl Criu {
     }
 }
 
-/// The last error that is written down in criu's log.
+/// The last error in criu's log that is not only the echo of one before.
 fn last_error(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let errors = text.lines().filter_map(|line| line.split_once("Error ")).map(|(_, words)| words);
-    // The last two lines say that dumping or restoring failed, which is known.
-    let told =
-        |words: &&str| !["Dumping FAILED.", "Restoring FAILED."].iter().any(|end| words.ends_with(end));
-    errors.filter(told).last().unwrap_or("it does not say why").to_owned()
+    let errors = text.lines().filter_map(|line| line.split_once(" Error ")).map(|(_, words)| words);
+    let echo = |words: &str| words.ends_with(" FAILED.") || words.contains(" failed with -");
+    errors.filter(|words| !echo(words)).last().unwrap_or("it does not say why").to_owned()
 }
 
 #[cfg(test)]

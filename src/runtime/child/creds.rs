@@ -9,12 +9,13 @@ use crate::runtime::plan::process::ProcessPlan;
 use crate::runtime::step::{Fail, OrFail, Step, fail};
 use crate::sys;
 use crate::sys::creds;
-use rustix::fs::{Gid, Mode, OFlags, Uid};
+use rustix::fs::{FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::{Errno, Result};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Everything that can be done before `start`.
 pub fn become_user(process: &ProcessPlan, inherited: &Inherited<'_>) -> std::result::Result<(), Fail> {
+    own_null();
     hand_over_stdio(process).or_fail(Step::Stdio, 0)?;
     schedule(process)?;
     for (index, (resource, limit)) in process.rlimits.iter().enumerate() {
@@ -61,6 +62,30 @@ fn install(filter: &Filter, inherited: &Inherited<'_>) -> std::result::Result<()
     drop(listener);
     // Until somebody holds the listener, every call that it is asked about would fail.
     expect(inherited.socket, |m| m == Message::Continue).map(drop)
+}
+
+/// The host's /dev/null as stdio becomes the container's: a file of the host is one that nobody inside can name, and criu
+/// neither. Where the container has none, the host's stays.
+fn own_null() {
+    let null = rustix::fs::makedev(1, 3);
+    let is_null = |stat: &rustix::fs::Stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == null
+    };
+    let standard = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+    let hosts = standard.map(|fd| rustix::fs::fstat(fd).is_ok_and(|stat| is_null(&stat)));
+    let there = rustix::fs::statat(rustix::fs::CWD, c"/dev/null", rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
+    if !hosts.contains(&true) || !there.is_ok_and(|stat| is_null(&stat)) {
+        return;
+    }
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let Ok(own) = rustix::fs::open(c"/dev/null", flags, Mode::empty()) else { return };
+    if !rustix::fs::fstat(&own).is_ok_and(|stat| is_null(&stat)) {
+        return;
+    }
+    let [stdin, stdout, stderr] = hosts;
+    let _ = !stdin || rustix::stdio::dup2_stdin(&own).is_ok();
+    let _ = !stdout || rustix::stdio::dup2_stdout(&own).is_ok();
+    let _ = !stderr || rustix::stdio::dup2_stderr(&own).is_ok();
 }
 
 /// A payload that is not root must be able to reopen its own stdio (/dev/stderr): pipes and terminals become its own.
