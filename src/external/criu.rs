@@ -186,14 +186,14 @@ impl Said {
                     if field == 1 {
                         said.pid = number as i32;
                     }
-                }))
+                }));
             }
             5 => {
                 inner = inner.and(read(inside, &mut |field, number, text| match field {
                     1 => said.script = String::from_utf8_lossy(text).into_owned(),
                     2 => said.pid = number as i32,
                     _ => {}
-                }))
+                }));
             }
             7 => said.errno = number.cast_signed(),
             9 => said.words = String::from_utf8_lossy(inside).into_owned(),
@@ -300,7 +300,7 @@ fn last_error(log: &Path) -> String {
     let text = String::from_utf8_lossy(&text);
     let errors = text.lines().filter_map(|line| line.split_once(" Error ")).map(|(_, words)| words);
     let echo = |words: &str| words.ends_with(" FAILED.") || words.contains(" failed with -");
-    errors.filter(|words| !echo(words)).last().unwrap_or("it does not say why").to_owned()
+    errors.filter(|words| !echo(words)).next_back().unwrap_or("it does not say why").to_owned()
 }
 
 #[cfg(test)]
