@@ -23,7 +23,8 @@ pub fn of(config: &Spec, bundle: &Path) -> Option<String> {
     Some(found.unwrap_or_else(|| "/".to_owned()))
 }
 
-fn read_passwd(config: &Spec, bundle: &Path) -> Option<String> {
+/// /etc/passwd of the rootfs of a bundle.
+pub fn read_passwd(config: &Spec, bundle: &Path) -> Option<String> {
     let path = plan::rootfs_path(config, bundle).ok()?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(path, flags, Mode::empty()).ok()?;

@@ -1,16 +1,17 @@
 //! Which cgroup a container gets, and what happens where it cannot have one.
 //!
-//! A limit that was asked for is set or it is an error that says what is missing. Without limits a cgroup is welcome, not
-//! needed: an unprivileged caller who may not make one gets a container without (runc does the same).
+//! A limit or a cgroupsPath that was asked for is set or it is an error that says what is missing. Without either a cgroup
+//! is welcome, not needed: an unprivileged caller who may not make one gets a container without (runc does the same).
 
 use super::args::Context;
 use super::maps;
 use crate::cgroup;
 use crate::cgroup::fs::Cgroup;
 use crate::cgroup::scope::{Manager, Scope};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::id::RuntimeId;
 use oci_spec::runtime::{LinuxResources, Spec};
+use std::borrow::Cow;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
@@ -47,8 +48,7 @@ pub fn decide(context: &Context, config: &Spec, id: &RuntimeId) -> Result<Wanted
     if context.cgroups_disabled {
         return Ok(Wanted::None);
     }
-    let asked =
-        config.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref()).map(|p| p.to_string_lossy());
+    let asked = asked_path(config);
     if context.systemd_cgroup {
         return scope_name(asked.as_deref(), id.as_str()).map(Wanted::Scope);
     }
@@ -116,10 +116,12 @@ pub fn create_scope(
 /// Makes the cgroup and writes the limits.
 pub fn create(context: &Context, path: &Path, config: &Spec, proc: BorrowedFd<'_>) -> Result<Option<Cgroup>> {
     let resources = resources(config);
-    let limited = resources.is_some_and(has_limits);
+    let asked = resources.is_some_and(has_limits) || !asked_path(config).unwrap_or_default().is_empty();
     let cgroup = match Cgroup::create(path) {
         Ok(cgroup) => cgroup,
-        Err(e) if !limited && is_rootless(context, proc) && is_denied(&e) => return Ok(None),
+        Err(e) if is_rootless(context, proc) && is_denied(&e) => {
+            return if asked { Err(refused(&e)) } else { Ok(None) };
+        }
         Err(e) => return Err(e),
     };
     if cgroup.existed() {
@@ -146,6 +148,11 @@ fn look_inside(context: &Context, cgroup: &Cgroup) -> Result<()> {
     Ok(())
 }
 
+fn asked_path(config: &Spec) -> Option<Cow<'_, str>> {
+    let linux = config.linux().as_ref()?;
+    linux.cgroups_path().as_ref().map(|path| path.to_string_lossy())
+}
+
 fn resources(config: &Spec) -> Option<&LinuxResources> {
     config.linux().as_ref().and_then(|linux| linux.resources().as_ref())
 }
@@ -155,6 +162,18 @@ fn has_limits(resources: &LinuxResources) -> bool {
     // What v2 has no word for is a limit too; whether it can be set is seen when it is.
     cgroup::limits::settings(resources, |_| None)
         .map_or(true, |all| !all.iter().all(cgroup::limits::Setting::is_unlimited))
+}
+
+/// A user without rights over any cgroup, in the words that are looked for.
+fn refused(error: &Error) -> Error {
+    let denied = matches!(error.errno(), Some(libc::EACCES | libc::EPERM));
+    let fact = if denied { format!("{}: permission denied", error.what()) } else { error.to_string() };
+    Error::new(Kind::Denied, "unable to apply cgroup configuration")
+        .cause("rootless needs no limits + no cgrouppath when no permission is granted for cgroups")
+        .cause(fact)
+        .hint(
+            "Use --systemd-cgroup in a login session, or leave cgroupsPath and the limits out of config.json.",
+        )
 }
 
 fn is_denied(error: &Error) -> bool {

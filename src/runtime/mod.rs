@@ -35,6 +35,7 @@
 //! | `handshake` `step` `words` | messages, failures, their text |
 //! | `foreground` | a process attended by us: signals, terminal, exit code |
 //! | `events` | statistics, and word of a lack of memory |
+//! | `door` | exec before start, without root |
 //! | `placement` | the cgroup of an exec's process |
 //! | `selfexe` | CVE-2019-5736 |
 //! | `agent` | the program behind SCMP_ACT_NOTIFY gets its listener |
@@ -46,6 +47,7 @@ pub mod child;
 pub mod console;
 pub mod create;
 pub mod delete;
+pub mod door;
 pub mod events;
 pub mod exec;
 pub mod foreground;

@@ -13,6 +13,8 @@ pub fn run(context: &Context, args: &CreateArgs, how: &RunArgs) -> Result<i32> {
     let signals = if how.detach { None } else { Some(Signals::catch()?) };
     let born = bear(context, args, Mode::Run { detach: how.detach })?;
     let started = spawn::hear_exec(&born.child, &born.plan);
+    // execve closes one fd after the other: until the marker is closed too, others see a created container.
+    start::wait_until_executed(&born.dir);
     if let Err(e) = started {
         spawn::kill_and_reap(&born.child);
         let _ = delete::remove(&born.dir, Some(&born.record), true);

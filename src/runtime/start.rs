@@ -57,6 +57,13 @@ fn refuse_unless_created(status: Status) -> Result<()> {
     }
 }
 
+/// Waits until the marker's lock is gone: the process executes its command, or is dead.
+pub fn wait_until_executed(dir: &StateDir) {
+    if let Some(marker) = dir.marker() {
+        let _ = rustix::fs::flock(&marker, FlockOperation::LockShared);
+    }
+}
+
 /// The marker is unlocked by execve (it is close-on-exec) and by death; a failure is written in it before death.
 fn wait_for_exec(dir: &StateDir, record: &RuntimeState) -> Result<()> {
     let marker = dir.marker().ok_or_else(no_such_container)?;

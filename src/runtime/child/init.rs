@@ -1,5 +1,6 @@
 //! A container's first process, from the clone to execve: the steps, in order.
 
+use super::door::Door;
 use super::{Inherited, creds, exec, expect, give_up, hooks, let_go, namespaces, rootfs, tell};
 use crate::runtime::handshake::Message;
 use crate::runtime::plan::Plan;
@@ -83,7 +84,11 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     let attr = creds::open_attr(&plan.process, inherited.proc)?;
     rootfs::set_up(plan, inherited, pid)?;
     creds::label(&plan.process, attr.as_ref())?;
-    let_go(inherited)?;
+    let door = match inherited.door {
+        Some(listener) => Some(Door::open(listener, inherited.proc)?),
+        None => None,
+    };
+    let_go(inherited, door.as_ref())?;
     let early = exec::try_directory(&plan.process);
     creds::become_user(&plan.process, inherited)?;
     exec::change_directory(&plan.process, early)?;
@@ -98,7 +103,7 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     }
     tell(inherited.socket, Message::Ready)?;
     if expect(inherited.socket, |m| matches!(m, Message::Commit | Message::Start))? == Message::Commit {
-        wait_for_start(inherited)?;
+        wait_for_start(inherited, door)?;
     }
     if !asks {
         exec::seal(&plan.process, inherited)?;
@@ -109,10 +114,13 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
 
 /// From here on the runtime may be gone; the record knows us. The fifo is open for reading and writing, so there is no
 /// end of file: one byte is the word.
-fn wait_for_start(inherited: &Inherited<'_>) -> Result<(), Fail> {
+fn wait_for_start(inherited: &Inherited<'_>, door: Option<Door<'_>>) -> Result<(), Fail> {
     let Some(fifo) = inherited.fifo else {
         return Err(fail(Step::Start, 0, Errno::BADF));
     };
+    if let Some(door) = door {
+        door.serve_until(fifo)?;
+    }
     let mut byte = [0u8; 1];
     loop {
         match rustix::io::read(fifo, &mut byte) {
