@@ -37,6 +37,8 @@ pub struct CreateArgs {
     pub config: Option<PathBuf>,
     pub pid_file: Option<PathBuf>,
     pub console_socket: Option<PathBuf>,
+    /// Who gets a pidfd of the process.
+    pub pidfd_socket: Option<PathBuf>,
     /// Number of fds from 3 on that the payload gets.
     pub preserve_fds: u32,
     pub no_pivot: bool,
@@ -59,6 +61,8 @@ pub struct ExecArgs {
     pub detach: bool,
     pub pid_file: Option<PathBuf>,
     pub console_socket: Option<PathBuf>,
+    /// Who gets a pidfd of the process.
+    pub pidfd_socket: Option<PathBuf>,
     pub preserve_fds: u32,
     pub ignore_paused: bool,
     /// `--cgroup`: paths below the container's cgroup, of v1 with the controllers in front.

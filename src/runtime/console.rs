@@ -1,15 +1,15 @@
 //! Where a container's terminal goes: the caller's console socket, or a pair of our own for a foreground run.
 
 use crate::error::{Context, Error, Result};
-use crate::sys::CallContext;
+use crate::sys::{self, CallContext};
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix, SocketFlags,
-    SocketType,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketAddrUnix,
+    SocketFlags, SocketType,
 };
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 /// Which way the terminal goes.
@@ -53,8 +53,17 @@ pub fn connect(terminal: bool, detached: bool, socket: Option<&Path>) -> Result<
     }
 }
 
+/// `--pidfd-socket`: hands out a pidfd, with a name as payload, as with a terminal.
+pub fn send_pidfd(path: Option<&Path>, pidfd: &OwnedFd) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let socket = connect_to(path)?;
+    sys::socket::send(socket.as_fd(), b"pidfd", b"", &[pidfd.as_fd()], SendFlags::empty())
+        .call(|| format!("sendmsg({path:?}, SCM_RIGHTS)"))
+        .what(|| format!("cannot send the pidfd to {}", path.display()))
+}
+
 fn connect_to(path: &Path) -> Result<OwnedFd> {
-    let cannot = || format!("cannot connect to the console socket {}", path.display());
+    let cannot = || format!("cannot connect to the socket {}", path.display());
     let socket =
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
             .call(|| "socket(AF_UNIX)")?;

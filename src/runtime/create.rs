@@ -112,11 +112,19 @@ fn build(asked: Asked<'_>, dir: &StateDir, made: &mut Made) -> Result<(RuntimeSt
     if let Wanted::Path(path) = &wanted {
         dir.note(CGROUP, path)?;
         made.cgroup = limits::create(context, path, config, proc.as_fd())?;
+        if made.cgroup.is_none() {
+            // Somebody else's may be there: it is none of ours to end and to remove.
+            dir.forget(CGROUP);
+        }
     }
     // Now: a mount may show the cgroup.
     let cgroup_dir = made.cgroup.as_ref().map(Cgroup::path);
     let mut plan = plan::plan(config, &facts(args, bundle, config, cgroup_dir, proc.as_fd()))?;
-    sources::open(&mut plan)?;
+    sources::open(&mut plan, proc.as_fd())?;
+    plan.process.terminal.iter_mut().for_each(|terminal| terminal.plain = !detached);
+    let has_cgroup = made.cgroup.is_some() || matches!(wanted, Wanted::Scope(_));
+    limits::warn_of_strays(context, plan.namespaces.has(plan::namespaces::NEWPID), has_cgroup, proc.as_fd());
+    plan.process.warnings.iter().for_each(|text| context.warn(text.clone()));
     let no_annotations = Default::default();
     let annotations = config.annotations().as_ref().unwrap_or(&no_annotations);
     let hook_state = state::hook_document(args.id.as_str(), Status::Creating, bundle, annotations);
@@ -180,6 +188,7 @@ fn build(asked: Asked<'_>, dir: &StateDir, made: &mut Made) -> Result<(RuntimeSt
     if mode == Mode::Create {
         write_pid_file(args.pid_file.as_deref(), child.pid)?;
     }
+    console::send_pidfd(args.pidfd_socket.as_deref(), &child.pidfd)?;
     Ok((record, plan))
 }
 

@@ -51,7 +51,9 @@ pub fn exec(context: &Context, args: &ExecArgs) -> Result<i32> {
     }
     let config = spec::load(Path::new(&record.bundle), None)?;
     let process = wanted(&args.what, &config)?;
-    let plan = plan(&process, &config, &record)?;
+    let mut plan = plan(&process, &config, &record)?;
+    plan.warnings.iter().for_each(|text| context.warn(text.clone()));
+    plan.terminal.iter_mut().for_each(|terminal| terminal.plain = !args.detach);
     let console = console::connect(plan.terminal.is_some(), args.detach, args.console_socket.as_deref())?;
     let (theirs, ours) = console.into_parts();
     let signals = if args.detach { None } else { Some(Signals::catch()?) };
@@ -62,6 +64,7 @@ pub fn exec(context: &Context, args: &ExecArgs) -> Result<i32> {
         return Err(e);
     }
     heard(&child, &plan)?;
+    console::send_pidfd(args.pidfd_socket.as_deref(), &child.pidfd)?;
     let Some(signals) = signals else { return Ok(0) };
     let terminal = ours.as_ref().map(console::receive).transpose()?;
     foreground::follow(&child, &signals, terminal)
@@ -84,6 +87,8 @@ fn plan(process: &Process, config: &Spec, record: &RuntimeState) -> Result<Proce
     let scope = ProcessScope {
         personality: linux.and_then(|l| l.personality().as_ref()),
         filter: process::filter_of(linux.and_then(|l| l.seccomp().as_ref()))?,
+        is_exec: true,
+        inherits_cpus: spec::inherits_cpus(config),
         keyring_of: None,
         keep_groups: spec::annotation(config, "run.oci.keep_original_groups") == Some("1"),
         home: home_of(process, record, config),
@@ -94,7 +99,7 @@ fn plan(process: &Process, config: &Spec, record: &RuntimeState) -> Result<Proce
 
 /// HOME from the /etc/passwd of the running container, when the environment has none.
 fn home_of(process: &Process, record: &RuntimeState, config: &Spec) -> Option<String> {
-    if process.env().iter().flatten().any(|var| var.starts_with("HOME=")) {
+    if home::is_set(process) {
         return None;
     }
     let root = PathBuf::from(format!("/proc/{}/root", record.pid));
@@ -276,6 +281,11 @@ fn changed(mut process: Process, command: &ExecCommand) -> Result<Process> {
             |set: &Option<HashSet<Capability>>| Some(set.iter().flatten().chain(&added).copied().collect());
         let (bounding, effective, permitted) =
             (more(caps.bounding()), more(caps.effective()), more(caps.permitted()));
+        // Ambient where the container says that it is inherited: never more than it has (R10).
+        if caps.inheritable().as_ref().is_some_and(|set| !set.is_empty()) {
+            let ambient = more(caps.ambient());
+            caps.set_ambient(ambient);
+        }
         caps.set_bounding(bounding).set_effective(effective).set_permitted(permitted);
         process.set_capabilities(Some(caps));
     }

@@ -11,7 +11,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions};
-use rustix::termios::{OptionalActions, Termios};
+use rustix::termios::{OptionalActions, OutputModes, Termios};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Signals that are ours, not the container's.
@@ -39,6 +39,13 @@ pub fn follow(child: &Child, signals: &Signals, terminal: Option<OwnedFd>) -> Re
         relay.drain();
     }
     code
+}
+
+/// Shows what a container that never began has written: the words of a failed hook.
+pub fn last_output(terminal: OwnedFd) {
+    if let Ok(relay) = Relay::begin(terminal) {
+        relay.drain();
+    }
 }
 
 fn attend(child: &Child, signals: &Signals, relay: Option<&Relay>) -> Result<i32> {
@@ -117,6 +124,8 @@ impl Relay {
         if let Some(before) = &before {
             let mut raw = before.clone();
             raw.make_raw();
+            // The container's terminal leaves the carriage returns to ours (`Terminal::plain`).
+            raw.output_modes.insert(OutputModes::OPOST);
             rustix::termios::tcsetattr(stdin, OptionalActions::Now, &raw).call(|| "tcsetattr(stdin)")?;
         }
         let relay = Self { terminal, before };

@@ -125,7 +125,12 @@ pub fn create(context: &Context, path: &Path, config: &Spec, proc: BorrowedFd<'_
         Err(e) => return Err(e),
     };
     if cgroup.existed() {
-        look_inside(context, &cgroup)?;
+        // Root's container of the same name: it is there, and not ours.
+        if is_rootless(context, proc) && !cgroup.is_writable() {
+            let denied = Error::new(Kind::Denied, format_args!("cannot use cgroup {}", path.display()));
+            return if asked { Err(refused(&denied)) } else { Ok(None) };
+        }
+        look_inside(&cgroup)?;
     }
     let limited = resources.map_or(Ok(()), |resources| cgroup.apply(resources));
     if let Err(e) = limited.and_then(|()| cgroup.apply_devices(resources)) {
@@ -135,17 +140,30 @@ pub fn create(context: &Context, path: &Path, config: &Spec, proc: BorrowedFd<'_
     Ok(Some(cgroup))
 }
 
-/// A cgroup that was there already: in a frozen one nothing could ever start; one with processes is shared with them.
-fn look_inside(context: &Context, cgroup: &Cgroup) -> Result<()> {
+/// A cgroup that was there already: in a frozen one nothing could ever start; of one with processes we would limit,
+/// freeze and kill those too (runc refuses it since 1.2).
+fn look_inside(cgroup: &Cgroup) -> Result<()> {
     if cgroup.is_frozen() {
         return Err(Error::host("container's cgroup unexpectedly frozen")
             .cause(format_args!("{} was there before, and frozen", cgroup.path().display())));
     }
     let others = cgroup.processes()?.len();
     if others > 0 {
-        context.warn(format!("container's cgroup is not empty: {others} process(es) found"));
+        return Err(Error::in_use("container's cgroup is not empty")
+            .cause(format_args!("{others} process(es) found in {}", cgroup.path().display())));
     }
     Ok(())
+}
+
+/// A container whose processes nobody can find again: no cgroup, and no namespace that ends with its first process.
+pub fn warn_of_strays(context: &Context, own_pid_namespace: bool, has_cgroup: bool, proc: BorrowedFd<'_>) {
+    if !own_pid_namespace && !has_cgroup && is_rootless(context, proc) {
+        context.warn(
+            "Creating a rootless container with no cgroup and no private pid namespace. Such configuration is strongly \
+             discouraged: its processes cannot all be killed with it."
+                .into(),
+        );
+    }
 }
 
 fn asked_path(config: &Spec) -> Option<Cow<'_, str>> {
@@ -166,7 +184,7 @@ fn has_limits(resources: &LinuxResources) -> bool {
 
 /// A user without rights over any cgroup, in the words that are looked for.
 fn refused(error: &Error) -> Error {
-    let denied = matches!(error.errno(), Some(libc::EACCES | libc::EPERM));
+    let denied = matches!(error.errno(), None | Some(libc::EACCES | libc::EPERM));
     let fact = if denied { format!("{}: permission denied", error.what()) } else { error.to_string() };
     Error::new(Kind::Denied, "unable to apply cgroup configuration")
         .cause("rootless needs no limits + no cgrouppath when no permission is granted for cgroups")

@@ -3,7 +3,7 @@
 //! Directly where the kernel lets us: root of the parent namespace (real root, or coracle's store namespace), or a user
 //! who maps only itself (then setgroups must be denied first). Else newuidmap and newgidmap do it, at the same time.
 
-use super::plan::namespaces::{Namespaces, map_text};
+use super::plan::namespaces::map_text;
 use crate::error::{Context, Result};
 use crate::external::{Tool, last_words};
 use crate::sys::CallContext;
@@ -22,8 +22,7 @@ const NEWUIDMAP: Tool = Tool {
 const NEWGIDMAP: Tool = Tool { name: "newgidmap", needed_to: "map more than one group id", ..NEWUIDMAP };
 
 /// Writes both maps of process `pid`.
-pub fn write(pid: i32, namespaces: &Namespaces, proc: BorrowedFd<'_>) -> Result<()> {
-    let (uids, gids) = (&namespaces.uid_maps, &namespaces.gid_maps);
+pub fn write(pid: i32, uids: &[LinuxIdMapping], gids: &[LinuxIdMapping], proc: BorrowedFd<'_>) -> Result<()> {
     let root = rustix::process::geteuid().is_root();
     let only_me = maps_only(uids, rustix::process::geteuid().as_raw())
         && maps_only(gids, rustix::process::getegid().as_raw());

@@ -35,6 +35,7 @@
 //! | `handshake` `step` `words` | messages, failures, their text |
 //! | `foreground` | a process attended by us: signals, terminal, exit code |
 //! | `events` | statistics, and word of a lack of memory |
+//! | `idmapped` | bind mounts with ids of their own |
 //! | `door` | exec before start, without root |
 //! | `placement` | the cgroup of an exec's process |
 //! | `selfexe` | CVE-2019-5736 |
@@ -54,6 +55,7 @@ pub mod foreground;
 pub mod handshake;
 pub mod home;
 pub mod hooks;
+pub mod idmapped;
 pub mod kill;
 pub mod limits;
 pub mod maps;

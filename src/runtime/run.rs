@@ -15,12 +15,15 @@ pub fn run(context: &Context, args: &CreateArgs, how: &RunArgs) -> Result<i32> {
     let started = spawn::hear_exec(&born.child, &born.plan);
     // execve closes one fd after the other: until the marker is closed too, others see a created container.
     start::wait_until_executed(&born.dir);
-    if let Err(e) = started {
+    // A container whose poststart hook fails is stopped, says the specification.
+    if let Err(e) = started.and_then(|()| start::run_poststart(&born.record)) {
         spawn::kill_and_reap(&born.child);
+        if let Some(Ok(terminal)) = born.console.as_ref().map(console::receive) {
+            foreground::last_output(terminal);
+        }
         let _ = delete::remove(&born.dir, Some(&born.record), true);
         return Err(e);
     }
-    start::run_poststart(&born.record);
     let Some(signals) = signals else { return Ok(0) };
     let terminal = born.console.as_ref().map(console::receive).transpose()?;
     let code = foreground::follow(&born.child, &signals, terminal)?;

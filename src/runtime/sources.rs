@@ -5,16 +5,17 @@
 //! unprivileged user outside of any user namespace), the child does it by path in its own mount namespace.
 
 use super::child::set_attributes;
+use super::idmapped::Mapper;
 use super::plan::Plan;
 use super::plan::mounts::{MountPlan, Source};
 use super::plan::namespaces::{NEWUSER, Namespaces};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::sys::CallContext;
 use crate::sys::fs::file_type;
 use crate::sys::mount::{self, MS_SHARED, MS_SLAVE, MountAttr};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// statfs(2), PROC_SUPER_MAGIC.
 const PROC_SUPER_MAGIC: u64 = 0x9fa0;
@@ -23,7 +24,7 @@ const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 const PROC_ROOT_INODE: u64 = 1;
 
 /// Opens everything of `plan` that is to be opened. `bundle_config` errors name the mount.
-pub fn open(plan: &mut Plan) -> Result<()> {
+pub fn open(plan: &mut Plan, proc: BorrowedFd<'_>) -> Result<()> {
     plan.joined = join_fds(&plan.namespaces)?;
     let own_user = plan.namespaces.has(NEWUSER);
     // A stage joins a mount namespace only when the container joins one: then paths mean something else there.
@@ -34,24 +35,32 @@ pub fn open(plan: &mut Plan) -> Result<()> {
                 .call(|| format!("mount_setattr({:?}, MS_SLAVE)", plan.rootfs.path))?;
             plan.rootfs.tree = Some(tree);
         }
-        Err(Errno::PERM) => return Ok(()),
+        Err(Errno::PERM) => return plan.mounts.iter().try_for_each(refuse_idmapped),
         Err(e) => {
             let path = plan.rootfs.path.to_string_lossy().into_owned();
             return Err(e).call(|| format!("open_tree({path:?})")).what(|| "cannot use the root file system");
         }
     }
+    let mut mapper = Mapper { namespaces: &plan.namespaces, joined: &plan.joined, proc, made: Vec::new() };
     for mount in &mut plan.mounts {
-        open_source(mount, own_user)?;
+        open_source(mount, own_user, &mut mapper)?;
     }
     Ok(())
 }
 
-fn open_source(plan: &mut MountPlan, own_user: bool) -> Result<()> {
-    let Source::Bind(bind) = &mut plan.source else { return Ok(()) };
-    if bind.idmap.is_some() {
-        return Err(Error::usage(format_args!("cannot mount {}", plan.shown))
-            .cause("idmapped mounts are not supported yet"));
+fn refuse_idmapped(plan: &MountPlan) -> Result<()> {
+    match &plan.source {
+        Source::Bind(bind) if bind.idmap.is_some() => {
+            Err(Error::new(Kind::Denied, format_args!("cannot mount {}", plan.shown))
+                .cause("idmapped mounts need root")
+                .hint("Leave out uidMappings, gidMappings, idmap and ridmap."))
+        }
+        _ => Ok(()),
     }
+}
+
+fn open_source(plan: &mut MountPlan, own_user: bool, mapper: &mut Mapper<'_>) -> Result<()> {
+    let Source::Bind(bind) = &mut plan.source else { return Ok(()) };
     let path = bind.path.to_string_lossy().into_owned();
     let cannot = || format!("cannot mount {}", plan.shown);
     let tree = mount::clone_tree(CWD, &bind.path, bind.recursive)
@@ -66,6 +75,9 @@ fn open_source(plan: &mut MountPlan, own_user: bool) -> Result<()> {
         mount::set_attr(tree.as_fd(), &slave, true)
             .call(|| format!("mount_setattr({path:?}, MS_SLAVE)"))
             .what(cannot)?;
+    }
+    if let Some(idmap) = &bind.idmap {
+        mapper.map(tree.as_fd(), idmap).what(cannot)?;
     }
     let attr = |e| Err(e).call(|| format!("mount_setattr({path:?})")).what(cannot);
     set_attributes(tree.as_fd(), &plan.attr, false).or_else(attr)?;

@@ -172,7 +172,7 @@ fn prepare(
         moved.what(|| format!("cannot move the container to its cgroup {}", cgroup.path().display()))?;
     }
     if plan.namespaces.new_user() {
-        maps::write(child.pid, &plan.namespaces, proc)?;
+        maps::write(child.pid, &plan.namespaces.uid_maps, &plan.namespaces.gid_maps, proc)?;
     }
     if let Some(score) = plan.process.oom_score_adj {
         set_oom_score(child.pid, score, proc)?;

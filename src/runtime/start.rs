@@ -2,7 +2,8 @@
 
 use super::args::Context;
 use super::hooks::{self, HookState};
-use super::state::{StateDir, Status, no_such_container};
+use super::spawn::pidfd_of;
+use super::state::{StateDir, Status, is_alive, no_such_container};
 use super::step::Fail;
 use super::words;
 use crate::error::{Context as _, Error, Result};
@@ -12,6 +13,7 @@ use crate::spec::runtime as spec;
 use crate::sys::CallContext;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::Signal;
 use std::path::Path;
 
 /// `start`.
@@ -32,12 +34,17 @@ pub fn start(context: &Context, id: &RuntimeId) -> Result<()> {
     rustix::io::write(&fifo, b"\0").call(|| format!("write({FIFO:?})"))?;
     wait_for_exec(&dir, &record)?;
     let _ = rustix::fs::unlinkat(&dir.fd, FIFO, AtFlags::empty());
-    run_poststart(&record);
-    Ok(())
+    run_poststart(&record).inspect_err(|_| {
+        if let Ok(pidfd) = pidfd_of(record.pid)
+            && is_alive(&record)
+        {
+            let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
+        }
+    })
 }
 
-/// Hooks after the start; their failure changes nothing for the container.
-pub fn run_poststart(record: &RuntimeState) {
+/// Hooks after the start; where one fails the caller stops the container.
+pub fn run_poststart(record: &RuntimeState) -> Result<()> {
     let state = HookState {
         id: &record.id,
         status: Status::Running,
@@ -45,7 +52,7 @@ pub fn run_poststart(record: &RuntimeState) {
         bundle: Path::new(&record.bundle),
         annotations: &record.annotations,
     };
-    let _ = hooks::run("poststart", &record.poststart, state);
+    hooks::run("poststart", &record.poststart, state)
 }
 
 fn refuse_unless_created(status: Status) -> Result<()> {

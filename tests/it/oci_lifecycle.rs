@@ -307,6 +307,35 @@ fn a_cgroup_that_cannot_be_made_is_refused_where_one_was_asked_for() {
 }
 
 #[test]
+fn a_poststart_hook_that_fails_stops_the_container() {
+    need!("userns", "busybox", "coracle-oci");
+    let env = Env::new();
+    let mut bundle = env.bundle("poststart", &["sleep", "1000"]);
+    bundle.set("/hooks", json!({"poststart": [{"path": "/bin/true"}, {"path": "/bin/false"}]}));
+    bundle.run().says(1, &["error running poststart hook #1: /bin/false: exit status: 1"]);
+    let ctr = bundle.create();
+    ctr.cmd(&["start"]).run().says(1, &["error running poststart hook #1"]);
+    ctr.wait_stopped();
+}
+
+#[test]
+fn a_start_container_hook_has_the_payloads_environment_and_its_failure_is_seen() {
+    need!("userns", "busybox", "coracle-oci");
+    let env = Env::new();
+    let mut bundle = env.bundle("hook", &["true"]);
+    let hook = |script: &str| json!({"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]});
+    bundle.push("/process/env", json!("ONE=two"));
+    bundle.set("/hooks", hook("test $ONE = two"));
+    bundle.run().ok();
+    bundle.set("/hooks", hook("echo words >&2; exit 3"));
+    bundle.run().says(1, &["words", "error running startContainer hook #0", "exit status 3"]);
+    bundle.set("/process/terminal", json!(true));
+    let output = bundle.run();
+    assert_eq!(output.stdout, "words\n", "{output:#?}");
+    output.says(1, &["error running startContainer hook #0"]);
+}
+
+#[test]
 fn list_and_ps_show_what_is_there() {
     need!("userns", "busybox", "runtime");
     let env = Env::new();

@@ -4,7 +4,7 @@ use super::door::Door;
 use super::{Inherited, creds, exec, expect, give_up, hooks, let_go, namespaces, rootfs, tell};
 use crate::runtime::handshake::Message;
 use crate::runtime::plan::Plan;
-use crate::runtime::plan::namespaces::NEWNET;
+use crate::runtime::plan::namespaces::{NEWNET, NEWUSER};
 use crate::runtime::step::{Fail, OrFail, Step, fail};
 use crate::sys;
 use rustix::fs::Mode;
@@ -43,14 +43,18 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     // Only now: while the maps are written, the files of /proc/PID must belong to the user who writes them. Nobody but
     // the runtime is in a new namespace until then.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).or_fail(Step::Dumpable, 0)?;
-    if plan.namespaces.new_user() {
+    if plan.namespaces.has(NEWUSER) {
         // EINVAL: the map has no root (one id, kept as it is). All capabilities are ours all the same.
+        // EPERM: a namespace was joined that we are in already, and not as root.
+        let joined = !plan.namespaces.new_user();
         match sys::creds::set_gid(0) {
             Ok(()) | Err(Errno::INVAL) => {}
+            Err(Errno::PERM) if joined => {}
             Err(e) => return Err(fail(Step::MapRoot, 1, e)),
         }
         match sys::creds::set_uid(0) {
             Ok(()) | Err(Errno::INVAL) => {}
+            Err(Errno::PERM) if joined => {}
             Err(e) => return Err(fail(Step::MapRoot, 0, e)),
         }
     }
@@ -108,7 +112,7 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     if !asks {
         exec::seal(&plan.process, inherited)?;
     }
-    hooks::run(&plan.start_container_hooks, inherited.hook_state, pid, None)?;
+    hooks::run(&plan.start_container_hooks, inherited.hook_state, pid, None, Step::StartHook)?;
     Err(exec::execute(&plan.process, command))
 }
 

@@ -19,6 +19,8 @@ pub struct ProcessPlan {
     pub command: String,
     pub argv: ExecStrings,
     pub env: ExecStrings,
+    /// The same as text.
+    pub environment: Vec<String>,
     /// Files to try for `args[0]`, in the order of the container's PATH.
     pub candidates: Vec<CString>,
     pub cwd: CString,
@@ -38,11 +40,23 @@ pub struct ProcessPlan {
     pub scheduler: Option<SchedAttr>,
     pub io_priority: Option<(u16, u16)>,
     pub personality: Option<u32>,
-    /// CPUs before and after execve.
-    pub affinity: Option<rustix::thread::CpuSet>,
+    pub cpus: Cpus,
     pub oom_score_adj: Option<i32>,
     /// Name of the new session keyring.
     pub keyring: Option<CString>,
+    /// What was asked for and is left out.
+    pub warnings: Vec<String>,
+}
+
+/// Where the process may run, within its cgroup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cpus {
+    /// Where its caller may.
+    Inherited,
+    /// Everywhere: what the caller is bound to is the caller's (an engine's, started by a pinned service).
+    All,
+    /// `execCPUAffinity`.
+    Set(rustix::thread::CpuSet),
 }
 
 /// A terminal of the container's own.
@@ -50,6 +64,9 @@ pub struct ProcessPlan {
 pub struct Terminal {
     pub rows: u16,
     pub columns: u16,
+    /// Lines end as the payload wrote them, without carriage returns: for a foreground process, whose output goes to a
+    /// terminal that adds its own, or into a pipe.
+    pub plain: bool,
 }
 
 /// What the process depends on besides its own document.
@@ -57,6 +74,10 @@ pub struct Terminal {
 pub struct ProcessScope<'a> {
     pub personality: Option<&'a LinuxPersonality>,
     pub filter: Option<Filter>,
+    /// Not the container's first process: `execCPUAffinity` is for those alone.
+    pub is_exec: bool,
+    /// `ANNOTATION_CPUS`.
+    pub inherits_cpus: bool,
     /// For the session keyring; none with `--no-new-keyring`.
     pub keyring_of: Option<&'a str>,
     pub keep_groups: bool,
@@ -80,6 +101,10 @@ pub fn plan(process: &Process, scope: ProcessScope<'_>) -> Result<ProcessPlan> {
     }
     let env = environment(process, &scope)?;
     let user = process.user();
+    let asked = process.capabilities().as_ref();
+    let caps = CapabilitySets::from_oci(asked);
+    let no_ambient =
+        |name| format!("can't raise ambient capability {name}: it is not permitted and inheritable");
     Ok(ProcessPlan {
         command: command.clone(),
         argv: ExecStrings::new(args.iter().map(|arg| c_string(arg)).collect::<Result<_>>()?),
@@ -91,7 +116,8 @@ pub fn plan(process: &Process, scope: ProcessScope<'_>) -> Result<ProcessPlan> {
         groups: user.additional_gids().iter().flatten().map(|gid| Gid::from_raw(*gid)).collect(),
         keep_groups: scope.keep_groups,
         umask: user.umask().unwrap_or(0o022),
-        caps: CapabilitySets::from_oci(process.capabilities().as_ref()),
+        caps,
+        environment: env,
         no_new_privileges: process.no_new_privileges().unwrap_or(false),
         rlimits: process.rlimits().iter().flatten().map(rlimit).collect::<Result<_>>()?,
         filter: scope.filter,
@@ -111,8 +137,9 @@ pub fn plan(process: &Process, scope: ProcessScope<'_>) -> Result<ProcessPlan> {
             LinuxPersonalityDomain::PerLinux => 0,
             LinuxPersonalityDomain::PerLinux32 => 8,
         }),
-        affinity: affinity(process)?,
+        cpus: cpus(process, scope.is_exec, scope.inherits_cpus)?,
         oom_score_adj: process.oom_score_adj(),
+        warnings: caps.not_ambient(asked).into_iter().map(no_ambient).collect(),
         keyring: scope.keyring_of.map(|id| c_string(&format!("_ses.{id}"))).transpose()?,
     })
 }
@@ -129,8 +156,9 @@ fn environment(process: &Process, scope: &ProcessScope<'_>) -> Result<Vec<String
         env.push(var.clone());
     }
     if let Some(home) = &scope.home
-        && !env.iter().any(|var| var.starts_with("HOME="))
+        && !env.iter().any(|var| var.len() > "HOME=".len() && var.starts_with("HOME="))
     {
+        env.retain(|var| var != "HOME=");
         env.push(format!("HOME={home}"));
     }
     Ok(env)
@@ -156,7 +184,7 @@ fn terminal(process: &Process) -> Terminal {
     let side = |n: u64| u16::try_from(n).unwrap_or(u16::MAX);
     process
         .console_size()
-        .map(|size| Terminal { rows: side(size.height()), columns: side(size.width()) })
+        .map(|size| Terminal { rows: side(size.height()), columns: side(size.width()), plain: false })
         .unwrap_or_default()
 }
 
@@ -218,10 +246,11 @@ fn scheduler(asked: &Scheduler) -> SchedAttr {
 }
 
 /// `execCPUAffinity`: the final set (the initial one holds for the runtime's own work, which is short).
-fn affinity(process: &Process) -> Result<Option<rustix::thread::CpuSet>> {
-    let Some(asked) = process.exec_cpu_affinity() else { return Ok(None) };
-    let Some(list) = asked.cpu_affinity_final().as_ref().or(asked.initial().as_ref()) else {
-        return Ok(None);
+fn cpus(process: &Process, is_exec: bool, inherits: bool) -> Result<Cpus> {
+    let asked = process.exec_cpu_affinity().as_ref().filter(|_| is_exec);
+    let list = asked.and_then(|asked| asked.cpu_affinity_final().as_ref().or(asked.initial().as_ref()));
+    let Some(list) = list else {
+        return Ok(if inherits { Cpus::Inherited } else { Cpus::All });
     };
     let bad = || Error::usage(format_args!("process.execCPUAffinity {list:?} is not a list of CPUs"));
     let mut set = rustix::thread::CpuSet::new();
@@ -231,7 +260,7 @@ fn affinity(process: &Process) -> Result<Option<rustix::thread::CpuSet>> {
         let (first, last) = (parse(first).ok_or_else(bad)?, parse(last).ok_or_else(bad)?);
         (first..=last).for_each(|cpu| set.set(cpu));
     }
-    Ok(Some(set))
+    Ok(Cpus::Set(set))
 }
 
 /// Compiles the container's seccomp profile.
