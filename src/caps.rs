@@ -77,6 +77,12 @@ impl CapabilitySets {
         }
     }
 
+    /// Names that a document wants as ambient and that cannot be.
+    pub fn not_ambient(&self, caps: Option<&LinuxCapabilities>) -> Vec<&'static str> {
+        let missing = mask(caps.and_then(|caps| caps.ambient().as_ref())) & !self.ambient;
+        NAMES.iter().enumerate().filter(|(bit, _)| missing & 1 << bit != 0).map(|(_, name)| *name).collect()
+    }
+
     /// Adds a capability to all sets but the ambient one (`exec --cap`).
     pub fn add(&mut self, bit: u64) {
         self.bounding |= bit;

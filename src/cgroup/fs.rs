@@ -271,6 +271,12 @@ impl Cgroup {
         std::io::read_to_string(std::fs::File::from(fd)).ok()
     }
 
+    /// Whether we may move processes into it.
+    pub fn is_writable(&self) -> bool {
+        let access = rustix::fs::Access::WRITE_OK;
+        rustix::fs::accessat(&self.dir, "cgroup.procs", access, AtFlags::EACCESS).is_ok()
+    }
+
     fn has(&self, file: &str) -> bool {
         rustix::fs::accessat(&self.dir, file, rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok()
     }

@@ -38,7 +38,12 @@ pub struct Dir {
 
 /// The hierarchies that we may use; none on a machine with v2 alone, and none for anybody but real root.
 pub fn hierarchies() -> Vec<Hierarchy> {
-    if !is_real_root() || delegate::tree().is_some_and(|tree| !tree.hybrid) {
+    if !is_real_root() { Vec::new() } else { mounted() }
+}
+
+/// Those that are mounted and visible.
+fn mounted() -> Vec<Hierarchy> {
+    if delegate::tree().is_some_and(|tree| !tree.hybrid) {
         return Vec::new();
     }
     let text = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
@@ -111,6 +116,32 @@ pub fn beside(path: &Path) -> Vec<Dir> {
     };
     let dir = |h: Hierarchy| Dir { path: h.mount.join(&below), controllers: h.controllers, mount: h.mount };
     all.into_iter().map(dir).collect()
+}
+
+/// Our own directories, to look at: with or without rights over them.
+pub fn own() -> Vec<Dir> {
+    let all = mounted();
+    let text = if all.is_empty() { String::new() } else { own_lines() };
+    let dir = |h: Hierarchy| {
+        let below = path_in(&text, &h.controllers)?;
+        let path = h.mount.join(below.trim_start_matches('/'));
+        path.is_dir().then_some(Dir { path, controllers: h.controllers, mount: h.mount })
+    };
+    all.into_iter().filter_map(dir).collect()
+}
+
+fn own_lines() -> String {
+    std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default()
+}
+
+/// The path in the line `N:CONTROLLERS:PATH` of a hierarchy.
+fn path_in<'a>(cgroup: &'a str, controllers: &[String]) -> Option<&'a str> {
+    cgroup.lines().find_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (names, path) = (fields.next()?, fields.next()?);
+        let outside = path.split('/').any(|part| part == "..");
+        (!outside && controllers.iter().any(|c| names.split(',').any(|name| name == c))).then_some(path)
+    })
 }
 
 impl Dir {

@@ -6,6 +6,7 @@
 //!     init                  the marker. Locked (flock) by the container's first process until it executes its command;
 //!                           holds `R` once everything is applied, or the failure of the last step
 //!     exec.fifo             where that process waits for `start`
+//!     door                  a socket where it hands out its namespaces until then (runtime::door)
 //!     state.json            RuntimeState: written once, when the process exists, before it may outlive the runtime
 //!     filter                the compiled seccomp program, for exec
 //!     notify/notify.sock    on /run/notify in the container, where a service manager waits for it to be ready
@@ -22,6 +23,7 @@ pub const BUNDLE: &str = "bundle";
 pub const CGROUP: &str = "cgroup";
 pub const MARKER: &str = "init";
 pub const FIFO: &str = "exec.fifo";
+pub const DOOR: &str = "door";
 pub const STATE: &str = "state.json";
 pub const FILTER: &str = "filter";
 pub const NOTIFY: &str = "notify";

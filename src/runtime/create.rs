@@ -13,8 +13,9 @@ use super::notify::{self, Notify};
 use super::plan::{self, Facts, Plan};
 use super::spawn::{self, Child, Files, Place};
 use super::state::{self, StateDir, Status};
-use super::{console, deliver, home, idmap, limits, maps, rdt, selfexe, sources};
+use super::{console, deliver, door, home, idmap, limits, maps, rdt, selfexe, sources};
 use crate::cgroup::fs::Cgroup;
+use crate::cgroup::{delegate, v1};
 use crate::error::{Context as _, Error, Result};
 use crate::ondisk::runtime_state::{BUNDLE, CGROUP, FIFO, MARKER, RuntimeState};
 use crate::ondisk::{self, Durability};
@@ -115,16 +116,28 @@ fn build(request: &Request<'_>, mode: Mode, dir: &StateDir, made: &mut Made) -> 
     let terminal = config.process().as_ref().is_some_and(|p| p.terminal().unwrap_or(false));
     let detached = !matches!(mode, Mode::Run { detach: false });
     let console = console::connect(terminal, detached, args.console_socket.as_deref())?;
-    let mut plan = plan::plan(config, &facts(args, bundle, config, wanted.path(), proc.as_fd()))?;
     let marker = make_marker(dir)?;
-    let fifo = if mode == Mode::Create { Some(make_fifo(dir)?) } else { None };
+    let waits = mode == Mode::Create;
+    let fifo = if waits { Some(make_fifo(dir)?) } else { None };
+    let door =
+        if waits && !rustix::process::geteuid().is_root() { Some(door::make(dir.fd.as_fd())?) } else { None };
     if let Wanted::Path(path) = &wanted {
         dir.note(CGROUP, path)?;
         made.cgroup = limits::create(context, path, config, proc.as_fd())?;
+        if made.cgroup.is_none() {
+            // Somebody else's may be there: it is none of ours to end and to remove.
+            dir.forget(CGROUP);
+        }
     }
+    let cgroup_dir = made.cgroup.as_ref().map(Cgroup::path);
+    let mut plan = plan::plan(config, &facts(args, bundle, config, cgroup_dir, proc.as_fd()))?;
     let rdt = rdt::create(config, &args.id, dir)?;
     // Now: a mount may show the cgroup.
     sources::open(&mut plan, proc.as_fd())?;
+    plan.process.terminal.iter_mut().for_each(|terminal| terminal.plain = !detached);
+    let has_cgroup = made.cgroup.is_some() || matches!(wanted, Wanted::Scope(_));
+    limits::warn_of_strays(context, plan.namespaces.has(plan::namespaces::NEWPID), has_cgroup, proc.as_fd());
+    plan.process.warnings.iter().for_each(|text| context.warn(text.clone()));
     let no_annotations = Default::default();
     let annotations = config.annotations().as_ref().unwrap_or(&no_annotations);
     let hook_state = state::hook_document(args.id.as_str(), Status::Creating, bundle, annotations);
@@ -133,6 +146,7 @@ fn build(request: &Request<'_>, mode: Mode, dir: &StateDir, made: &mut Made) -> 
     let files = Files {
         marker: Some(marker.as_fd()),
         fifo: fifo.as_ref().map(AsFd::as_fd),
+        door: door.as_ref().map(AsFd::as_fd),
         console: console_theirs.as_ref().map(AsFd::as_fd),
         proc: proc.as_fd(),
         preserved: args.preserve_fds,
@@ -216,8 +230,8 @@ fn facts<'a>(
         caller,
         bundle,
         cgroup_dir: cgroup_path,
-        hierarchies: cgroup_path.map_or_else(Vec::new, hierarchies),
-        cgroup_tree: crate::cgroup::delegate::tree().map(|tree| Path::new(tree.mount)),
+        hierarchies: hierarchies(config, cgroup_path),
+        cgroup_tree: delegate::tree().map(|tree| Path::new(tree.mount)),
         can_mknod: root && maps::in_initial_user_namespace(proc),
         no_pivot: args.no_pivot,
         kernel_mounts: if args.no_pivot { kernel_mounts() } else { Vec::new() },
@@ -246,14 +260,22 @@ fn receivers<'a>(args: &'a CreateArgs, config: &'a Spec) -> impl Iterator<Item =
     args.pidfd_socket.as_deref().into_iter().chain(annotation)
 }
 
-/// The cgroup's directories of v1, and that of v2 beside them, as a container sees them.
-fn hierarchies(path: &Path) -> Vec<(String, PathBuf)> {
-    let v1 = crate::cgroup::v1::beside(path);
+/// The cgroup's directories of v1, and that of v2 beside them, as a container sees them. Without root v1 gives a container
+/// none of its own: it is in ours, and without a cgroup namespace that is what it sees.
+fn hierarchies(config: &Spec, path: Option<&Path>) -> Vec<(String, PathBuf)> {
+    let mut v1 = path.map_or_else(Vec::new, v1::beside);
+    let shows = || {
+        let mounts = config.mounts().iter().flatten();
+        mounts.into_iter().any(|mount| mount.typ().as_deref() == Some("cgroup"))
+    };
+    let own_namespace = || spec::namespaces(config).iter().any(|ns| ns.typ() == LinuxNamespaceType::Cgroup);
+    if v1.is_empty() && !v1::is_real_root() && shows() && !own_namespace() {
+        v1 = v1::own();
+    }
     let mut all: Vec<(String, PathBuf)> =
         v1.iter().flat_map(|dir| dir.names().into_iter().map(|name| (name, dir.path.clone()))).collect();
-    if !all.is_empty() && crate::cgroup::delegate::tree().is_some() {
-        all.push(("unified".into(), path.to_owned()));
-    }
+    let unified = path.map(Path::to_path_buf).or_else(delegate::own_dir);
+    all.extend(unified.filter(|_| !v1.is_empty()).map(|dir| ("unified".into(), dir)));
     all
 }
 

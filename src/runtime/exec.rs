@@ -16,7 +16,7 @@ use super::plan::namespaces::{NEWPID, NEWUSER, flag_of};
 use super::plan::process::{self, ProcessPlan, ProcessScope};
 use super::spawn::{self, Child, pidfd_of};
 use super::state::{self, StateDir, Status, is_alive, no_such_container};
-use super::{console, create, deliver, home, selfexe, sources, words};
+use super::{console, create, deliver, door, home, selfexe, sources, words};
 use crate::caps;
 use crate::error::{Context as _, Error, Result};
 use crate::ondisk::runtime_state::RuntimeState;
@@ -51,7 +51,9 @@ pub fn exec(context: &Context, args: &ExecArgs) -> Result<i32> {
     }
     let config = spec::load(Path::new(&record.bundle), None)?;
     let process = wanted(&args.what, &config)?;
-    let plan = plan(&process, &config, &record)?;
+    let mut plan = plan(&process, &config, &record)?;
+    plan.warnings.iter().for_each(|text| context.warn(text.clone()));
+    plan.terminal.iter_mut().for_each(|terminal| terminal.plain = !args.detach);
     let console = console::connect(plan.terminal.is_some(), args.detach, args.console_socket.as_deref())?;
     let (theirs, ours) = console.into_parts();
     // Before the new process leaves for the container's cgroup: it is ours that it begins with.
@@ -61,7 +63,7 @@ pub fn exec(context: &Context, args: &ExecArgs) -> Result<i32> {
             .what(|| "cannot set process.execCPUAffinity.initial")?;
     }
     let signals = if args.detach { None } else { Some(Signals::catch()?) };
-    let child = spawn(&plan, &record, &config, args, theirs.as_ref())?;
+    let child = spawn(&plan, &dir, &record, &config, args, theirs.as_ref())?;
     drop(theirs);
     let sent = args
         .pidfd_socket
@@ -96,10 +98,11 @@ fn plan(process: &Process, config: &Spec, record: &RuntimeState) -> Result<Proce
         memory_policy: linux.and_then(|l| l.memory_policy().as_ref()),
         affinity: process::cpus(affinity_of(process, config).and_then(|a| a.cpu_affinity_final().as_ref()))?,
         filter: process::filter_of(linux.and_then(|l| l.seccomp().as_ref()))?,
+        inherits_cpus: spec::inherits_cpus(config),
         keyring_of: None,
         keep_groups: spec::annotation(config, "run.oci.keep_original_groups") == Some("1"),
         selinux: create::has_selinux(),
-        home: home_of(process, record),
+        home: home_of(process, record, config),
         extra_env: Vec::new(),
     };
     process::plan(process, scope)
@@ -112,32 +115,56 @@ fn affinity_of<'a>(process: &'a Process, config: &'a Spec) -> Option<&'a ExecCPU
 }
 
 /// HOME from the /etc/passwd of the running container, when the environment has none.
-fn home_of(process: &Process, record: &RuntimeState) -> Option<String> {
-    if process.env().iter().flatten().any(|var| var.starts_with("HOME=")) {
+fn home_of(process: &Process, record: &RuntimeState, config: &Spec) -> Option<String> {
+    if home::is_set(process) {
         return None;
     }
     let root = PathBuf::from(format!("/proc/{}/root", record.pid));
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open(root, flags, Mode::empty()).ok()?;
-    let found = home::read_from(root.as_fd()).and_then(|text| home::home_in(&text, process.user().uid()));
+    let text = match rustix::fs::open(root, flags, Mode::empty()) {
+        Ok(root) => home::read_from(root.as_fd()),
+        // Before `start`, a user without root may not look into it.
+        Err(_) => home::read_passwd(config, Path::new(&record.bundle)),
+    };
+    let found = text.and_then(|text| home::home_in(&text, process.user().uid()));
     Some(found.unwrap_or_else(|| "/".to_owned()))
 }
 
 /// The namespaces to join: those of the configuration, without a user namespace that is ours already.
-fn kinds(config: &Spec, pid: i32, proc: BorrowedFd<'_>) -> u64 {
+fn kinds(config: &Spec, ours: Option<u64>, theirs: Option<u64>) -> u64 {
     let listed = spec::namespaces(config).iter().fold(0, |all, ns| all | flag_of(ns.typ()).0);
-    let inode = |who: &str| {
-        rustix::fs::statat(proc, format!("{who}/ns/user"), AtFlags::empty()).map(|stat| stat.st_ino)
-    };
-    match (inode("self"), inode(&pid.to_string())) {
-        (Ok(ours), Ok(theirs)) if ours == theirs => listed & !NEWUSER,
-        (Ok(_), Ok(_)) => listed | NEWUSER,
+    match (ours, theirs) {
+        (Some(ours), Some(theirs)) if ours == theirs => listed & !NEWUSER,
+        (Some(_), Some(_)) => listed | NEWUSER,
         _ => listed,
+    }
+}
+
+/// The user namespace of a process; none where we may not look at it.
+fn user_namespace(proc: BorrowedFd<'_>, who: &str) -> Option<u64> {
+    rustix::fs::statat(proc, format!("{who}/ns/user"), AtFlags::empty()).ok().map(|stat| stat.st_ino)
+}
+
+/// The container's user namespace, and where only its first process can open them, all of its namespaces.
+fn look(proc: BorrowedFd<'_>, pid: i32, dir: &StateDir) -> (Option<u64>, Vec<(u64, OwnedFd)>) {
+    let by_pid = || user_namespace(proc, &pid.to_string());
+    if let Some(user) = by_pid() {
+        return (Some(user), Vec::new());
+    }
+    match door::ask(dir.fd.as_fd()) {
+        Some(namespaces) => {
+            let user = namespaces.iter().find(|(kind, _)| *kind == NEWUSER);
+            let user = user.and_then(|(_, fd)| rustix::fs::fstat(fd).ok()).map(|stat| stat.st_ino);
+            (user, namespaces)
+        }
+        // It was started meanwhile, or it never had a door.
+        None => (by_pid(), Vec::new()),
     }
 }
 
 fn spawn(
     plan: &ProcessPlan,
+    dir: &StateDir,
     record: &RuntimeState,
     config: &Spec,
     args: &ExecArgs,
@@ -151,14 +178,16 @@ fn spawn(
     if !is_alive(record) {
         return Err(Error::in_use("cannot exec in a stopped container"));
     }
-    let kinds = kinds(config, record.pid, proc.as_fd());
-    let joined_pid = kinds & NEWPID == 0 || join_pid_namespace(&target);
+    let (theirs, namespaces) = look(proc.as_fd(), record.pid, dir);
+    let kinds = kinds(config, user_namespace(proc.as_fd(), "self"), theirs);
+    let joined_pid = kinds & NEWPID == 0 || namespaces.is_empty() && join_pid_namespace(&target);
     let place = Placement::of(record, &args.cgroup)?;
     let (mut ours, theirs) = handshake::pair().call(|| "socketpair(SOCK_SEQPACKET)")?;
     let inherited = Inherited {
         socket: theirs.as_fd(),
         marker: None,
         fifo: None,
+        door: None,
         console: console.map(AsFd::as_fd),
         proc: proc.as_fd(),
         preserved: args.preserve_fds,
@@ -166,6 +195,7 @@ fn spawn(
     };
     let joining = Joining {
         target: target.as_fd(),
+        namespaces: &namespaces,
         kinds: if joined_pid { kinds & !NEWPID } else { kinds },
         staged: !joined_pid,
         cgroup: None,
@@ -274,6 +304,11 @@ fn changed(mut process: Process, command: &ExecCommand) -> Result<Process> {
             |set: &Option<HashSet<Capability>>| Some(set.iter().flatten().chain(&added).copied().collect());
         let (bounding, effective, permitted) =
             (more(caps.bounding()), more(caps.effective()), more(caps.permitted()));
+        // Ambient where the container says that it is inherited: never more than it has (R10).
+        if caps.inheritable().as_ref().is_some_and(|set| !set.is_empty()) {
+            let ambient = more(caps.ambient());
+            caps.set_ambient(ambient);
+        }
         caps.set_bounding(bounding).set_effective(effective).set_permitted(permitted);
         process.set_capabilities(Some(caps));
     }

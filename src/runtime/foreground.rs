@@ -12,7 +12,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions};
-use rustix::termios::{OptionalActions, Termios};
+use rustix::termios::{OptionalActions, OutputModes, Termios};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Signals that are ours, not the container's.
@@ -45,6 +45,13 @@ pub fn follow(
         relay.drain();
     }
     code
+}
+
+/// Shows what a container that never began has written: the words of a failed hook.
+pub fn last_output(terminal: OwnedFd) {
+    if let Ok(relay) = Relay::begin(terminal) {
+        relay.drain();
+    }
 }
 
 fn attend(child: &Child, signals: &Signals, relay: Option<&Relay>, notify: Option<&Notify>) -> Result<i32> {
@@ -132,6 +139,8 @@ impl Relay {
         if let Some(before) = &before {
             let mut raw = before.clone();
             raw.make_raw();
+            // The container's terminal leaves the carriage returns to ours (`Terminal::plain`).
+            raw.output_modes.insert(OutputModes::OPOST);
             rustix::termios::tcsetattr(stdin, OptionalActions::Now, &raw).call(|| "tcsetattr(stdin)")?;
         }
         let relay = Self { terminal, before };

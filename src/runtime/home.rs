@@ -4,7 +4,7 @@
 
 use super::plan;
 use crate::sys::fs::{Symlinks, open_below};
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Process, Spec};
 use rustix::fs::{FileType, Mode, OFlags};
 use std::fs::File;
 use std::io::Read;
@@ -13,17 +13,24 @@ use std::path::Path;
 
 const MAX_PASSWD: u64 = 1 << 20;
 
+/// Whether the environment has a HOME. An empty one is none, as with runc.
+pub fn is_set(process: &Process) -> bool {
+    let last = process.env().iter().flatten().rev().find_map(|var| var.strip_prefix("HOME="));
+    last.is_some_and(|home| !home.is_empty())
+}
+
 /// None when the environment has a HOME already.
 pub fn of(config: &Spec, bundle: &Path) -> Option<String> {
     let process = config.process().as_ref()?;
-    if process.env().iter().flatten().any(|var| var.starts_with("HOME=")) {
+    if is_set(process) {
         return None;
     }
     let found = read_passwd(config, bundle).and_then(|text| home_in(&text, process.user().uid()));
     Some(found.unwrap_or_else(|| "/".to_owned()))
 }
 
-fn read_passwd(config: &Spec, bundle: &Path) -> Option<String> {
+/// /etc/passwd of the rootfs of a bundle.
+pub fn read_passwd(config: &Spec, bundle: &Path) -> Option<String> {
     let path = plan::rootfs_path(config, bundle).ok()?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(path, flags, Mode::empty()).ok()?;

@@ -18,16 +18,19 @@ pub fn kill(context: &Context, id: &RuntimeId, signal: i32, all: bool) -> Result
     let dir = StateDir::get(context, id)?;
     let record = dir.record()?.ok_or_else(no_such_container)?;
     let stopped = dir.status(Some(&record)) == Status::Stopped;
-    if stopped && !all {
-        return Err(Error::not_found("container not running").cause("no such process"));
-    }
     // Without a pid namespace of its own, the death of the first process ends nobody else.
     let everybody = all || (signal == libc::SIGKILL && !record.own_pid_namespace);
-    if everybody && let Some(cgroup) = cgroup(&record)? {
+    if everybody
+        && let Some(cgroup) = cgroup(&record)?
+        && (all || !stopped || !cgroup.processes()?.is_empty())
+    {
         return signal_all(&cgroup, signal);
     }
-    if stopped {
+    if stopped && all {
         return Ok(());
+    }
+    if stopped {
+        return Err(Error::not_found("container not running").cause("no such process"));
     }
     signal_init(&record, signal)
 }

@@ -1,7 +1,7 @@
 //! Which cgroup a container gets, and what happens where it cannot have one.
 //!
-//! A limit that was asked for is set or it is an error that says what is missing. Without limits a cgroup is welcome, not
-//! needed: an unprivileged caller who may not make one gets a container without (runc does the same).
+//! A limit or a cgroupsPath that was asked for is set or it is an error that says what is missing. Without either a cgroup
+//! is welcome, not needed: an unprivileged caller who may not make one gets a container without (runc does the same).
 
 use super::args::Context;
 use super::maps;
@@ -9,9 +9,10 @@ use crate::cgroup;
 use crate::cgroup::fs::Cgroup;
 use crate::cgroup::property::Property;
 use crate::cgroup::scope::{Manager, Scope};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::id::RuntimeId;
 use oci_spec::runtime::{LinuxResources, Spec};
+use std::borrow::Cow;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
@@ -48,8 +49,7 @@ pub fn decide(context: &Context, config: &Spec, id: &RuntimeId) -> Result<Wanted
     if context.cgroups_disabled {
         return Ok(Wanted::None);
     }
-    let asked =
-        config.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref()).map(|p| p.to_string_lossy());
+    let asked = asked_path(config);
     if context.systemd_cgroup {
         properties(config)?;
         return scope_name(asked.as_deref(), id.as_str()).map(Wanted::Scope);
@@ -126,14 +126,21 @@ pub fn properties(config: &Spec) -> Result<Vec<Property>> {
 /// Makes the cgroup and writes the limits.
 pub fn create(context: &Context, path: &Path, config: &Spec, proc: BorrowedFd<'_>) -> Result<Option<Cgroup>> {
     let resources = resources(config);
-    let limited = resources.is_some_and(has_limits);
+    let asked = resources.is_some_and(has_limits) || !asked_path(config).unwrap_or_default().is_empty();
     let cgroup = match Cgroup::create(path) {
         Ok(cgroup) => cgroup,
-        Err(e) if !limited && is_rootless(context, proc) && is_denied(&e) => return Ok(None),
+        Err(e) if is_rootless(context, proc) && is_denied(&e) => {
+            return if asked { Err(refused(&e)) } else { Ok(None) };
+        }
         Err(e) => return Err(e),
     };
     if cgroup.existed() {
-        look_inside(context, &cgroup)?;
+        // Root's container of the same name: it is there, and not ours.
+        if is_rootless(context, proc) && !cgroup.is_writable() {
+            let denied = Error::new(Kind::Denied, format_args!("cannot use cgroup {}", path.display()));
+            return if asked { Err(refused(&denied)) } else { Ok(None) };
+        }
+        look_inside(&cgroup)?;
     }
     let limited = resources.map_or(Ok(()), |resources| cgroup.apply(resources));
     if let Err(e) = limited.and_then(|()| cgroup.apply_devices(resources)) {
@@ -143,17 +150,35 @@ pub fn create(context: &Context, path: &Path, config: &Spec, proc: BorrowedFd<'_
     Ok(Some(cgroup))
 }
 
-/// A cgroup that was there already: in a frozen one nothing could ever start; one with processes is shared with them.
-fn look_inside(context: &Context, cgroup: &Cgroup) -> Result<()> {
+/// A cgroup that was there already: in a frozen one nothing could ever start; of one with processes we would limit,
+/// freeze and kill those too (runc refuses it since 1.2).
+fn look_inside(cgroup: &Cgroup) -> Result<()> {
     if cgroup.is_frozen() {
         return Err(Error::host("container's cgroup unexpectedly frozen")
             .cause(format_args!("{} was there before, and frozen", cgroup.path().display())));
     }
     let others = cgroup.processes()?.len();
     if others > 0 {
-        context.warn(format!("container's cgroup is not empty: {others} process(es) found"));
+        return Err(Error::in_use("container's cgroup is not empty")
+            .cause(format_args!("{others} process(es) found in {}", cgroup.path().display())));
     }
     Ok(())
+}
+
+/// A container whose processes nobody can find again: no cgroup, and no namespace that ends with its first process.
+pub fn warn_of_strays(context: &Context, own_pid_namespace: bool, has_cgroup: bool, proc: BorrowedFd<'_>) {
+    if !own_pid_namespace && !has_cgroup && is_rootless(context, proc) {
+        context.warn(
+            "Creating a rootless container with no cgroup and no private pid namespace. Such configuration is strongly \
+             discouraged: its processes cannot all be killed with it."
+                .into(),
+        );
+    }
+}
+
+fn asked_path(config: &Spec) -> Option<Cow<'_, str>> {
+    let linux = config.linux().as_ref()?;
+    linux.cgroups_path().as_ref().map(|path| path.to_string_lossy())
 }
 
 fn resources(config: &Spec) -> Option<&LinuxResources> {
@@ -165,6 +190,18 @@ fn has_limits(resources: &LinuxResources) -> bool {
     // What v2 has no word for is a limit too; whether it can be set is seen when it is.
     cgroup::limits::settings(resources, |_| None)
         .map_or(true, |all| !all.iter().all(cgroup::limits::Setting::is_unlimited))
+}
+
+/// A user without rights over any cgroup, in the words that are looked for.
+fn refused(error: &Error) -> Error {
+    let denied = matches!(error.errno(), None | Some(libc::EACCES | libc::EPERM));
+    let fact = if denied { format!("{}: permission denied", error.what()) } else { error.to_string() };
+    Error::new(Kind::Denied, "unable to apply cgroup configuration")
+        .cause("rootless needs no limits + no cgrouppath when no permission is granted for cgroups")
+        .cause(fact)
+        .hint(
+            "Use --systemd-cgroup in a login session, or leave cgroupsPath and the limits out of config.json.",
+        )
 }
 
 fn is_denied(error: &Error) -> bool {

@@ -37,6 +37,7 @@
 //! | `foreground` | a process attended by us: signals, terminal, exit code |
 //! | `events` | statistics, and word of a lack of memory |
 //! | `rdt` | linux.intelRdt |
+//! | `door` | exec before start, without root |
 //! | `placement` | the cgroup of an exec's process |
 //! | `selfexe` | CVE-2019-5736 |
 //! | `agent` `deliver` | the program behind SCMP_ACT_NOTIFY gets its listener, others a pidfd |
@@ -52,6 +53,7 @@ pub mod console;
 pub mod create;
 pub mod delete;
 pub mod deliver;
+pub mod door;
 pub mod events;
 pub mod exec;
 pub mod foreground;

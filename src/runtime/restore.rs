@@ -63,7 +63,7 @@ pub fn restore(context: &Context, args: &CreateArgs, how: &RunArgs, restore: &Re
         }
     };
     let child = made.child.ok_or_else(|| Error::internal("no child"))?;
-    super::start::run_poststart(&record);
+    super::start::poststart_or_stop(&record)?;
     let Some(signals) = signals else { return Ok(0) };
     let code = foreground::follow(&child, &signals, None, None)?;
     if !how.keep {

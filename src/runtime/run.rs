@@ -13,12 +13,17 @@ pub fn run(context: &Context, args: &CreateArgs, how: &RunArgs) -> Result<i32> {
     let signals = if how.detach { None } else { Some(Signals::catch()?) };
     let born = bear(context, args, Mode::Run { detach: how.detach })?;
     let started = spawn::hear_exec(&born.child, &born.plan);
-    if let Err(e) = started {
+    // execve closes one fd after the other: until the marker is closed too, others see a created container.
+    start::wait_until_executed(&born.dir);
+    // A container whose poststart hook fails is stopped, says the specification.
+    if let Err(e) = started.and_then(|()| start::run_poststart(&born.record)) {
         spawn::kill_and_reap(&born.child);
+        if let Some(Ok(terminal)) = born.console.as_ref().map(console::receive) {
+            foreground::last_output(terminal);
+        }
         let _ = delete::remove(&born.dir, Some(&born.record), true);
         return Err(e);
     }
-    start::run_poststart(&born.record);
     let Some(signals) = signals else {
         return born.notify.map_or(Ok(0), |notify| notify.wait(&born.record).map(|()| 0));
     };

@@ -44,6 +44,7 @@ pub struct Child {
 pub struct Files<'a> {
     pub marker: Option<BorrowedFd<'a>>,
     pub fifo: Option<BorrowedFd<'a>>,
+    pub door: Option<BorrowedFd<'a>>,
     pub console: Option<BorrowedFd<'a>>,
     pub proc: BorrowedFd<'a>,
     /// `--preserve-fds`.
@@ -78,6 +79,7 @@ pub fn spawn(plan: &Plan, place: Place<'_>, files: Files<'_>) -> Result<Child> {
         socket: theirs.as_fd(),
         marker: files.marker,
         fifo: files.fifo,
+        door: files.door,
         console: files.console,
         proc: files.proc,
         preserved: files.preserved,

@@ -4,7 +4,8 @@
 use super::args::Context;
 use super::hooks::{self, HookState};
 use super::notify::Notify;
-use super::state::{StateDir, Status, no_such_container};
+use super::spawn::pidfd_of;
+use super::state::{StateDir, Status, is_alive, no_such_container};
 use super::step::Fail;
 use super::words;
 use crate::error::{Context as _, Error, Result};
@@ -14,6 +15,7 @@ use crate::spec::runtime as spec;
 use crate::sys::CallContext;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::Signal;
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -36,12 +38,23 @@ pub fn start(context: &Context, id: &RuntimeId, notify_socket: Option<&OsStr>) -
     rustix::io::write(&fifo, b"\0").call(|| format!("write({FIFO:?})"))?;
     wait_for_exec(&dir, &record)?;
     let _ = rustix::fs::unlinkat(&dir.fd, FIFO, AtFlags::empty());
-    run_poststart(&record);
+    poststart_or_stop(&record)?;
     notify.map_or(Ok(()), |notify| notify.wait(&record))
 }
 
-/// Hooks after the start; their failure changes nothing for the container.
-pub fn run_poststart(record: &RuntimeState) {
+/// Hooks after the start. A container whose poststart hook fails is stopped, says the specification.
+pub fn poststart_or_stop(record: &RuntimeState) -> Result<()> {
+    run_poststart(record).inspect_err(|_| {
+        if let Ok(pidfd) = pidfd_of(record.pid)
+            && is_alive(record)
+        {
+            let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
+        }
+    })
+}
+
+/// Hooks after the start; where one fails the caller stops the container.
+pub fn run_poststart(record: &RuntimeState) -> Result<()> {
     let state = HookState {
         id: &record.id,
         status: Status::Running,
@@ -49,7 +62,7 @@ pub fn run_poststart(record: &RuntimeState) {
         bundle: Path::new(&record.bundle),
         annotations: &record.annotations,
     };
-    let _ = hooks::run("poststart", &record.poststart, state);
+    hooks::run("poststart", &record.poststart, state)
 }
 
 fn refuse_unless_created(status: Status) -> Result<()> {
@@ -58,6 +71,13 @@ fn refuse_unless_created(status: Status) -> Result<()> {
         Status::Running | Status::Paused => Err(Error::in_use("cannot start an already running container")),
         Status::Stopped => Err(Error::in_use("cannot start a container that has stopped")),
         Status::Creating => Err(Error::in_use("cannot start a container that is still being created")),
+    }
+}
+
+/// Waits until the marker's lock is gone: the process executes its command, or is dead.
+pub fn wait_until_executed(dir: &StateDir) {
+    if let Some(marker) = dir.marker() {
+        let _ = rustix::fs::flock(&marker, FlockOperation::LockShared);
     }
 }
 

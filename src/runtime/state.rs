@@ -110,6 +110,11 @@ impl StateDir {
         Ok(())
     }
 
+    /// Takes it back.
+    pub fn forget(&self, name: &str) {
+        let _ = rustix::fs::unlinkat(&self.fd, name, AtFlags::empty());
+    }
+
     /// Reads such a trace.
     pub fn noted(&self, name: &str) -> Option<PathBuf> {
         let target = rustix::fs::readlinkat(&self.fd, name, Vec::new()).ok()?;

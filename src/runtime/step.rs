@@ -48,7 +48,7 @@ steps! {
     TerminalConsole => "bind the terminal on /dev/console",
     TerminalSend => "send the terminal to the console socket",
     TerminalControl => "make the terminal the controlling terminal",
-    Hook => "run a hook",
+    CreateHook => "run a createContainer hook",
     Sysctl => "set the sysctl",
     ReadonlyPath => "make read-only",
     MaskedPath => "mask",
@@ -76,6 +76,7 @@ steps! {
     Descriptors => "close the file descriptors of the runtime",
     Lookup => "find the command",
     Start => "wait for start",
+    StartHook => "run a startContainer hook",
     Stage => "clone in the joined namespaces",
     Exec => "execute the command",
 }

@@ -2,8 +2,8 @@
 //!
 //! The texts of a missing or forbidden command are those that engines look for (podman, Docker, Kubernetes).
 
-use super::plan::Plan;
 use super::plan::process::ProcessPlan;
+use super::plan::{HookPlan, Plan};
 use super::step::{Fail, Step, ended_words};
 use crate::error::{Error, Kind};
 use crate::sys::ErrnoText;
@@ -32,7 +32,8 @@ pub fn of_init(fail: Fail, plan: &Plan) -> Error {
         Step::MaskedPath => plan.masked.get(index).map(|target| target.shown.clone()),
         Step::RootSource | Step::RootAttach => Some(plan.rootfs.path.to_string_lossy().into_owned()),
         Step::Join => plan.namespaces.join.get(index).map(|join| join.path.display().to_string()),
-        Step::Hook => hook(plan, index),
+        Step::CreateHook => hook(&plan.create_container_hooks, index),
+        Step::StartHook => hook(&plan.start_container_hooks, index),
         _ => return of_process(fail, &plan.process),
     };
     plain(fail, object)
@@ -80,9 +81,8 @@ pub fn of_command(fail: Fail, command: &str) -> Error {
     match fail.errno {
         libc::ENOENT if fail.step == Step::Exec => {
             // The file was there a moment ago: what is missing is its interpreter.
-            Error::new(Kind::CommandNotFound, exec)
-                .cause("its interpreter")
-                .cause("no such file or directory")
+            Error::new(Kind::CommandNotFound, format_args!("exec {command}: no such file or directory"))
+                .cause("the interpreter in its first line, or the loader that it was linked for, is missing")
         }
         libc::ENOENT if command.contains('/') => Error::new(Kind::CommandNotFound, exec)
             .cause(format_args!("stat {command}"))
@@ -104,6 +104,17 @@ pub fn of_started(fail: Fail, command: &str) -> Error {
 }
 
 fn plain(fail: Fail, object: Option<String>) -> Error {
+    let point = match fail.step {
+        Step::CreateHook => Some("createContainer"),
+        Step::StartHook => Some("startContainer"),
+        _ => None,
+    };
+    if let Some(point) = point {
+        let words = ended_words(fail.errno).unwrap_or_else(|| ErrnoText(fail.errno).to_string());
+        return Error::new(Kind::External, format_args!("error running {point} hook #{}", fail.index))
+            .cause(format_args!("error running hook {}", object.unwrap_or_default()))
+            .cause(words);
+    }
     let what = match object {
         Some(object) => format!("cannot {} {object}", fail.step.words()),
         None => format!("cannot {}", fail.step.words()),
@@ -112,11 +123,6 @@ fn plain(fail: Fail, object: Option<String>) -> Error {
         libc::EPERM | libc::EACCES | libc::EROFS => Kind::Denied,
         _ => Kind::Host,
     };
-    if fail.step == Step::Hook
-        && let Some(words) = ended_words(fail.errno)
-    {
-        return Error::new(Kind::External, "error running hook").cause(what).cause(words);
-    }
     let errno = ErrnoText(fail.errno);
     let error = match (fail.errno, fail.step.feature()) {
         // An old kernel, or a filter around us: which call it was is what whoever mends it needs.
@@ -137,9 +143,8 @@ fn plain(fail: Fail, object: Option<String>) -> Error {
     }
 }
 
-fn hook(plan: &Plan, index: usize) -> Option<String> {
-    let both = [&plan.create_container_hooks, &plan.start_container_hooks];
-    both.iter().find_map(|hooks| hooks.get(index)).map(|hook| hook.path.to_string_lossy().into_owned())
+fn hook(hooks: &[HookPlan], index: usize) -> Option<String> {
+    hooks.get(index).map(|hook| hook.path.to_string_lossy().into_owned())
 }
 
 /// An errno as runc prints it.

@@ -114,6 +114,15 @@ pub fn namespace(spec: &Spec, typ: LinuxNamespaceType) -> Option<&LinuxNamespace
     namespaces(spec).iter().find(|ns| ns.typ() == typ)
 }
 
+/// Set to `inherit`: the container stays on the CPUs that its caller is bound to. A batch system binds a step's processes
+/// (`srun --cpu-bind`), and coracle's containers are such; an engine's own binding means nothing for its containers.
+pub const ANNOTATION_CPUS: &str = "io.coracle.cpu-affinity";
+
+/// Whether `ANNOTATION_CPUS` says so.
+pub fn inherits_cpus(spec: &Spec) -> bool {
+    annotation(spec, ANNOTATION_CPUS) == Some("inherit")
+}
+
 /// An annotation's value.
 pub fn annotation<'a>(spec: &'a Spec, key: &str) -> Option<&'a str> {
     spec.annotations().as_ref().and_then(|all| all.get(key)).map(String::as_str)

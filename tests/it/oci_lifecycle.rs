@@ -265,6 +265,77 @@ fn a_detached_exec_goes_on() {
 }
 
 #[test]
+fn exec_before_start_gets_in_and_learns_nothing_of_the_waiting_process() {
+    need!("userns", "subid", "busybox", "coracle-oci");
+    for env in [Env::new(), Env::in_store()] {
+        let mut bundle = env.bundle("early", &["sleep", "1000"]);
+        for set in ["bounding", "effective", "permitted"] {
+            bundle.push(&format!("/process/capabilities/{set}"), json!("CAP_SYS_PTRACE"));
+        }
+        let ctr = bundle.create();
+        let script = "cd /proc/self/ns; for n in ipc mnt net pid user uts; do readlink $n; done";
+        let early = ctr.exec(&["sh", "-c", script]).ok();
+        for (line, name) in early.lines().zip(["ipc", "mnt", "net", "pid", "user", "uts"]) {
+            let ours = std::fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
+            assert_ne!(line, ours.to_str().unwrap(), "{name}");
+        }
+        // It holds fds of the host still: whoever came in early must not reach them.
+        for path in ["/proc/1/fd/", "/proc/1/cwd/", "/proc/1/root/", "/proc/1/ns/", "/proc/1/environ"] {
+            let error = ctr.exec(&["sh", "-c", &format!("ls -l {path}* && cat {path}")]).fails();
+            assert!(error.contains("ermission denied") || error.contains("No such file"), "{path}: {error}");
+        }
+        assert_eq!(ctr.status(), "created");
+        ctr.cmd(&["start"]).ok();
+        assert_eq!(ctr.exec(&["sh", "-c", script]).ok(), early);
+    }
+}
+
+#[test]
+fn a_cgroup_that_cannot_be_made_is_refused_where_one_was_asked_for() {
+    need!("userns", "cgroup", "busybox", "coracle-oci");
+    let env = Env::new();
+    let words = [
+        "unable to apply cgroup configuration",
+        "rootless needs no limits + no cgrouppath",
+        "permission denied",
+    ];
+    let mut bundle = env.bundle("cgroup", &["true"]);
+    bundle.set("/linux/cgroupsPath", json!("/nobody-gave-us-this"));
+    bundle.run().says(1, &words);
+    bundle.set("/linux/resources/pids/limit", json!(10));
+    bundle.run().says(1, &words);
+}
+
+#[test]
+fn a_poststart_hook_that_fails_stops_the_container() {
+    need!("userns", "busybox", "coracle-oci");
+    let env = Env::new();
+    let mut bundle = env.bundle("poststart", &["sleep", "1000"]);
+    bundle.set("/hooks", json!({"poststart": [{"path": "/bin/true"}, {"path": "/bin/false"}]}));
+    bundle.run().says(1, &["error running poststart hook #1: /bin/false: exit status: 1"]);
+    let ctr = bundle.create();
+    ctr.cmd(&["start"]).run().says(1, &["error running poststart hook #1"]);
+    ctr.wait_stopped();
+}
+
+#[test]
+fn a_start_container_hook_has_the_payloads_environment_and_its_failure_is_seen() {
+    need!("userns", "busybox", "coracle-oci");
+    let env = Env::new();
+    let mut bundle = env.bundle("hook", &["true"]);
+    let hook = |script: &str| json!({"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]});
+    bundle.push("/process/env", json!("ONE=two"));
+    bundle.set("/hooks", hook("test $ONE = two"));
+    bundle.run().ok();
+    bundle.set("/hooks", hook("echo words >&2; exit 3"));
+    bundle.run().says(1, &["words", "error running startContainer hook #0", "exit status 3"]);
+    bundle.set("/process/terminal", json!(true));
+    let output = bundle.run();
+    assert_eq!(output.stdout, "words\n", "{output:#?}");
+    output.says(1, &["error running startContainer hook #0"]);
+}
+
+#[test]
 fn list_and_ps_show_what_is_there() {
     need!("userns", "busybox", "runtime");
     let env = Env::new();

@@ -1,7 +1,7 @@
 //! What the payload's process is like: ids, directories, limits, terminal, descriptors, environment.
 
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use serde_json::json;
 
@@ -235,6 +235,62 @@ fn a_terminal_without_a_socket_is_an_error_for_create() {
 }
 
 /// One message with one descriptor (SCM_RIGHTS).
+#[test]
+fn a_foreground_terminal_leaves_lines_as_they_were_written() {
+    need!("userns", "busybox", "runtime");
+    let env = Env::new();
+    let mut bundle = env.script("lines", "echo one; echo two");
+    bundle.set("/process/terminal", json!(true));
+    let runtime_keeps = bundle.run().ok();
+    // crun leaves the carriage returns in.
+    if std::env::var("CORACLE_TEST_RUNTIME").is_ok_and(|runtime| runtime == "crun") {
+        assert_eq!(runtime_keeps.replace('\r', ""), "one\ntwo\n");
+    } else {
+        assert_eq!(runtime_keeps, "one\ntwo\n");
+    }
+}
+
+#[test]
+fn a_pidfd_goes_to_the_socket_that_was_named() {
+    need!("userns", "busybox", "coracle-oci");
+    let env = Env::new();
+    let bundle = env.bundle("pidfd", &["sleep", "1000"]);
+    bundle.write();
+    let path = env.dir.join("pidfd.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let create = bundle.create_cmd().arg("--pidfd-socket").arg(&path).spawn();
+    let pidfd = receive_fd(&listener.accept().unwrap().0);
+    assert_eq!(create.wait().code, 0);
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap();
+    let pid =
+        env.oci().args(["state", &bundle.id]).ok().parse::<serde_json::Value>().unwrap()["pid"].to_string();
+    assert!(info.lines().any(|line| line == format!("Pid:\t{pid}")), "{info} {pid}");
+    env.oci().args(["delete", "--force", &bundle.id]).ok();
+}
+
+#[test]
+fn the_callers_cpu_binding_is_not_the_containers() {
+    need!("userns", "busybox", "coracle-oci");
+    let env = Env::new();
+    let all = || std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = |text: &str| text.lines().find(|l| l.starts_with("Cpus_allowed_list:")).unwrap().to_owned();
+    let before = rustix::thread::sched_getaffinity(None).unwrap();
+    if before.count() < 2 {
+        return crate::support::need::skip("one CPU alone: nothing can be bound");
+    }
+    let wanted = line(&all());
+    let mut one = rustix::thread::CpuSet::new();
+    one.set((0..).find(|cpu| before.is_set(*cpu)).unwrap());
+    let mut bundle = env.bundle("cpus", &["grep", "Cpus_allowed_list", "/proc/self/status"]);
+    rustix::thread::sched_setaffinity(None, &one).unwrap();
+    let bound = line(&std::fs::read_to_string("/proc/thread-self/status").unwrap());
+    let free = bundle.run().ok();
+    bundle.set("/annotations", json!({"io.coracle.cpu-affinity": "inherit"}));
+    let inherited = bundle.run().ok();
+    rustix::thread::sched_setaffinity(None, &before).unwrap();
+    assert_eq!((free.trim_end(), inherited.trim_end()), (wanted.as_str(), bound.as_str()));
+}
+
 fn receive_fd(socket: &std::os::unix::net::UnixStream) -> OwnedFd {
     use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
     let mut space = [std::mem::MaybeUninit::uninit(); 64];

@@ -68,6 +68,7 @@ pub fn config_json(options: &CreateOptions, facts: &Facts<'_>) -> Result<Value> 
     let capabilities = process::Capabilities::decide(&options.security, facts.user.uid)?;
     let mut annotations = options.annotations.clone();
     annotations.insert("io.container.manager".into(), "coracle".into());
+    annotations.insert(crate::spec::runtime::ANNOTATION_CPUS.into(), "inherit".into());
     Ok(json!({
         "ociVersion": OCI_VERSION,
         "process": process::process(options, facts, &capabilities)?,

@@ -5,12 +5,13 @@
 use super::{Inherited, expect};
 use crate::runtime::handshake::{self, Message};
 use crate::runtime::plan::filter::Filter;
-use crate::runtime::plan::process::ProcessPlan;
+use crate::runtime::plan::process::{Cpus, ProcessPlan};
 use crate::runtime::step::{Fail, OrFail, Step, fail};
 use crate::sys;
 use crate::sys::creds;
 use rustix::fs::{FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::{Errno, Result};
+use rustix::thread::CpuSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Everything that can be done before `start`.
@@ -112,8 +113,15 @@ fn hand_over_stdio(process: &ProcessPlan) -> Result<()> {
 }
 
 fn schedule(process: &ProcessPlan) -> std::result::Result<(), Fail> {
-    if let Some(cpus) = &process.affinity {
-        rustix::thread::sched_setaffinity(None, cpus).or_fail(Step::Affinity, 0)?;
+    match &process.cpus {
+        Cpus::Inherited => {}
+        Cpus::All => {
+            let mut all = CpuSet::new();
+            (0..CpuSet::MAX_CPU).for_each(|cpu| all.set(cpu));
+            // Forbidden by a filter around us: then what is around us has bound the container too.
+            let _ = rustix::thread::sched_setaffinity(None, &all);
+        }
+        Cpus::Set(cpus) => rustix::thread::sched_setaffinity(None, cpus).or_fail(Step::Affinity, 0)?,
     }
     if let Some(attr) = &process.scheduler {
         sys::process::set_scheduler(attr).or_fail(Step::Scheduler, 0)?;

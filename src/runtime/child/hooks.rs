@@ -17,9 +17,10 @@ pub fn run(
     state: (&[u8], &[u8]),
     pid: i32,
     dir: Option<BorrowedFd<'_>>,
+    step: Step,
 ) -> std::result::Result<(), Fail> {
     for (index, hook) in hooks.iter().enumerate() {
-        one(hook, state, pid, dir).map_err(|e| fail(Step::Hook, index, e))?;
+        one(hook, state, pid, dir).map_err(|e| fail(step, index, e))?;
     }
     Ok(())
 }

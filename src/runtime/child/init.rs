@@ -1,9 +1,10 @@
 //! A container's first process, from the clone to execve: the steps, in order.
 
+use super::door::Door;
 use super::{Inherited, creds, exec, expect, give_up, hooks, let_go, namespaces, rootfs, tell};
 use crate::runtime::handshake::Message;
 use crate::runtime::plan::Plan;
-use crate::runtime::plan::namespaces::NEWNET;
+use crate::runtime::plan::namespaces::{NEWNET, NEWUSER};
 use crate::runtime::step::{Fail, OrFail, Step, fail};
 use crate::sys;
 use rustix::fs::Mode;
@@ -42,14 +43,18 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     // Only now: while the maps are written, the files of /proc/PID must belong to the user who writes them. Nobody but
     // the runtime is in a new namespace until then.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).or_fail(Step::Dumpable, 0)?;
-    if plan.namespaces.new_user() {
+    if plan.namespaces.has(NEWUSER) {
         // EINVAL: the map has no root (one id, kept as it is). All capabilities are ours all the same.
+        // EPERM: a namespace was joined that we are in already, and not as root.
+        let joined = !plan.namespaces.new_user();
         match sys::creds::set_gid(0) {
             Ok(()) | Err(Errno::INVAL) => {}
+            Err(Errno::PERM) if joined => {}
             Err(e) => return Err(fail(Step::MapRoot, 1, e)),
         }
         match sys::creds::set_uid(0) {
             Ok(()) | Err(Errno::INVAL) => {}
+            Err(Errno::PERM) if joined => {}
             Err(e) => return Err(fail(Step::MapRoot, 0, e)),
         }
     }
@@ -83,7 +88,11 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     let attr = creds::open_attr(&plan.process, inherited.proc)?;
     rootfs::set_up(plan, inherited, pid)?;
     creds::label(&plan.process, attr.as_ref())?;
-    let_go(inherited)?;
+    let door = match inherited.door {
+        Some(listener) => Some(Door::open(listener, inherited.proc)?),
+        None => None,
+    };
+    let_go(inherited, door.as_ref())?;
     let early = exec::try_directory(&plan.process);
     creds::become_user(&plan.process, inherited)?;
     exec::change_directory(&plan.process, early)?;
@@ -98,21 +107,24 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     }
     tell(inherited.socket, Message::Ready)?;
     if expect(inherited.socket, |m| matches!(m, Message::Commit | Message::Start))? == Message::Commit {
-        wait_for_start(inherited)?;
+        wait_for_start(inherited, door)?;
     }
     if !asks {
         exec::seal(&plan.process, inherited)?;
     }
-    hooks::run(&plan.start_container_hooks, inherited.hook_state, pid, None)?;
+    hooks::run(&plan.start_container_hooks, inherited.hook_state, pid, None, Step::StartHook)?;
     Err(exec::execute(&plan.process, command))
 }
 
 /// From here on the runtime may be gone; the record knows us. The fifo is open for reading and writing, so there is no
 /// end of file: one byte is the word.
-fn wait_for_start(inherited: &Inherited<'_>) -> Result<(), Fail> {
+fn wait_for_start(inherited: &Inherited<'_>, door: Option<Door<'_>>) -> Result<(), Fail> {
     let Some(fifo) = inherited.fifo else {
         return Err(fail(Step::Start, 0, Errno::BADF));
     };
+    if let Some(door) = door {
+        door.serve_until(fifo)?;
+    }
     let mut byte = [0u8; 1];
     loop {
         match rustix::io::read(fifo, &mut byte) {

@@ -10,13 +10,15 @@ use crate::sys::process::{clone_child, exit_now, join_session_keyring};
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::ThreadNameSpaceType;
 use std::convert::Infallible;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What is joined, and by whom.
 #[derive(Debug, Clone, Copy)]
 pub struct Joining<'a> {
     /// pidfd of the container's first process.
     pub target: BorrowedFd<'a>,
+    /// Its namespaces, where the way by pid is closed (`runtime::door`), in the order in which they are joined.
+    pub namespaces: &'a [(u64, OwnedFd)],
     /// CLONE_NEW* flags that are still to be joined.
     pub kinds: u64,
     /// This process is a stage: it joins everything, then clones the one that executes.
@@ -45,7 +47,10 @@ fn begin(
     if go && !joining.staged {
         expect(inherited.socket, |m| matches!(m, Message::Go(_)))?;
     }
-    if joining.kinds != 0 {
+    for (_, fd) in joining.namespaces.iter().filter(|(kind, _)| joining.kinds & kind != 0) {
+        rustix::thread::move_into_link_name_space(fd.as_fd(), None).or_fail(Step::Join, 0)?;
+    }
+    if joining.kinds != 0 && joining.namespaces.is_empty() {
         let kinds = ThreadNameSpaceType::from_bits_retain(joining.kinds as u32);
         rustix::thread::move_into_thread_name_spaces(joining.target, kinds).or_fail(Step::Join, 0)?;
     }
@@ -89,7 +94,7 @@ fn proceed(
         terminal::open_in(root.as_fd(), plan, size, inherited, None)?;
     }
     creds::label(plan, attr)?;
-    let_go(inherited)?;
+    let_go(inherited, None)?;
     let early = exec::try_directory(plan);
     creds::become_user(plan, inherited)?;
     exec::change_directory(plan, early)?;

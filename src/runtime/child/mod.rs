@@ -10,6 +10,7 @@
 
 mod creds;
 mod devices;
+pub mod door;
 mod exec;
 mod hooks;
 pub mod init;
@@ -41,6 +42,8 @@ pub struct Inherited<'a> {
     pub marker: Option<BorrowedFd<'a>>,
     /// Where `start` is awaited.
     pub fifo: Option<BorrowedFd<'a>>,
+    /// Where namespaces are handed out until then.
+    pub door: Option<BorrowedFd<'a>>,
     /// Connected console socket.
     pub console: Option<BorrowedFd<'a>>,
     /// The host's /proc, checked.
@@ -51,13 +54,16 @@ pub struct Inherited<'a> {
     pub hook_state: (&'a [u8], &'a [u8]),
 }
 
-/// Closes everything of the runtime's but what is still needed: the handshake, the marker, the fifo, none of them a
-/// directory. From here on the container has a say in paths (its working directory, its command, links in its root), and
+/// Closes everything of the runtime's but what is still needed: the handshake, the marker, the fifo, the door, none of
+/// them a directory. From here on the container has a say in paths (its working directory, its command, links in its root), and
 /// `/proc/self/fd/N` of a directory of the host would lead out of the root (R7; CVE-2024-21626). Close-on-exec comes too
 /// late: execve looks its path up first.
-fn let_go(inherited: &Inherited<'_>) -> Result<(), Fail> {
-    let needed = [Some(inherited.socket), inherited.marker, inherited.fifo]
-        .map(|fd| fd.map_or(0, |fd| fd.as_raw_fd()));
+fn let_go(inherited: &Inherited<'_>, door: Option<&door::Door<'_>>) -> Result<(), Fail> {
+    let mut needed = [0; MAX_NEEDED];
+    let own = [Some(inherited.socket), inherited.marker, inherited.fifo];
+    let own = own.into_iter().map(|fd| fd.map_or(0, |fd| fd.as_raw_fd()));
+    let all = own.chain(door.into_iter().flat_map(door::Door::numbers));
+    needed.iter_mut().zip(all).for_each(|(slot, fd)| *slot = fd);
     let passed_until = 3i32.saturating_add_unsigned(inherited.preserved).min(MAX_PASSED);
     // Where the caller passed less than it said, fds of our own have taken those numbers.
     for fd in (3..passed_until).filter(|fd| !needed.contains(fd) && !is_passed_on(*fd)) {
@@ -65,6 +71,9 @@ fn let_go(inherited: &Inherited<'_>) -> Result<(), Fail> {
     }
     close_from(passed_until, &needed, inherited.proc).or_fail(Step::Descriptors, 0)
 }
+
+/// Handshake, marker and fifo, the door's listener and namespaces.
+const MAX_NEEDED: usize = 4 + door::KINDS.len();
 
 /// No process has so many (fs.nr_open).
 const MAX_PASSED: i32 = 1 << 20;

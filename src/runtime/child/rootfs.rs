@@ -53,7 +53,8 @@ pub fn set_up(plan: &Plan, inherited: &Inherited<'_>, pid: i32) -> std::result::
         tell(inherited.socket, Message::AtHooks)?;
         expect(inherited.socket, |m| m == Message::Continue)?;
         // They start in the root file system, as with runc.
-        hooks::run(&plan.create_container_hooks, inherited.hook_state, pid, Some(root))?;
+        let hooks = &plan.create_container_hooks;
+        hooks::run(hooks, inherited.hook_state, pid, Some(root), Step::CreateHook)?;
     }
     if let Some(dev) = plan.dev.as_ref().filter(|dev| dev.readonly) {
         devices::seal(root, dev)?;

@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use rustix::pty::OpenptFlags;
-use rustix::termios::Winsize;
+use rustix::termios::{OptionalActions, OutputModes, Winsize};
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -64,7 +64,12 @@ fn pair(root: BorrowedFd<'_>, size: Terminal) -> Result<(OwnedFd, OwnedFd)> {
     if !(136..144).contains(&rustix::fs::major(number)) {
         return Err(Errno::NOTTY);
     }
-    if size != Terminal::default() {
+    if size.plain {
+        let mut modes = rustix::termios::tcgetattr(&theirs)?;
+        modes.output_modes.remove(OutputModes::ONLCR);
+        rustix::termios::tcsetattr(&theirs, OptionalActions::Now, &modes)?;
+    }
+    if (size.rows, size.columns) != (0, 0) {
         let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
         rustix::termios::tcsetwinsize(&ours, size)?;
     }

@@ -139,6 +139,7 @@ pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
         personality: linux.personality().as_ref(),
         memory_policy: linux.memory_policy().as_ref(),
         filter: process::filter_of(linux.seccomp().as_ref())?,
+        inherits_cpus: spec::inherits_cpus(config),
         keyring_of: facts.new_keyring.then_some(facts.id),
         keep_groups: spec::annotation(config, "run.oci.keep_original_groups") == Some("1"),
         home: facts.home.clone(),
@@ -182,8 +183,11 @@ pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
         sysctls: sysctl::plan(linux.sysctl().as_ref(), &namespaces)?,
         hostname: named(config.hostname().as_deref(), "hostname")?,
         domainname: named(config.domainname().as_deref(), "domainname")?,
-        create_container_hooks: hook_plans(hooks.and_then(|h| h.create_container().as_deref()))?,
-        start_container_hooks: hook_plans(hooks.and_then(|h| h.start_container().as_deref()))?,
+        create_container_hooks: hook_plans(hooks.and_then(|h| h.create_container().as_deref()), None)?,
+        start_container_hooks: hook_plans(
+            hooks.and_then(|h| h.start_container().as_deref()),
+            Some(&process.environment),
+        )?,
         waits_for_hooks: hooks.is_some_and(|h| {
             let any = |list: &Option<Vec<Hook>>| list.as_ref().is_some_and(|list| !list.is_empty());
             #[allow(deprecated, reason = "engines still send prestart hooks")]
@@ -252,8 +256,9 @@ fn targets(paths: Option<&[String]>) -> Result<Vec<Target>> {
     paths.unwrap_or_default().iter().map(|path| Target::new(Path::new(path))).collect()
 }
 
-/// Hooks as the child runs them. The environment is exactly the hook's own (R17).
-fn hook_plans(hooks: Option<&[Hook]>) -> Result<Vec<HookPlan>> {
+/// Hooks as the child runs them. The environment is exactly the hook's own (R17), and where it has none, `inherited`: a
+/// startContainer hook belongs to the container, and gets that of its process, as runc's do.
+fn hook_plans(hooks: Option<&[Hook]>, inherited: Option<&Vec<String>>) -> Result<Vec<HookPlan>> {
     let plan = |hook: &Hook| {
         let path = hook.path().to_string_lossy();
         if !hook.path().is_absolute() {
@@ -269,7 +274,7 @@ fn hook_plans(hooks: Option<&[Hook]>) -> Result<Vec<HookPlan>> {
         Ok(HookPlan {
             path: c_string(&path)?,
             argv: ExecStrings::new(argv),
-            env: ExecStrings::new(strings(hook.env().as_ref())?),
+            env: ExecStrings::new(strings(hook.env().as_ref().or(inherited))?),
             timeout: hook.timeout().and_then(|t| u32::try_from(t).ok()).filter(|t| *t > 0),
         })
     };

@@ -21,6 +21,8 @@ pub struct ProcessPlan {
     pub command: String,
     pub argv: ExecStrings,
     pub env: ExecStrings,
+    /// The same as text.
+    pub environment: Vec<String>,
     /// Files to try for `args[0]`, in the order of the container's PATH.
     pub candidates: Vec<CString>,
     pub cwd: CString,
@@ -40,12 +42,24 @@ pub struct ProcessPlan {
     pub scheduler: Option<SchedAttr>,
     pub io_priority: Option<(u16, u16)>,
     pub personality: Option<u32>,
-    /// The CPUs of an exec, once it is in the container's cgroup.
-    pub affinity: Option<CpuSet>,
     pub memory_policy: Option<MemoryPolicy>,
+    pub cpus: Cpus,
     pub oom_score_adj: Option<i32>,
     /// Name of the new session keyring.
     pub keyring: Option<CString>,
+    /// What was asked for and is left out.
+    pub warnings: Vec<String>,
+}
+
+/// Where the process may run, within its cgroup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cpus {
+    /// Where its caller may.
+    Inherited,
+    /// Everywhere: what the caller is bound to is the caller's (an engine's, started by a pinned service).
+    All,
+    /// `execCPUAffinity`.
+    Set(rustix::thread::CpuSet),
 }
 
 /// A terminal of the container's own.
@@ -53,6 +67,9 @@ pub struct ProcessPlan {
 pub struct Terminal {
     pub rows: u16,
     pub columns: u16,
+    /// Lines end as the payload wrote them, without carriage returns: for a foreground process, whose output goes to a
+    /// terminal that adds its own, or into a pipe.
+    pub plain: bool,
 }
 
 /// What the process depends on besides its own document.
@@ -63,6 +80,8 @@ pub struct ProcessScope<'a> {
     /// `execCPUAffinity.final`; the specification has it for an exec alone.
     pub affinity: Option<CpuSet>,
     pub filter: Option<Filter>,
+    /// `ANNOTATION_CPUS`.
+    pub inherits_cpus: bool,
     /// For the session keyring; none with `--no-new-keyring`.
     pub keyring_of: Option<&'a str>,
     pub keep_groups: bool,
@@ -93,6 +112,10 @@ pub fn plan(process: &Process, scope: ProcessScope<'_>) -> Result<ProcessPlan> {
     }
     let env = environment(process, &scope)?;
     let user = process.user();
+    let asked = process.capabilities().as_ref();
+    let caps = CapabilitySets::from_oci(asked);
+    let no_ambient =
+        |name| format!("can't raise ambient capability {name}: it is not permitted and inheritable");
     Ok(ProcessPlan {
         command: command.clone(),
         argv: ExecStrings::new(args.iter().map(|arg| c_string(arg)).collect::<Result<_>>()?),
@@ -104,7 +127,8 @@ pub fn plan(process: &Process, scope: ProcessScope<'_>) -> Result<ProcessPlan> {
         groups: user.additional_gids().iter().flatten().map(|gid| Gid::from_raw(*gid)).collect(),
         keep_groups: scope.keep_groups,
         umask: user.umask().unwrap_or(0o022),
-        caps: CapabilitySets::from_oci(process.capabilities().as_ref()),
+        caps,
+        environment: env,
         no_new_privileges: process.no_new_privileges().unwrap_or(false),
         rlimits: process.rlimits().iter().flatten().map(rlimit).collect::<Result<_>>()?,
         filter: scope.filter,
@@ -121,9 +145,14 @@ pub fn plan(process: &Process, scope: ProcessScope<'_>) -> Result<ProcessPlan> {
             (class, u16::try_from(io.priority()).unwrap_or(7))
         }),
         personality: scope.personality.map(personality).transpose()?,
-        affinity: scope.affinity,
+        cpus: match scope.affinity {
+            Some(set) => Cpus::Set(set),
+            None if scope.inherits_cpus => Cpus::Inherited,
+            None => Cpus::All,
+        },
         memory_policy: scope.memory_policy.map(memory_policy).transpose()?,
         oom_score_adj: process.oom_score_adj(),
+        warnings: caps.not_ambient(asked).into_iter().map(no_ambient).collect(),
         keyring: scope.keyring_of.map(|id| c_string(&format!("_ses.{id}"))).transpose()?,
     })
 }
@@ -140,8 +169,9 @@ fn environment(process: &Process, scope: &ProcessScope<'_>) -> Result<Vec<String
         env.push(var.clone());
     }
     if let Some(home) = &scope.home
-        && !env.iter().any(|var| var.starts_with("HOME="))
+        && !env.iter().any(|var| var.len() > "HOME=".len() && var.starts_with("HOME="))
     {
+        env.retain(|var| var != "HOME=");
         env.push(format!("HOME={home}"));
     }
     Ok(env)
@@ -167,7 +197,7 @@ fn terminal(process: &Process) -> Terminal {
     let side = |n: u64| u16::try_from(n).unwrap_or(u16::MAX);
     process
         .console_size()
-        .map(|size| Terminal { rows: side(size.height()), columns: side(size.width()) })
+        .map(|size| Terminal { rows: side(size.height()), columns: side(size.width()), plain: false })
         .unwrap_or_default()
 }
 
