@@ -3,7 +3,7 @@
 use super::{Inherited, creds, exec, expect, give_up, hooks, let_go, namespaces, rootfs, tell};
 use crate::runtime::handshake::Message;
 use crate::runtime::plan::Plan;
-use crate::runtime::plan::namespaces::NEWNET;
+use crate::runtime::plan::namespaces::{NEWNET, NEWUSER};
 use crate::runtime::step::{Fail, OrFail, Step, fail};
 use crate::sys;
 use rustix::fs::Mode;
@@ -42,7 +42,8 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     // Only now: while the maps are written, the files of /proc/PID must belong to the user who writes them. Nobody but
     // the runtime is in a new namespace until then.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).or_fail(Step::Dumpable, 0)?;
-    if plan.namespaces.new_user() {
+    // In a joined one, too: its root is not the root outside, and an id that has no name there may make no file.
+    if plan.namespaces.has(NEWUSER) {
         // EINVAL: the map has no root (one id, kept as it is). All capabilities are ours all the same.
         match sys::creds::set_gid(0) {
             Ok(()) | Err(Errno::INVAL) => {}
