@@ -34,7 +34,8 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
 
 /// JSON's `ociRuntime` is `OCIRuntime` in templates, as in podman.
 fn go_names(value: &Value) -> Value {
-    const NAMES: [(&str, &str); 10] = [
+    const NAMES: [(&str, &str); 11] = [
+        ("cgroupVersion", "CgroupsVersion"),
         ("ociRuntime", "OCIRuntime"),
         ("idMappings", "IDMappings"),
         ("uidmap", "UIDMap"),

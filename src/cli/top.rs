@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// Show the processes of a container
 ///
 /// Columns: user, uid, huser, group, gid, hgroup, pid, hpid, ppid, pgid, pcpu, etime, tty, time, args, comm, state, nice,
-/// rss, vsz. Names with an h in front are the host's view.
+/// rss, vsz, groups, hgroups, capinh, capprm, capeff, capbnd, seccomp, label. Names with an h in front are the host's view.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(override_usage = "coracle top [OPTIONS] CONTAINER [COLUMN...]")]
 pub struct Args {

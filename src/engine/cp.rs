@@ -11,8 +11,9 @@ use crate::ondisk::container::{Container, Driver, Rootfs};
 use crate::paths::Dirs;
 use crate::store;
 use crate::sys::CallContext;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
-use std::ffi::{CString, OsStr};
+use crate::sys::fs::{Symlinks, open_below};
+use rustix::fs::{FileType, Mode, OFlags};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -106,13 +107,28 @@ fn copy_between(source: &Tree, from: &Place, target: &Tree, to: &Place, options:
         }
         (Some(path), Some(into)) => {
             let end = source.find(path)?.ok_or_else(|| missing(from))?;
-            copy_paths(&end, path, target, into, options)
+            // As podman: what is copied out gets the name of what a link led to, what is copied in the link's.
+            let name = match source.root {
+                None if end.name.as_c_str() != c"." => {
+                    Path::new(path).file_name().and_then(|name| CString::new(name.as_bytes()).ok())
+                }
+                _ => None,
+            };
+            let name = name.unwrap_or_else(|| end.name.clone());
+            copy_paths(&end, &name, path, target, into, options)
         }
     }
 }
 
 /// docker's rules for what the target means.
-fn copy_paths(end: &End, path: &str, target: &Tree, into: &str, options: CopyOptions) -> Result<()> {
+fn copy_paths(
+    end: &End,
+    called: &CStr,
+    path: &str,
+    target: &Tree,
+    into: &str,
+    options: CopyOptions,
+) -> Result<()> {
     let is_dir = end.kind == FileType::Directory;
     let there = target.find(into)?;
     let into_directory = matches!(&there, Some(t) if t.kind == FileType::Directory);
@@ -121,7 +137,7 @@ fn copy_paths(end: &End, path: &str, target: &Tree, into: &str, options: CopyOpt
         if is_dir && contents_only(path) {
             return tree::copy_contents(open_named(end)?.as_fd(), dir.as_fd(), options.archive);
         }
-        return tree::copy(end.parent.as_fd(), &end.name, dir.as_fd(), &end.name, options.archive);
+        return tree::copy(end.parent.as_fd(), &end.name, dir.as_fd(), called, options.archive);
     }
     if is_dir && there.is_some() && !options.overwrite {
         return Err(Error::usage(format_args!("cannot copy the directory {path} over the file {into}"))
@@ -168,7 +184,7 @@ impl Place {
     }
 }
 
-/// The end of a path: its directory, its name in there, and what it is (symlinks at the end are followed in the tree).
+/// The end of a path: its directory, its name in there, and what it is (a symlink only from `find_itself`).
 struct End {
     parent: OwnedFd,
     name: CString,
@@ -212,8 +228,8 @@ impl Tree {
     fn open_at(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         match &self.root {
             Some(root) => {
-                let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-                rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+                let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| rustix::io::Errno::INVAL)?;
+                open_below(root.as_fd(), &path, flags, Symlinks::InRoot)
             }
             None => rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty()),
         }
@@ -225,8 +241,30 @@ impl Tree {
             .call(|| format!("openat2({path:?}, O_DIRECTORY)"))?)
     }
 
-    /// What stands at `path`, if anything does.
+    /// What stands at `path`, if anything does; a symlink at its end is followed, as podman does.
     fn find(&self, path: &str) -> Result<Option<End>> {
+        /// The kernel's own limit.
+        const MAX_LINKS: usize = 40;
+        let mut path = path.to_owned();
+        for _ in 0..MAX_LINKS {
+            let Some(end) = self.find_itself(&path)? else { return Ok(None) };
+            if end.kind != FileType::Symlink {
+                return Ok(Some(end));
+            }
+            let link = rustix::fs::readlinkat(&end.parent, &end.name, Vec::new())
+                .call(|| format!("readlinkat({:?})", end.name))?;
+            let link =
+                link.to_str().map_err(|_| Error::usage(format_args!("the link {path:?} is not UTF-8")))?;
+            path = match path.trim_end_matches('/').rsplit_once('/') {
+                Some((parent, _)) if !link.starts_with('/') => format!("{parent}/{link}"),
+                _ => link.to_owned(),
+            };
+        }
+        Err(Error::usage(format_args!("cannot follow {path:?}: too many links")))
+    }
+
+    /// What stands at `path`: the link itself, when it is one.
+    fn find_itself(&self, path: &str) -> Result<Option<End>> {
         let trimmed = path.trim_end_matches("/.").trim_end_matches('/');
         let trimmed = if trimmed.is_empty() { "/" } else { trimmed };
         if trimmed == "/" || trimmed == "." {

@@ -82,6 +82,7 @@ pub(super) fn create_as(
         network: &network,
         image: &source.name,
         single_with_apt: store_map.is_single() && source.view.has_directory(files::APT_CONF_DIR),
+        image_id: source.image_id.as_deref(),
     })?;
     let init_path = options.process.init.then(super::programs::runtime_path).transpose()?;
     let mut mounts = source.mounts.clone();
@@ -422,6 +423,9 @@ fn prepare_mounts(
             }
         };
         let mut mount_options = mount.options.clone();
+        if kind == "tmpfs" && mount.copy_up && !mount_options.iter().any(|o| o == "tmpcopyup") {
+            mount_options.push("tmpcopyup".into());
+        }
         if kind == "bind" && !mount_options.iter().any(|o| o == "bind" || o == "rbind") {
             mount_options.insert(0, "rbind".into());
         }

@@ -1,8 +1,8 @@
-//! The files that coracle writes for a container and binds over the image's: hosts, resolv.conf, hostname, .containerenv.
+//! The files that coracle writes for a container and binds over the image's: hosts, resolv.conf, hostname, .containerenv, localtime.
 
 use super::options::CreateOptions;
 use super::specgen::ManagedFiles;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::id::{ContainerId, ContainerName};
 use crate::network::{hosts, resolv};
 use crate::ondisk::container::{Network, NetworkMode};
@@ -10,7 +10,7 @@ use crate::sys::CallContext;
 use rustix::fs::{Mode, OFlags};
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the files are made from.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub struct Request<'a> {
     pub image: &'a str,
     /// One id is mapped, and the image has apt.
     pub single_with_apt: bool,
+    pub image_id: Option<&'a str>,
 }
 
 /// Where apt reads its configuration.
@@ -39,25 +40,30 @@ pub fn write(request: &Request<'_>) -> Result<ManagedFiles> {
     let network = &request.options.network;
     let mut files = ManagedFiles::default();
     if !network.no_hosts {
-        files.hosts = Some(put(request, "hosts", &hosts_text(request)?)?);
+        files.hosts = Some(put(request, "hosts", hosts_text(request)?)?);
     }
     if network.dns.first().is_none_or(|dns| dns != "none") {
-        files.resolv_conf = Some(put(request, "resolv.conf", &resolv_text(request))?);
+        files.resolv_conf = Some(put(request, "resolv.conf", resolv_text(request))?);
     }
     if !network.no_hostname {
-        files.hostname = Some(put(request, "hostname", &format!("{}\n", request.hostname))?);
+        files.hostname = Some(put(request, "hostname", format!("{}\n", request.hostname))?);
     }
     if request.single_with_apt {
         files.apt_conf = Some(put(request, "apt.conf", APT_CONF)?);
     }
-    files.containerenv = Some(put(request, "containerenv", &containerenv(request))?);
+    if let Some(zone) = &request.options.process.timezone {
+        files.localtime = Some(put(request, "localtime", localtime(zone)?)?);
+    }
+    files.containerenv = Some(put(request, "containerenv", containerenv(request))?);
     Ok(files)
 }
 
 fn hosts_text(request: &Request<'_>) -> Result<String> {
-    let shares_host = request.network.mode == NetworkMode::Host;
-    let base =
-        if shares_host { std::fs::read_to_string("/etc/hosts").unwrap_or_default() } else { String::new() };
+    // The host's own names mean the same in the container (podman's base_hosts_file), unless it can reach nobody.
+    let base = match request.network.mode {
+        NetworkMode::None => String::new(),
+        _ => std::fs::read_to_string("/etc/hosts").unwrap_or_default(),
+    };
     let (address, gateway) = match request.network.mode {
         NetworkMode::Slirp4netns { .. } => {
             (Some(hosts::SLIRP4NETNS_ADDRESS), Some(hosts::SLIRP4NETNS_GATEWAY))
@@ -92,23 +98,43 @@ fn resolv_text(request: &Request<'_>) -> String {
     })
 }
 
+/// The host's data of a time zone: the image may have none. `local` is the host's own zone.
+fn localtime(zone: &str) -> Result<Vec<u8>> {
+    let plain = |part: &str| !matches!(part, "" | "." | "..");
+    let path = match zone {
+        "local" => PathBuf::from("/etc/localtime"),
+        name if name.split('/').all(plain) => Path::new("/usr/share/zoneinfo").join(name),
+        _ => return Err(unknown_zone(zone)),
+    };
+    let data = std::fs::read(&path).map_err(|_| unknown_zone(zone))?;
+    data.starts_with(b"TZif").then_some(data).ok_or_else(|| unknown_zone(zone))
+}
+
+fn unknown_zone(zone: &str) -> Error {
+    Error::usage(format_args!("unknown time zone {zone:?}"))
+        .hint("List the names with `timedatectl list-timezones`; `local` is this machine's own.")
+}
+
 /// What toolbox and others read (podman's keys).
 fn containerenv(request: &Request<'_>) -> String {
     if !request.options.security.privileged {
         return String::new();
     }
     let (name, id, image) = (request.name, request.id, request.image);
-    format!("engine=\"coracle\"\nname=\"{name}\"\nid=\"{id}\"\nimage=\"{image}\"\nrootless=1\n")
+    let image_id = request.image_id.unwrap_or_default();
+    format!(
+        "engine=\"coracle\"\nname=\"{name}\"\nid=\"{id}\"\nimage=\"{image}\"\nimageid=\"{image_id}\"\nrootless=1\n"
+    )
 }
 
-fn put(request: &Request<'_>, name: &str, text: &str) -> Result<String> {
+fn put(request: &Request<'_>, name: &str, text: impl AsRef<[u8]>) -> Result<String> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(request.staged, name, flags, Mode::from(0o644))
         .call(|| format!("openat({name:?}, O_CREAT)"))?;
     // The umask of the caller must not hide it from other users of the container.
     rustix::fs::fchmod(&fd, Mode::from(0o644)).call(|| format!("fchmod({name:?})"))?;
     std::fs::File::from(fd)
-        .write_all(text.as_bytes())
+        .write_all(text.as_ref())
         .call(|| format!("write({name:?})"))
         .what(|| format!("cannot write {name}"))?;
     Ok(request.container_dir.join(name).to_string_lossy().into_owned())

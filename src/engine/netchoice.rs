@@ -27,6 +27,7 @@ pub fn decide(dirs: &Dirs, options: &CreateOptions, source: &Prepared) -> Result
                     "Open the device as root with `chmod 0666 /dev/net/tun`, or use --network none or --network host.",
                 ));
             }
+            can_forward(&ports)?;
             crate::network::ports::check_free(&ports)?;
         }
         NetworkMode::Pasta { .. } => {
@@ -45,6 +46,32 @@ pub fn decide(dirs: &Dirs, options: &CreateOptions, source: &Prepared) -> Result
     }
     let warning = warning.and_then(|text| super::notice::once(dirs, "network", text));
     Ok((Network { mode, ports }, warning))
+}
+
+/// slirp4netns forwards TCP and UDP from IPv4 addresses of the host, nothing else.
+fn can_forward(ports: &[PortMapping]) -> Result<()> {
+    for port in ports {
+        if port.host_ip.contains(':') {
+            return Err(Error::usage(format_args!(
+                "cannot publish port {} on {}",
+                port.host_port, port.host_ip
+            ))
+            .cause("slirp4netns publishes ports on IPv4 addresses only")
+            .hint(format_args!(
+                "Leave the address out for all of IPv4: `-p {}:{}`; or use --network host.",
+                port.host_port, port.container_port
+            )));
+        }
+        if !matches!(port.protocol.as_str(), "tcp" | "udp") {
+            return Err(Error::usage(format_args!(
+                "cannot publish port {}/{}",
+                port.host_port, port.protocol
+            ))
+            .cause("slirp4netns publishes TCP and UDP only")
+            .hint("Use --network host, where the container's ports are the host's."));
+        }
+    }
+    Ok(())
 }
 
 fn default_mode() -> (NetworkMode, Option<String>) {

@@ -124,8 +124,8 @@ fn image(
         None => store.driver()?.0,
     };
     // Under the name that was asked for, of several.
-    let asked = found.names.iter().find(|full| super::prune::is_reference(full, name));
-    let shown = asked.or(found.names.first()).cloned().unwrap_or_else(|| name.to_owned());
+    let asked = store.full_name(name)?;
+    let shown = asked.or_else(|| found.names.first().cloned()).unwrap_or_else(|| name.to_owned());
     Ok(Prepared {
         name: shown,
         image_id: Some(found.id.to_string()),
@@ -235,7 +235,7 @@ fn directory(path: &str) -> Result<Prepared> {
 const HOST_TREES: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 
 /// Files and directories of /etc that programs of /usr need. What identifies the machine or holds secrets is not among them.
-const HOST_ETC: [&str; 30] = [
+const HOST_ETC: [&str; 31] = [
     "alternatives",
     "bash.bashrc",
     "bashrc",
@@ -253,6 +253,7 @@ const HOST_ETC: [&str; 30] = [
     "locale.conf",
     "localtime",
     "magic",
+    "manpath.config",
     "mime.types",
     "nsswitch.conf",
     "os-release",

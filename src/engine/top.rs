@@ -14,7 +14,7 @@ const TICKS: f64 = 100.0;
 const PAGE: u64 = 4096;
 
 /// One column: podman's descriptor, its heading.
-const COLUMNS: [(&str, &str); 20] = [
+const COLUMNS: [(&str, &str); 28] = [
     ("user", "USER"),
     ("uid", "UID"),
     ("huser", "HUSER"),
@@ -35,6 +35,14 @@ const COLUMNS: [(&str, &str); 20] = [
     ("nice", "NI"),
     ("rss", "RSS"),
     ("vsz", "VSZ"),
+    ("groups", "GROUPS"),
+    ("hgroups", "HGROUPS"),
+    ("capinh", "INHERITED CAPS"),
+    ("capprm", "PERMITTED CAPS"),
+    ("capeff", "EFFECTIVE CAPS"),
+    ("capbnd", "BOUNDING CAPS"),
+    ("seccomp", "SECCOMP"),
+    ("label", "LABEL"),
 ];
 
 const DEFAULT: [&str; 8] = ["user", "pid", "ppid", "pcpu", "etime", "tty", "time", "args"];
@@ -58,6 +66,10 @@ struct Process {
     rss: u64,
     comm: String,
     args: String,
+    groups: Vec<u32>,
+    /// Inheritable, permitted, effective, bounding.
+    caps: [u64; 4],
+    seccomp: &'static str,
 }
 
 /// The table, headings first. Nothing of the image is executed (CVE-2022-1227).
@@ -165,6 +177,7 @@ fn parse(hpid: i32, stat: &str, status: &str, cmdline: &[u8], nested: bool) -> O
     let words: Vec<String> =
         cmdline.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned()).collect();
     let args = words.join(" ").trim_end().to_owned();
+    let caps = |key: &str| line(key).and_then(|l| u64::from_str_radix(l.trim(), 16).ok()).unwrap_or(0);
     let inner = |key: &str| if nested { last_pid(key) } else { None };
     Some(Process {
         hpid,
@@ -182,6 +195,17 @@ fn parse(hpid: i32, stat: &str, status: &str, cmdline: &[u8], nested: bool) -> O
         rss: positive(24) * PAGE / 1024,
         args: if args.is_empty() { format!("[{comm}]") } else { args },
         comm,
+        groups: line("Groups")
+            .into_iter()
+            .flat_map(str::split_whitespace)
+            .filter_map(|g| g.parse().ok())
+            .collect(),
+        caps: ["CapInh", "CapPrm", "CapEff", "CapBnd"].map(caps),
+        seccomp: match line("Seccomp").map_or("", str::trim) {
+            "1" => "strict",
+            "2" => "filter",
+            _ => "disabled",
+        },
     })
 }
 
@@ -214,8 +238,43 @@ fn cell(key: &str, p: &Process, names: &Names, ours: &BTreeMap<i32, i32>, uptime
         "nice" => p.nice.to_string(),
         "rss" => p.rss.to_string(),
         "vsz" => p.vsz.to_string(),
+        "groups" => list(p.groups.iter().map(|gid| names.group(*gid))),
+        "hgroups" => list(p.groups.iter().map(u32::to_string)),
+        "capinh" => capabilities(p.caps[0]),
+        "capprm" => capabilities(p.caps[1]),
+        "capeff" => capabilities(p.caps[2]),
+        "capbnd" => capabilities(p.caps[3]),
+        "seccomp" => p.seccomp.to_owned(),
+        "label" => label(p.hpid),
         _ => String::new(),
     }
+}
+
+fn list(words: impl Iterator<Item = String>) -> String {
+    words.collect::<Vec<_>>().join(",")
+}
+
+/// `CHOWN,KILL`; all of them `full`, nothing `none`.
+fn capabilities(set: u64) -> String {
+    let has = |number: &usize| set >> number & 1 == 1;
+    match (0..crate::caps::NAMES.len()).filter(has).count() {
+        0 => "none".to_owned(),
+        all if all == crate::caps::NAMES.len() => "full".to_owned(),
+        _ => list(
+            crate::caps::NAMES
+                .iter()
+                .enumerate()
+                .filter(|(number, _)| has(number))
+                .map(|(_, name)| name.trim_start_matches("CAP_").to_owned()),
+        ),
+    }
+}
+
+/// What the security module says of it: `unconfined`, a profile, a context; `?` without one.
+fn label(hpid: i32) -> String {
+    let text = std::fs::read_to_string(format!("/proc/{hpid}/attr/current")).unwrap_or_default();
+    let text = text.trim_end_matches(['\0', '\n']);
+    if text.is_empty() { "?".to_owned() } else { text.to_owned() }
 }
 
 /// `1h2m3.5s`, as podman shows times.

@@ -52,18 +52,20 @@ fn overlay_probe(overlay: &Result<(), Error>, has_fuse: bool) -> Probe {
 fn fuse_probe(device: &Result<(), Error>, fuse: Option<Result<(), Error>>, has_overlay: bool) -> Probe {
     let needless =
         if has_overlay { "the kernel's overlay is used" } else { "each container gets a copy of its image" };
+    // keep-id shows the image's files under other ids, which only fuse-overlayfs does without real root.
+    let meanwhile = format!("{needless}; --userns keep-id works with `host:` and --rootfs only");
     if let Err(e) = device {
         return Probe::warn("fuse", format!("/dev/fuse cannot be used ({e})"))
             .fix_as_root("modprobe fuse && chmod 666 /dev/fuse")
-            .meanwhile(format!("{needless}; --userns=keep-id copies files instead of mapping them"));
+            .meanwhile(meanwhile);
     }
     match fuse {
         Some(Ok(())) => Probe::pass("fuse", "/dev/fuse and fuse-overlayfs work"),
         Some(Err(e)) => Probe::warn("fuse", format!("fuse-overlayfs does not mount ({e})"))
             .fix_as_root(install_command(FUSE_OVERLAYFS.packages))
-            .meanwhile(needless),
+            .meanwhile(meanwhile),
         None => Probe::warn("fuse", "/dev/fuse works, fuse-overlayfs is not installed")
             .fix_as_root(install_command(FUSE_OVERLAYFS.packages))
-            .meanwhile(needless),
+            .meanwhile(meanwhile),
     }
 }

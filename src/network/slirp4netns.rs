@@ -147,7 +147,7 @@ fn publish(run: BorrowedFd<'_>, port: &PortMapping) -> Result<()> {
 
 /// The request that publishes a port.
 fn add_hostfwd(port: &PortMapping) -> Value {
-    let host = if port.host_ip.is_empty() { "127.0.0.1" } else { &port.host_ip };
+    let host = if port.host_ip.is_empty() { "0.0.0.0" } else { &port.host_ip };
     json!({"execute": "add_hostfwd", "arguments": {
         "proto": port.protocol, "host_addr": host, "host_port": port.host_port, "guest_port": port.container_port,
     }})
@@ -212,7 +212,7 @@ mod tests {
             protocol: "tcp".to_owned(),
         };
         let request = add_hostfwd(&port);
-        assert_eq!(request.pointer("/arguments/host_addr").unwrap(), "127.0.0.1");
+        assert_eq!(request.pointer("/arguments/host_addr").unwrap(), "0.0.0.0");
         assert_eq!(request.pointer("/arguments/guest_port").unwrap(), 80);
     }
 }

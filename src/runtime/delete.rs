@@ -6,10 +6,12 @@ use super::rdt;
 use super::spawn::pidfd_of;
 use super::state::{StateDir, Status, is_alive, no_such_container};
 use crate::cgroup::fs::Cgroup;
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::id::RuntimeId;
 use crate::ondisk::runtime_state::{CGROUP, RuntimeState};
+use crate::sys::CallContext;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use rustix::process::Signal;
 use std::path::Path;
 
@@ -35,10 +37,11 @@ pub fn delete(context: &Context, id: &RuntimeId, force: bool) -> Result<()> {
 
 /// Kills what lives, removes cgroup and state, runs the poststop hooks.
 pub fn remove(dir: &StateDir, record: Option<&RuntimeState>, force: bool) -> Result<()> {
+    let cgroup = dir.noted(CGROUP).map(|path| Cgroup::open(&path)).transpose()?.flatten();
     if let Some(record) = record {
-        kill_init(record)?;
+        kill_init(record, cgroup.as_ref())?;
     }
-    if let Some(cgroup) = dir.noted(CGROUP).map(|path| Cgroup::open(&path)).transpose()?.flatten() {
+    if let Some(cgroup) = cgroup {
         if force || record.is_none_or(|record| !record.own_pid_namespace) {
             cgroup.kill_all()?;
         }
@@ -61,12 +64,19 @@ pub fn remove(dir: &StateDir, record: Option<&RuntimeState>, force: bool) -> Res
 }
 
 /// Kills the first process and waits for its end: until then its mounts are busy and its cgroup is not empty.
-fn kill_init(record: &RuntimeState) -> Result<()> {
+fn kill_init(record: &RuntimeState, cgroup: Option<&Cgroup>) -> Result<()> {
     let Ok(pidfd) = pidfd_of(record.pid) else { return Ok(()) };
     if !is_alive(record) {
         return Ok(());
     }
-    let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
+    match (rustix::process::pidfd_send_signal(&pidfd, Signal::KILL), cgroup) {
+        (Ok(()) | Err(Errno::SRCH), _) => {}
+        // Its user is one of a user namespace beside ours (each `buildah unshare` has its own), but its cgroup may be ours.
+        (Err(_), Some(cgroup)) => {
+            cgroup.kill_all().what(|| format!("cannot end container {}", record.id))?;
+        }
+        (sent, None) => sent.call(|| format!("pidfd_send_signal({}, SIGKILL)", record.pid))?,
+    }
     let limit = Timespec { tv_sec: 10, tv_nsec: 0 };
     match rustix::event::poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit)) {
         Ok(0) => Err(Error::host(format_args!("container {} does not end", record.id))

@@ -155,6 +155,18 @@ impl Store {
         }
     }
 
+    /// The full name in the store that a name stands for, of several of one image: `localhost/x:latest` for `x`.
+    pub fn full_name(&self, name: &str) -> Result<Option<String>> {
+        let Ok(reference) = Reference::parse(name.strip_prefix("docker://").unwrap_or(name)) else {
+            return Ok(None);
+        };
+        let (names, _) = self.names()?;
+        Ok(matches(&names, &reference)
+            .into_iter()
+            .map(|record| record.name.clone())
+            .find(|n| !n.contains('@')))
+    }
+
     fn find_by_id(&self, prefix: &str) -> Result<Option<Sha256>> {
         if prefix.is_empty()
             || prefix.len() > 64

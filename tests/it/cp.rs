@@ -106,6 +106,25 @@ fn links_of_the_container_lead_nowhere_else() {
 }
 
 #[test]
+fn a_link_at_the_end_is_followed() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.start("c", "bb sleep 1000");
+    let made = "mkdir -p /t/d; echo x >/t/f; echo y >/t/d/g; ln -s f /t/link; ln -s /t/d /t/dir; ln -s link /t/two; ln -s no /t/dangling; ln -s loop /t/loop";
+    w.c("exec c sh -c").arg(made).ok();
+    // Out of the container: under the name of what the link led to, or the one that was asked for.
+    let out = w.sh("cd $HOME; mkdir o; $C cp c:/t/link o/; $C cp c:/t/two o/2; $C cp c:/t/dir o/; $C cp c:/t/dir/. o/3; ls -F o o/d o/3")
+        .ok();
+    assert_eq!(out, "o:\n2\n3/\nd/\nf\n\no/3:\ng\n\no/d:\ng\n");
+    // Into it: under the link's own; a link to a directory is that directory.
+    w.sh("cd $HOME; echo h >h; ln -s h l; $C cp l c:/t/; $C cp l c:/t/dir; $C cp l c:/t/link").ok();
+    let out = w.c("exec c sh -c").arg("cat /t/l /t/d/l /t/f; readlink /t/dir").ok();
+    assert_eq!(out, "h\nh\nh\n/t/d\n");
+    w.c("cp c:/t/dangling -").run().says(125, &["Error: ", "/t/dangling"]);
+    w.c("cp c:/t/loop -").run().says(125, &["Error: ", "too many links"]);
+}
+
+#[test]
 fn what_is_wrong_is_said() {
     need!("subid", "registry");
     let w = World::with_busybox();

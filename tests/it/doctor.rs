@@ -37,6 +37,8 @@ fn doctor_and_info_as_json() {
     }
     assert_eq!(info["host"]["security"]["rootless"], true);
     assert!(!w.c("info --format {{.Host.Arch}}").ok().trim().is_empty());
+    let cgroups = w.c("info --format {{.Host.CgroupsVersion}}").ok();
+    assert_eq!(info["host"]["cgroupVersion"], cgroups.trim());
     let text = w.c("doctor").run();
     assert!(text.stdout.lines().count() >= probes.len(), "{text:?}");
     w.c("version").ok();

@@ -179,6 +179,25 @@ fn files_of_the_caller() {
     }
 }
 
+#[test]
+fn the_callers_files_stay_the_callers() {
+    need!("subid", "registry", "crun");
+    let w = World::with_busybox();
+    w.c("run -d --name c --network none bb sleep 1000").ok();
+    w.sh("mkfifo $HOME/fifo").ok();
+    for line in ["exec -u 5:6", "run -u 5:6 --rm --network none"] {
+        let target = if line.starts_with("exec") { "c" } else { "bb" };
+        let script =
+            format!("cd $HOME; $C {line} {target} id -u >out 2>err; stat -c %u out err fifo | sort -u");
+        assert_eq!(w.sh(&script).ok().trim(), rustix::process::getuid().as_raw().to_string(), "{line}");
+        assert_eq!(w.sh("cat $HOME/out").ok(), "5\n", "{line}");
+    }
+    let script = "cd $HOME; cat fifo & $C exec -u 5:6 c id -u >fifo; wait; stat -c %u fifo";
+    assert_eq!(w.sh(script).ok(), format!("5\n{}\n", rustix::process::getuid().as_raw()));
+    // A nameless pipe is nobody's: with it the payload can do what it could with a file.
+    assert_eq!(w.sh("$C exec -u 5:6 c sh -c 'echo x >/dev/stderr' 2>&1 | cat").ok(), "x\n");
+}
+
 fn kill(pid: u32) {
     let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();

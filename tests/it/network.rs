@@ -58,6 +58,8 @@ fn a_published_port_answers() {
         .ok();
     w.c("exec web sh -c").arg("echo a page >/www/index.html").ok();
     wait_for("an answer", || get(port).is_some_and(|answer| answer.contains("a page")));
+    // On every address of the host, as it says.
+    assert!(TcpStream::connect((Ipv4Addr::new(127, 0, 0, 2), port)).is_ok());
     assert_eq!(w.c("port web").ok(), format!("80/tcp -> 0.0.0.0:{port}\n"));
     assert!(w.c("ps").ok().contains(&format!("0.0.0.0:{port}->80/tcp")));
 
@@ -82,6 +84,20 @@ fn on_one_address_and_a_port_of_our_choice() {
     let shown = w.c("port web 80").ok();
     let port: u16 = shown.trim().strip_prefix("127.0.0.1:").expect("an address").parse().unwrap();
     wait_for("an answer", || get(port).is_some_and(|answer| answer.starts_with("HTTP/1")));
+}
+
+#[test]
+fn what_the_helper_cannot_publish_is_refused_before_anything_is_made() {
+    need!("subid", "registry", "tun", "slirp4netns");
+    let w = World::with_busybox();
+    for (ports, why) in [("[::1]:18080:80", "IPv4"), ("18080:80/sctp", "TCP and UDP")] {
+        w.c("run -d --name p -p")
+            .arg(ports)
+            .args(["bb", "true"])
+            .run()
+            .says(125, &["Error: cannot publish port 18080", why, "Hint: "]);
+    }
+    assert!(w.names().is_empty());
 }
 
 #[test]

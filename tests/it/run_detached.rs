@@ -261,6 +261,10 @@ fn ps_filters_and_formats() {
     }
     let top = w.c("top one").ok();
     assert!(top.starts_with("USER") && top.contains("sleep 1000"), "{top}");
+    let top = w.c("top one capbnd,capinh seccomp").ok();
+    let cells: Vec<&str> = top.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(cells[1..], ["none", "filter"], "{top}");
+    assert!(cells[0].starts_with("CHOWN,DAC_OVERRIDE,") && !cells[0].contains("SYS_ADMIN"), "{top}");
     assert_eq!(w.c("inspect --format {{.State.Status}} one two").ok(), "running\ncreated\n");
 }
 

@@ -39,7 +39,7 @@ fn environment() {
     need!("subid", "registry");
     let w = World::with_busybox();
     let file = w.dir.join("home/env");
-    std::fs::write(&file, "# comment\nFILE=from file\nHOSTVAR\n").unwrap();
+    std::fs::write(&file, "# comment\nFILE=from file\nHOSTVAR\n  A NAME=\"quoted\"\n").unwrap();
     let out = w
         .run("-e A=1 -e B=x=y -e EMPTY= -e HOSTVAR2 -e NOT_THERE --env-file")
         .arg(&file)
@@ -47,9 +47,16 @@ fn environment() {
         .env("HOSTVAR", "of the host")
         .env("HOSTVAR2", "too")
         .ok();
-    for line in
-        ["A=1", "B=x=y", "EMPTY=", "FILE=from file", "HOSTVAR=of the host", "HOSTVAR2=too", "HOME=/root"]
-    {
+    for line in [
+        "A=1",
+        "B=x=y",
+        "EMPTY=",
+        "FILE=from file",
+        "A NAME=\"quoted\"",
+        "HOSTVAR=of the host",
+        "HOSTVAR2=too",
+        "HOME=/root",
+    ] {
         assert!(out.lines().any(|l| l == line), "no {line}: {out}");
     }
     for name in ["NOT_THERE=", "XDG_", "DBUS_", "CORACLE_TEST_MARK"] {
@@ -57,6 +64,61 @@ fn environment() {
     }
     assert!(out.contains("PATH=/usr/local/sbin:"), "{out}");
     assert!(out.lines().any(|l| l.starts_with("HOSTNAME=")), "{out}");
+    let out = w.run("--unsetenv-all -e B=2 bb /bin/env").ok();
+    let mut names: Vec<&str> = out.lines().filter_map(|l| Some(l.split_once('=')?.0)).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["B", "HOME", "HOSTNAME"]);
+}
+
+#[test]
+fn an_image_is_called_what_it_was_called() {
+    need!("subid", "registry");
+    let w = World::new();
+    w.pull("busybox", "busybox");
+    let registry = World::reference("busybox:latest");
+    for (asked, shown) in [("busybox", "localhost/busybox:latest"), (registry.as_str(), registry.as_str())] {
+        w.c("create --replace --name c").arg(asked).ok();
+        assert_eq!(w.c("ps -a --format {{.Image}}").ok().trim(), shown);
+        assert_eq!(w.get("c", "/ImageName"), shown);
+    }
+    let out = w.run("--privileged busybox cat /run/.containerenv").ok();
+    let id = w.c("images -q --no-trunc busybox").ok();
+    let id = id.trim().trim_start_matches("sha256:");
+    assert!(
+        out.contains("image=\"localhost/busybox:latest\"\n") && out.contains(&format!("imageid=\"{id}\"")),
+        "{out}"
+    );
+}
+
+#[test]
+fn time_zone() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    for zone in ["Europe/Berlin", "local"] {
+        let there =
+            if zone == "local" { "/etc/localtime".into() } else { format!("/usr/share/zoneinfo/{zone}") };
+        let wanted = w.tool("md5sum").arg(&there).ok();
+        let seen = w.run("--tz").arg(zone).args(["bb", "md5sum", "/etc/localtime"]).ok();
+        assert_eq!(seen.split(' ').next(), wanted.split(' ').next(), "{zone}");
+    }
+    for zone in ["Europe/Nowhere", "../../etc/passwd", "/etc/localtime", ""] {
+        w.run("--tz").arg(zone).args(["bb", "true"]).run().says(125, &["Error: unknown time zone", "Hint: "]);
+    }
+}
+
+#[test]
+fn namespaces_of_the_host() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    let out =
+        w.c("run --rm --pid host bb sh -c").arg("echo $$; cat /proc/sys/net/ipv4/ping_group_range").ok();
+    assert_ne!(out.lines().next(), Some("1"), "{out}");
+    assert_eq!(out.lines().nth(1), Some("0\t0"), "sysctls of the container's own network: {out}");
+    let own = w.tool("hostname").ok();
+    assert_eq!(w.run("--uts host bb hostname").ok(), own);
+    w.run("--uts host --hostname other bb true").run().says(125, &["Error: ", "--hostname", "--uts host"]);
+    let ipc = w.run("--ipc host bb readlink /proc/self/ns/ipc").ok();
+    assert_eq!(ipc, w.tool("readlink").arg("/proc/self/ns/ipc").ok());
 }
 
 #[test]
@@ -108,6 +170,14 @@ fn hostname_hosts_and_init() {
     let w = World::with_busybox();
     let out = w.script("--hostname box bb", "hostname; cat /etc/hostname; grep -c box /etc/hosts").ok();
     assert_eq!(out, "box\nbox\n1\n");
+    // The host's own names, where the container can reach anybody.
+    let host = std::fs::read_to_string("/etc/hosts").unwrap();
+    let line = host.lines().rfind(|l| l.starts_with(|c: char| c.is_ascii_digit())).unwrap();
+    assert!(w.c("run --rm bb cat /etc/hosts").ok().lines().any(|l| l == line), "{line}");
+    assert!(
+        !w.run("bb cat /etc/hosts").ok().lines().any(|l| l == line && !l.contains("localhost")),
+        "{line}"
+    );
     let id = w.script("--cidfile /dev/null bb", "hostname").run();
     assert_ne!(id.code, 0, "a cidfile that is there already must not be written over: {id:?}");
     assert_eq!(w.script("bb", "hostname").ok().trim().len(), 12);
@@ -134,6 +204,10 @@ fn read_only_and_tmpfs() {
         )
         .ok();
     assert_eq!(out, "1770\n1024\n");
+    // What the image has there is seen, as podman's tmpcopyup.
+    let out = w.script("--tmpfs /etc bb", "touch /etc/x; stat -c %a /etc/passwd; ls /etc/x").ok();
+    assert_eq!(out, "644\n/etc/x\n");
+    w.run("--tmpfs /etc:notmpcopyup bb ls /etc/passwd").run().exits(1);
     w.script("--tmpfs /scratch:size=64k bb", "dd if=/dev/zero of=/scratch/f bs=1k count=100 2>/dev/null")
         .run()
         .exits(1);

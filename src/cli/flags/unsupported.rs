@@ -78,6 +78,8 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("ps", "--sync", "Every command finds out by itself what became of a container."),
     ("ps", "--watch", "Use `watch coracle ps`."),
     ("ps", "-w", "Use `watch coracle ps`."),
+    ("pull", "--all-tags", "Name each tag: `coracle pull IMAGE:TAG IMAGE:TAG`."),
+    ("pull", "-a", "Name each tag: `coracle pull IMAGE:TAG IMAGE:TAG`."),
     ("pull", "--cert-dir", ""),
     ("pull", "--decryption-key", ""),
     ("pull", "--disable-content-trust", ""),

@@ -1,6 +1,6 @@
 //! Environment variables: `K=V`, `K` and `PREFIX*` from the host, files of them.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::collections::BTreeMap;
 
 /// Variables of the host's environment that are passed in unless `--http-proxy=false`.
@@ -47,18 +47,13 @@ pub fn parse(text: &str, host: &BTreeMap<String, String>) -> Result<Vec<(String,
     Ok(host.get(text).map(|value| (text.to_owned(), value.clone())).into_iter().collect())
 }
 
-/// The lines of an `--env-file`: leading blanks trimmed, `#` comments, the value taken as it is (no unquoting).
+/// The lines of an `--env-file`: leading blanks trimmed, `#` comments, name and value taken as they are (no unquoting).
 pub fn file(path: &str, content: &str, host: &BTreeMap<String, String>) -> Result<Vec<(String, String)>> {
     let mut all = Vec::new();
     for (number, line) in content.lines().enumerate() {
         let line = line.trim_start();
         if line.is_empty() || line.starts_with('#') {
             continue;
-        }
-        let name = line.split_once('=').map_or(line, |(name, _)| name);
-        if name.contains(char::is_whitespace) {
-            return Err(Error::usage(format_args!("invalid environment file {path}"))
-                .cause(format_args!("{path}:{}: the variable name {name:?} has blanks", number + 1)));
         }
         all.extend(parse(line, host).map_err(|e| e.cause(format_args!("{path}:{}", number + 1)))?);
     }

@@ -11,7 +11,7 @@ mod process;
 pub use linux::resources;
 pub use mounts::{ManagedFiles, PreparedMount};
 
-use super::options::CreateOptions;
+use super::options::{CreateOptions, NamespaceMode};
 use super::users::User;
 use crate::error::Result;
 use crate::userns::IdMaps;
@@ -69,15 +69,19 @@ pub fn config_json(options: &CreateOptions, facts: &Facts<'_>) -> Result<Value> 
     let mut annotations = options.annotations.clone();
     annotations.insert("io.container.manager".into(), "coracle".into());
     annotations.insert(crate::spec::runtime::ANNOTATION_CPUS.into(), "inherit".into());
-    Ok(json!({
+    let own_uts = options.namespaces.uts == NamespaceMode::Private;
+    let mut config = json!({
         "ociVersion": OCI_VERSION,
         "process": process::process(options, facts, &capabilities)?,
         "root": { "path": facts.rootfs, "readonly": options.read_only },
-        "hostname": facts.hostname,
         "mounts": mounts::mounts(options, facts),
         "annotations": annotations,
         "linux": linux::linux(options, facts),
-    }))
+    });
+    if own_uts {
+        config["hostname"] = json!(facts.hostname);
+    }
+    Ok(config)
 }
 
 /// The capabilities of the bounding set, which the default seccomp profile depends on.

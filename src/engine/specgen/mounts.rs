@@ -23,6 +23,7 @@ pub struct ManagedFiles {
     pub hostname: Option<String>,
     pub containerenv: Option<String>,
     pub apt_conf: Option<String>,
+    pub localtime: Option<String>,
 }
 
 /// The list, in the order in which the runtime mounts: the system's, then everything else by depth, because a mount on /a
@@ -88,7 +89,8 @@ fn system(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
         json!({ "destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": pts }),
     ];
     if options.namespaces.ipc == NamespaceMode::Host {
-        for path in ["/dev/mqueue", "/dev/shm"] {
+        for path in ["/dev/mqueue", "/dev/shm"].into_iter().filter(|path| std::path::Path::new(path).exists())
+        {
             list.push(json!({ "destination": path, "type": "bind", "source": path, "options": ["rbind", "nosuid", "noexec", "nodev"] }));
         }
     } else {
@@ -110,6 +112,7 @@ fn system(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
 
 fn managed(files: &ManagedFiles) -> Vec<Value> {
     let places = [
+        (&files.localtime, "/etc/localtime"),
         (&files.hosts, "/etc/hosts"),
         (&files.resolv_conf, "/etc/resolv.conf"),
         (&files.hostname, "/etc/hostname"),

@@ -92,12 +92,12 @@ fn environment(options: &CreateOptions, facts: &Facts<'_>) -> Vec<String> {
         env.retain(|(n, _)| n != name);
         env.push((name.to_owned(), value.to_owned()));
     };
-    set("PATH", DEFAULT_PATH);
-    if process.tty {
-        set("TERM", "xterm");
-    }
-    set("container", "podman"); // what toolbox, distrobox and systemd look for (features of podman's containers)
     if !process.unset_env_all {
+        set("PATH", DEFAULT_PATH);
+        if process.tty {
+            set("TERM", "xterm");
+        }
+        set("container", "podman"); // what toolbox, distrobox and systemd look for (features of podman's containers)
         for entry in &facts.image.env {
             // An image's entry without `=` is data that means nothing; it never copies the host's (CVE-2026-57231).
             if let Some((name, value)) = entry.split_once('=').filter(|(name, _)| !name.is_empty()) {

@@ -89,8 +89,10 @@ fn own_null() {
     let _ = !stderr || rustix::stdio::dup2_stderr(&own).is_ok();
 }
 
-/// A payload that is not root must be able to reopen its own stdio (/dev/stderr): pipes and terminals become its own.
+/// A payload that is not root must be able to reopen its own stdio (/dev/stderr): pipes become its own. Only the nameless
+/// ones: a file, a terminal or a named pipe is the caller's, who would find it taken away (`exec -u 5 c cmd >file`).
 fn hand_over_stdio(process: &ProcessPlan) -> Result<()> {
+    const PIPEFS_MAGIC: rustix::fs::FsWord = 0x5049_5045;
     let standard = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
     for fd in standard {
         let stat = match rustix::fs::fstat(fd) {
@@ -98,8 +100,7 @@ fn hand_over_stdio(process: &ProcessPlan) -> Result<()> {
             Err(Errno::BADF) => continue,
             Err(e) => return Err(e),
         };
-        let null = rustix::fs::makedev(1, 3);
-        if stat.st_uid == process.uid || stat.st_rdev == null {
+        if stat.st_uid == process.uid || rustix::fs::fstatfs(fd)?.f_type != PIPEFS_MAGIC {
             continue;
         }
         let uid = Some(Uid::from_raw(process.uid));

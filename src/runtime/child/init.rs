@@ -43,6 +43,7 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     // Only now: while the maps are written, the files of /proc/PID must belong to the user who writes them. Nobody but
     // the runtime is in a new namespace until then.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).or_fail(Step::Dumpable, 0)?;
+    // In a joined one, too: its root is not the root outside, and an id that has no name there may make no file.
     if plan.namespaces.has(NEWUSER) {
         // EINVAL: the map has no root (one id, kept as it is). All capabilities are ours all the same.
         // EPERM: a namespace was joined that we are in already, and not as root.

@@ -46,6 +46,17 @@ pub fn apply(
     }
     match (&plan.source, tree) {
         (Source::FileSystem(fs), Tree::Made(fd)) if fs.is_proc => Ok(Some(fd)),
+        // With the host's pid namespace /proc is a bind, of which the sysctls are still those of who looks.
+        (Source::Bind(_), tree) if plan.target.path.as_bytes() == b"proc" => {
+            let fd = match tree {
+                Tree::Made(fd) => fd,
+                Tree::Given(fd) => {
+                    rustix::io::fcntl_dupfd_cloexec(fd, 3).or_fail(Step::MountSource, index)?
+                }
+            };
+            let is_proc = rustix::fs::fstatfs(&fd).is_ok_and(|fs| fs.f_type == rustix::fs::PROC_SUPER_MAGIC);
+            Ok(Some(fd).filter(|_| is_proc))
+        }
         _ => Ok(None),
     }
 }
