@@ -209,7 +209,7 @@ impl Tree {
         match &self.root {
             Some(root) => {
                 let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-                rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+                crate::sys::resolve::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
             }
             None => rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty()),
         }

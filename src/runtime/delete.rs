@@ -8,9 +8,10 @@ use crate::cgroup::fs::Cgroup;
 use crate::error::{Error, Result};
 use crate::id::RuntimeId;
 use crate::ondisk::runtime_state::{CGROUP, RuntimeState};
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::Signal;
+use crate::sys::pidfd;
+use std::os::fd::AsFd;
 use std::path::Path;
+use std::time::Duration;
 
 /// `delete`. With `force`, a container that is not there is gone already.
 pub fn delete(context: &Context, id: &RuntimeId, force: bool) -> Result<()> {
@@ -37,7 +38,7 @@ pub fn remove(dir: &StateDir, record: Option<&RuntimeState>, force: bool) -> Res
     if let Some(record) = record {
         kill_init(record)?;
     }
-    if let Some(cgroup) = dir.noted(CGROUP).map(|path| Cgroup::open(&path)).transpose()?.flatten() {
+    if let Some(cgroup) = dir.noted(CGROUP)?.map(|path| Cgroup::open(&path)).transpose()?.flatten() {
         if force || record.is_none_or(|record| !record.own_pid_namespace) {
             cgroup.kill_all()?;
         }
@@ -60,14 +61,13 @@ pub fn remove(dir: &StateDir, record: Option<&RuntimeState>, force: bool) -> Res
 
 /// Kills the first process and waits for its end: until then its mounts are busy and its cgroup is not empty.
 fn kill_init(record: &RuntimeState) -> Result<()> {
-    let Ok(pidfd) = pidfd_of(record.pid) else { return Ok(()) };
+    let Ok(held) = pidfd_of(record.pid) else { return Ok(()) };
     if !is_alive(record) {
         return Ok(());
     }
-    let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
-    let limit = Timespec { tv_sec: 10, tv_nsec: 0 };
-    match rustix::event::poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit)) {
-        Ok(0) => Err(Error::host(format_args!("container {} does not end", record.id))
+    pidfd::kill(held.as_fd());
+    match pidfd::wait(held.as_fd(), Duration::from_secs(10)) {
+        Ok(false) => Err(Error::host(format_args!("container {} does not end", record.id))
             .cause(format_args!("process {} is still there 10 s after SIGKILL", record.pid))),
         _ => Ok(()),
     }

@@ -6,9 +6,9 @@ use super::{Inherited, creds, exec, expect, give_up, let_go};
 use crate::runtime::handshake::{self, Message};
 use crate::runtime::plan::process::ProcessPlan;
 use crate::runtime::step::{Fail, OrFail, Step};
+use crate::sys::pidfd;
 use crate::sys::process::{clone_child, exit_now, join_session_keyring};
 use rustix::fs::{Mode, OFlags};
-use rustix::thread::ThreadNameSpaceType;
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -17,6 +17,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 pub struct Joining<'a> {
     /// pidfd of the container's first process.
     pub target: BorrowedFd<'a>,
+    /// Its directory in /proc.
+    pub directory: BorrowedFd<'a>,
     /// CLONE_NEW* flags that are still to be joined.
     pub kinds: u64,
     /// This process is a stage: it joins everything, then clones the one that executes.
@@ -46,8 +48,7 @@ fn begin(
         expect(inherited.socket, |m| matches!(m, Message::Go(_)))?;
     }
     if joining.kinds != 0 {
-        let kinds = ThreadNameSpaceType::from_bits_retain(joining.kinds as u32);
-        rustix::thread::move_into_thread_name_spaces(joining.target, kinds).or_fail(Step::Join, 0)?;
+        pidfd::join(joining.target, joining.directory, joining.kinds).or_fail(Step::Join, 0)?;
     }
     if !joining.staged {
         return proceed(plan, inherited, attr.as_ref());

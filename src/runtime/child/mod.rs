@@ -22,8 +22,6 @@ mod rootfs;
 pub mod stage;
 mod terminal;
 
-pub use mounts::set_attributes;
-
 use super::handshake::{self, Message};
 use super::step::{Fail, OrFail, Step, fail};
 use crate::sys::fds::{close_from, close_one, is_passed_on};
