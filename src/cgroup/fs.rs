@@ -37,7 +37,7 @@ pub fn resolve(cgroups_path: Option<&str>, id: &str) -> Result<Option<PathBuf>> 
     let Some(tree) = v1::anchor() else { return Ok(None) };
     let wanted = Path::new(cgroups_path.filter(|p| !p.is_empty()).unwrap_or(id));
     let base = if wanted.is_absolute() { tree } else { super::delegate::own_dir().unwrap_or(tree) };
-    let mut path = base;
+    let mut path = base.clone();
     for component in wanted.components() {
         match component {
             Component::Normal(name) => path.push(name),
@@ -50,6 +50,12 @@ pub fn resolve(cgroups_path: Option<&str>, id: &str) -> Result<Option<PathBuf>> 
                 .cause("`..` is not allowed in it"));
             }
         }
+    }
+    // Deleting the container kills everything in its cgroup: that must not be we ourselves.
+    let holds_us = super::delegate::own_dir().is_some_and(|own| own.starts_with(&path));
+    if path == base || holds_us {
+        return Err(Error::usage(format_args!("invalid cgroupsPath {:?}", wanted.display().to_string()))
+            .cause(format_args!("{} holds the runtime itself", path.display())));
     }
     Ok(Some(path))
 }
@@ -85,6 +91,16 @@ impl Cgroup {
                 .ok_or_else(|| Error::host(format_args!("no cgroup v2 tree above {}", path.display())))?;
         };
         let existed = missing.is_empty();
+        Self::create_below(top, missing, path, existed).inspect_err(|_| {
+            // Of what was made above, only what is empty goes.
+            if !existed {
+                let _ = rustix::fs::rmdir(path);
+            }
+        })
+    }
+
+    /// `missing` names, the last one first, below `top`.
+    fn create_below(top: Self, missing: Vec<std::ffi::OsString>, path: &Path, existed: bool) -> Result<Self> {
         let mut cgroup = top;
         for name in missing.into_iter().rev() {
             cgroup.enable_controllers();

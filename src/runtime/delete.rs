@@ -9,11 +9,11 @@ use crate::cgroup::fs::Cgroup;
 use crate::error::{Context as _, Error, Result};
 use crate::id::RuntimeId;
 use crate::ondisk::runtime_state::{CGROUP, RuntimeState};
-use crate::sys::CallContext;
-use rustix::event::{PollFd, PollFlags, Timespec};
+use crate::sys::{CallContext, pidfd};
 use rustix::io::Errno;
-use rustix::process::Signal;
+use std::os::fd::AsFd;
 use std::path::Path;
+use std::time::Duration;
 
 /// `delete`. With `force`, a container that is not there is gone already.
 pub fn delete(context: &Context, id: &RuntimeId, force: bool) -> Result<()> {
@@ -37,7 +37,7 @@ pub fn delete(context: &Context, id: &RuntimeId, force: bool) -> Result<()> {
 
 /// Kills what lives, removes cgroup and state, runs the poststop hooks.
 pub fn remove(dir: &StateDir, record: Option<&RuntimeState>, force: bool) -> Result<()> {
-    let cgroup = dir.noted(CGROUP).map(|path| Cgroup::open(&path)).transpose()?.flatten();
+    let cgroup = dir.noted(CGROUP)?.map(|path| Cgroup::open(&path)).transpose()?.flatten();
     if let Some(record) = record {
         kill_init(record, cgroup.as_ref())?;
     }
@@ -65,11 +65,11 @@ pub fn remove(dir: &StateDir, record: Option<&RuntimeState>, force: bool) -> Res
 
 /// Kills the first process and waits for its end: until then its mounts are busy and its cgroup is not empty.
 fn kill_init(record: &RuntimeState, cgroup: Option<&Cgroup>) -> Result<()> {
-    let Ok(pidfd) = pidfd_of(record.pid) else { return Ok(()) };
+    let Ok(held) = pidfd_of(record.pid) else { return Ok(()) };
     if !is_alive(record) {
         return Ok(());
     }
-    match (rustix::process::pidfd_send_signal(&pidfd, Signal::KILL), cgroup) {
+    match (pidfd::signal(held.as_fd(), libc::SIGKILL), cgroup) {
         (Ok(()) | Err(Errno::SRCH), _) => {}
         // Its user is one of a user namespace beside ours (each `buildah unshare` has its own), but its cgroup may be ours.
         (Err(_), Some(cgroup)) => {
@@ -77,9 +77,8 @@ fn kill_init(record: &RuntimeState, cgroup: Option<&Cgroup>) -> Result<()> {
         }
         (sent, None) => sent.call(|| format!("pidfd_send_signal({}, SIGKILL)", record.pid))?,
     }
-    let limit = Timespec { tv_sec: 10, tv_nsec: 0 };
-    match rustix::event::poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit)) {
-        Ok(0) => Err(Error::host(format_args!("container {} does not end", record.id))
+    match pidfd::wait(held.as_fd(), Duration::from_secs(10)) {
+        Ok(false) => Err(Error::host(format_args!("container {} does not end", record.id))
             .cause(format_args!("process {} is still there 10 s after SIGKILL", record.pid))),
         _ => Ok(()),
     }

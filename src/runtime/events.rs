@@ -10,7 +10,7 @@ use crate::cgroup::fs::Cgroup;
 use crate::cgroup::stats;
 use crate::error::{Error, Result};
 use crate::id::RuntimeId;
-use crate::sys::CallContext;
+use crate::sys::{self, CallContext};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
 use rustix::fs::inotify;
 use rustix::fs::{Mode, OFlags};
@@ -51,13 +51,17 @@ pub fn events(
     let watch = watch_memory(&cgroup);
     let mut kills = stats::oom_kills(&cgroup);
     let mut next = Instant::now() + wanted.interval;
+    let told = sys::pidfd::is_pollable(pidfd.as_fd());
     while is_alive(&record) {
-        let left = next.saturating_duration_since(Instant::now());
+        let mut left = next.saturating_duration_since(Instant::now());
+        if !told {
+            left = left.min(sys::pidfd::LOOK);
+        }
         let limit = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
-        let mut fds = vec![PollFd::new(&pidfd, PollFlags::IN)];
+        let mut fds: Vec<_> = told.then(|| PollFd::new(&pidfd, PollFlags::IN)).into_iter().collect();
         fds.extend(watch.as_ref().map(|watch| PollFd::new(watch.fd(), PollFlags::IN)));
         let ready = rustix::event::poll(&mut fds, Some(&limit)).unwrap_or(0);
-        let memory = fds.get(1).is_some_and(|fd| !fd.revents().is_empty());
+        let memory = fds.get(usize::from(told)).is_some_and(|fd| !fd.revents().is_empty());
         drop(fds);
         if let Some(watch) = watch.as_ref().filter(|_| memory) {
             watch.clear();
@@ -67,7 +71,7 @@ pub fn events(
             kills = now;
             tell(&json!({ "type": "oom", "id": id.as_str() }))?;
         }
-        if ready == 0 || Instant::now() >= next {
+        if (told && ready == 0) || Instant::now() >= next {
             tell(&stats())?;
             next = Instant::now() + wanted.interval;
         }

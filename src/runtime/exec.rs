@@ -21,14 +21,13 @@ use crate::caps;
 use crate::error::{Context as _, Error, Result};
 use crate::ondisk::runtime_state::RuntimeState;
 use crate::spec::runtime as spec;
-use crate::sys::CallContext;
 use crate::sys::fds::cloexec_from;
 use crate::sys::process::clone_child;
+use crate::sys::{CallContext, pidfd};
 use oci_spec::runtime::{Capability, ExecCPUAffinity, LinuxCapabilities, Process, Spec};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::DupFlags;
 use rustix::process::{DumpableBehavior, Pid, WaitId, WaitIdOptions};
-use rustix::thread::ThreadNameSpaceType;
 use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -175,12 +174,14 @@ fn spawn(
         .call(|| "prctl(PR_SET_DUMPABLE)")?;
     let proc = sources::open_proc()?;
     let target = pidfd_of(record.pid)?;
+    let directory = pidfd::directory(record.pid).call(|| format!("open(\"/proc/{}\")", record.pid))?;
     if !is_alive(record) {
         return Err(Error::in_use("cannot exec in a stopped container"));
     }
     let (theirs, namespaces) = look(proc.as_fd(), record.pid, dir);
     let kinds = kinds(config, user_namespace(proc.as_fd(), "self"), theirs);
-    let joined_pid = kinds & NEWPID == 0 || namespaces.is_empty() && join_pid_namespace(&target);
+    let joined_pid =
+        kinds & NEWPID == 0 || namespaces.is_empty() && join_pid_namespace(&target, &directory);
     let place = Placement::of(record, &args.cgroup)?;
     let (mut ours, theirs) = handshake::pair().call(|| "socketpair(SOCK_SEQPACKET)")?;
     let inherited = Inherited {
@@ -196,6 +197,7 @@ fn spawn(
     let joining = Joining {
         target: target.as_fd(),
         namespaces: &namespaces,
+        directory: directory.as_fd(),
         kinds: if joined_pid { kinds & !NEWPID } else { kinds },
         staged: !joined_pid,
         cgroup: None,
@@ -215,8 +217,8 @@ fn spawn(
     let cloned = cloned.call(|| "clone3(0)")?;
     drop(theirs);
     let (child, waits) = if joined_pid {
-        let pidfd = cloned.pidfd.map_or_else(|| pidfd_of(cloned.pid), Ok)?;
-        (Child { pid: cloned.pid, pidfd, socket: ours, state: state_of(record) }, false)
+        let held = cloned.pidfd.map_or_else(|| pidfd_of(cloned.pid), Ok)?;
+        (Child { pid: cloned.pid, pidfd: held, socket: ours, state: state_of(record) }, false)
     } else {
         adopt_staged(cloned.pid, ours, plan, record)?
     };
@@ -230,8 +232,8 @@ fn spawn(
     Ok(child)
 }
 
-fn join_pid_namespace(target: &OwnedFd) -> bool {
-    rustix::thread::move_into_thread_name_spaces(target.as_fd(), ThreadNameSpaceType::PROCESS_ID).is_ok()
+fn join_pid_namespace(target: &OwnedFd, directory: &OwnedFd) -> bool {
+    pidfd::join(target.as_fd(), directory.as_fd(), NEWPID).is_ok()
 }
 
 /// For the agent of a seccomp filter.

@@ -6,7 +6,7 @@
 use super::notify::Notify;
 use super::spawn::Child;
 use crate::error::{Error, Result};
-use crate::sys::{self, CallContext};
+use crate::sys::{self, CallContext, pidfd};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags};
@@ -59,9 +59,11 @@ fn attend(child: &Child, signals: &Signals, relay: Option<&Relay>, notify: Optio
     let mut notify = notify;
     let stdin = rustix::stdio::stdin();
     let mut stdin_open = relay.is_some();
+    // Its death is a signal, too.
+    let end = if pidfd::is_pollable(child.pidfd.as_fd()) { child.pidfd.as_fd() } else { signals.0.as_fd() };
     loop {
         let mut fds = vec![
-            PollFd::new(&child.pidfd, PollFlags::IN),
+            PollFd::from_borrowed_fd(end, PollFlags::IN),
             PollFd::from_borrowed_fd(signals.0.as_fd(), PollFlags::IN),
         ];
         if let Some(relay) = relay {
@@ -109,7 +111,7 @@ fn pass_signals_on(child: &Child, signals: &Signals, relay: Option<&Relay>) {
         {
             relay.follow_size();
         } else if !NOT_PASSED_ON.iter().any(|known| *known as i32 == signal) {
-            let _ = sys::process::pidfd_signal(child.pidfd.as_fd(), signal);
+            let _ = pidfd::signal(child.pidfd.as_fd(), signal);
         }
     }
 }

@@ -6,17 +6,17 @@ use super::spawn;
 use super::state::{Status, hook_document};
 use crate::error::{Error, Kind, Result};
 use crate::external::{command_at, last_words};
-use crate::sys::CallContext;
+use crate::sys::{CallContext, pidfd};
 use oci_spec::runtime::Hook;
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::MemfdFlags;
-use rustix::process::Signal;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 /// What hooks are told.
 #[derive(Debug, Clone, Copy)]
@@ -66,11 +66,10 @@ fn one(hook: &Hook, document: &[u8]) -> Result<(), String> {
     command.current_dir("/").stdin(Stdio::from(stdin)).stdout(Stdio::null()).stderr(Stdio::from(said));
     let mut child = command.spawn().map_err(|e| text(&e))?;
     if let Some(seconds) = hook.timeout().filter(|seconds| *seconds > 0) {
-        let pidfd = spawn::pidfd_of(child.id() as i32).map_err(|e| text(&e))?;
-        let limit = Timespec { tv_sec: seconds, tv_nsec: 0 };
-        let ready = rustix::event::poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit));
-        if matches!(ready, Ok(0)) {
-            let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
+        let held = spawn::pidfd_of(child.id() as i32).map_err(|e| text(&e))?;
+        let limit = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+        if matches!(pidfd::wait(held.as_fd(), limit), Ok(false)) {
+            pidfd::kill(held.as_fd());
             let _ = child.wait();
             return Err(format!("it did not end within {seconds} s"));
         }

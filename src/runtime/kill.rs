@@ -63,7 +63,7 @@ pub fn signal_init(record: &RuntimeState, signal: i32) -> Result<()> {
     if !is_alive(record) {
         return Err(gone());
     }
-    match sys::process::pidfd_signal(pidfd.as_fd(), signal) {
+    match sys::pidfd::signal(pidfd.as_fd(), signal) {
         Err(Errno::SRCH) => Err(gone()),
         other => Ok(other.call(|| format!("pidfd_send_signal({}, {signal})", record.pid))?),
     }

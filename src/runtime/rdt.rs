@@ -81,7 +81,7 @@ impl Group {
 
 /// Removes what `create` has noted. Its processes are gone.
 pub fn remove(dir: &StateDir) {
-    if let Some(group) = dir.noted(RDT) {
+    if let Ok(Some(group)) = dir.noted(RDT) {
         let _ = rustix::fs::unlinkat(CWD, &group, AtFlags::REMOVEDIR);
     }
 }

@@ -11,9 +11,10 @@
 
 use crate::error::{Context, Error, Result};
 use crate::sys::CallContext;
+use crate::sys::fs::may;
 use crate::sys::mount::{self, ATTR_RDONLY, MountAttr};
 use crate::sys::process::{ExecStrings, fexecve};
-use rustix::fs::{Access, AtFlags, CWD, MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::fs::{Access, CWD, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, OwnedFd};
@@ -38,7 +39,7 @@ pub fn protect() -> Result<()> {
 
 /// Whether we, and so perhaps a container, could write our file: through this mount, or as a file that is not sealed.
 fn writable() -> Result<bool> {
-    match rustix::fs::accessat(CWD, SELF, Access::WRITE_OK, AtFlags::EACCESS) {
+    match may(SELF, Access::WRITE_OK) {
         // EROFS: the mount is read-only, perhaps by our own doing.
         Err(Errno::ROFS) => return Ok(false),
         Err(Errno::ACCESS | Errno::PERM) => {

@@ -4,7 +4,6 @@
 //! A bind source becomes a detached copy of its tree with all attributes set. Where the caller may not copy mounts (an
 //! unprivileged user outside of any user namespace), the child does it by path in its own mount namespace.
 
-use super::child::set_attributes;
 use super::idmap;
 use super::plan::Plan;
 use super::plan::mounts::{MountPlan, Source};
@@ -13,6 +12,7 @@ use crate::error::{Context, Error, Result};
 use crate::sys::CallContext;
 use crate::sys::fs::file_type;
 use crate::sys::mount::{self, MS_SHARED, MS_SLAVE, MountAttr};
+use crate::sys::tree;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -36,6 +36,10 @@ pub fn open(plan: &mut Plan, proc: BorrowedFd<'_>) -> Result<()> {
     }
     let own_user = plan.namespaces.has(NEWUSER);
     // A stage joins a mount namespace only when the container joins one: then paths mean something else there.
+    // On an older kernel, and where we may not mount, the child does it by path.
+    if !tree::copies_are_made_here() {
+        return idmap::refuse(&plan.mounts);
+    }
     match mount::clone_tree(CWD, &plan.rootfs.path, true) {
         Ok(tree) => {
             let slave = MountAttr { propagation: MS_SLAVE, ..MountAttr::default() };
@@ -81,8 +85,8 @@ fn open_source(
         idmap::apply(tree.as_fd(), map, namespaces, &plan.shown, proc)?;
     }
     let attr = |e| Err(e).call(|| format!("mount_setattr({path:?})")).what(cannot);
-    set_attributes(tree.as_fd(), &plan.attr, false).or_else(attr)?;
-    set_attributes(tree.as_fd(), &plan.recursive_attr, true).or_else(attr)?;
+    tree::set_what_may_be_set(tree.as_fd(), &plan.attr, false).or_else(attr)?;
+    tree::set_what_may_be_set(tree.as_fd(), &plan.recursive_attr, true).or_else(attr)?;
     bind.tree = Some(tree);
     Ok(())
 }

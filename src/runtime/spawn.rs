@@ -12,10 +12,10 @@ use super::words;
 use crate::cgroup::fs::Cgroup;
 use crate::error::{Context, Error, Result};
 use crate::sys::process::{Cloned, clone_child};
-use crate::sys::{self, CallContext};
+use crate::sys::{self, CallContext, pidfd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{DupFlags, Errno};
-use rustix::process::{DumpableBehavior, Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use rustix::process::{DumpableBehavior, Pid, WaitId, WaitIdOptions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 impl std::fmt::Debug for Place<'_> {
@@ -156,8 +156,7 @@ fn adopt(cloned: Cloned, socket: OwnedFd, staged: bool, plan: &Plan) -> Result<C
 
 /// A pidfd of a process that cannot be reaped by others: our child, or one whose start time is compared afterwards.
 pub fn pidfd_of(pid: i32) -> Result<OwnedFd> {
-    let number = Pid::from_raw(pid).ok_or_else(|| Error::internal("pid 0"))?;
-    Ok(rustix::process::pidfd_open(number, PidfdFlags::empty()).call(|| format!("pidfd_open({pid})"))?)
+    Ok(pidfd::open(pid).call(|| format!("pidfd_open({pid})"))?)
 }
 
 fn prepare(
@@ -219,7 +218,7 @@ fn set_oom_score(pid: i32, score: i32, proc: BorrowedFd<'_>) -> Result<()> {
 
 /// Ends a child that must not live on, and takes its status.
 pub fn kill_and_reap(child: &Child) {
-    let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
+    pidfd::kill(child.pidfd.as_fd());
     reap(child.pid);
 }
 
@@ -266,7 +265,7 @@ pub fn hear(child: &Child, plan: &Plan) -> Result<Message> {
 }
 
 fn how_it_ended(child: &Child) -> String {
-    let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
+    pidfd::kill(child.pidfd.as_fd());
     let ended = Pid::from_raw(child.pid).and_then(|pid| {
         rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
             .ok()

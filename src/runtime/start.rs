@@ -15,8 +15,8 @@ use crate::spec::runtime as spec;
 use crate::sys::CallContext;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::Signal;
 use std::ffi::OsStr;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 /// `start`.
@@ -48,7 +48,7 @@ pub fn poststart_or_stop(record: &RuntimeState) -> Result<()> {
         if let Ok(pidfd) = pidfd_of(record.pid)
             && is_alive(record)
         {
-            let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
+            crate::sys::pidfd::kill(pidfd.as_fd());
         }
     })
 }

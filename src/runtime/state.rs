@@ -115,10 +115,13 @@ impl StateDir {
         let _ = rustix::fs::unlinkat(&self.fd, name, AtFlags::empty());
     }
 
-    /// Reads such a trace.
-    pub fn noted(&self, name: &str) -> Option<PathBuf> {
-        let target = rustix::fs::readlinkat(&self.fd, name, Vec::new()).ok()?;
-        Some(PathBuf::from(std::ffi::OsString::from_vec(target.into_bytes())))
+    /// Reads such a trace; none when it was not left. Another failure is one: what it names would be left for good.
+    pub fn noted(&self, name: &str) -> Result<Option<PathBuf>> {
+        match rustix::fs::readlinkat(&self.fd, name, Vec::new()) {
+            Ok(target) => Ok(Some(PathBuf::from(std::ffi::OsString::from_vec(target.into_bytes())))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(e).call(|| format!("readlinkat({name:?})"))?,
+        }
     }
 
     /// Opens the marker; none before it is made.
@@ -250,7 +253,10 @@ pub fn state(context: &Context, id: &RuntimeId) -> Result<StateView> {
 fn view(dir: &StateDir, id: &RuntimeId) -> Result<StateView> {
     let record = dir.record()?;
     let status = dir.status(record.as_ref());
-    let bundle = || dir.noted(BUNDLE).unwrap_or_else(|| PathBuf::from("/")).to_string_lossy().into_owned();
+    let bundle = || {
+        let noted = dir.noted(BUNDLE).ok().flatten();
+        noted.unwrap_or_else(|| PathBuf::from("/")).to_string_lossy().into_owned()
+    };
     Ok(match record {
         Some(record) => StateView {
             oci_version: record.oci_version,
@@ -303,7 +309,7 @@ pub fn list(context: &Context) -> Result<Vec<StateView>> {
 
 /// The container's cgroup, as it was noted when it was made.
 pub fn cgroup_of(context: &Context, id: &RuntimeId) -> Result<Option<PathBuf>> {
-    Ok(StateDir::get(context, id)?.noted(CGROUP))
+    StateDir::get(context, id)?.noted(CGROUP)
 }
 
 /// The document that hooks read, in two parts: up to the pid, and after it.

@@ -106,7 +106,7 @@ impl Store {
 pub fn open_dir(parent: impl AsFd, name: &str) -> crate::sys::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(parent, name, flags, Mode::empty(), resolve)
+    crate::sys::resolve::openat2(parent, name, flags, Mode::empty(), resolve)
         .call(|| format!("openat2({name:?}, O_DIRECTORY)"))
 }
 

@@ -243,7 +243,7 @@ impl Files {
             FilesKind::Directory(dir) => {
                 let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
                 let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-                let fd = rustix::fs::openat2(dir, name, flags, Mode::empty(), resolve)
+                let fd = crate::sys::resolve::openat2(dir, name, flags, Mode::empty(), resolve)
                     .call(|| format!("openat2({name:?})"))?;
                 let size = u64::try_from(rustix::fs::fstat(&fd).call(|| "fstat()")?.st_size).unwrap_or(0);
                 Ok(PositionedFile::new(fd, 0).take(size))

@@ -2,7 +2,8 @@
 //!
 //! Safe after clone: bare errnos, no allocation.
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use super::resolve::openat2;
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, Result};
 use std::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -23,8 +24,10 @@ pub fn open_below(root: BorrowedFd<'_>, path: &CStr, flags: OFlags, symlinks: Sy
     let path = if path.is_empty() { c"." } else { path };
     // EAGAIN: a rename somewhere made the kernel unsure about `..`; ask again, but not for ever.
     for _ in 0..128 {
-        match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+        match openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
             Err(Errno::AGAIN | Errno::INTR) => {}
+            #[cfg(feature = "unsafe-paths")]
+            Ok(_) => return rustix::fs::openat(root, path, flags | OFlags::CLOEXEC, Mode::empty()),
             other => return other,
         }
     }
@@ -34,6 +37,15 @@ pub fn open_below(root: BorrowedFd<'_>, path: &CStr, flags: OFlags, symlinks: Sy
 /// Opens `path` below `root` as an O_PATH fd.
 pub fn path_below(root: BorrowedFd<'_>, path: &CStr, symlinks: Symlinks) -> Result<OwnedFd> {
     open_below(root, path, OFlags::PATH, symlinks)
+}
+
+/// Whether the caller may do that to the file at `path`, by its effective ids (faccessat2). Filters that do not know the call
+/// say EPERM: then the answer is for the real ids, which are the same in everything of ours.
+pub fn may(path: &CStr, access: Access) -> Result<()> {
+    match rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS) {
+        Err(Errno::PERM) => rustix::fs::accessat(CWD, path, access, AtFlags::empty()),
+        other => other,
+    }
 }
 
 /// The type of what `fd` refers to, without permission bits.

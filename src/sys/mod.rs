@@ -15,12 +15,15 @@ pub mod fs;
 pub mod mount;
 pub mod net;
 pub mod ns;
+pub mod pidfd;
 pub mod process;
 pub mod reap;
+pub mod resolve;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;
 pub mod spawn;
+pub mod tree;
 pub mod tty;
 
 pub use error::{CallContext, ErrnoText, Error, Result};

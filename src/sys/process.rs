@@ -267,14 +267,7 @@ pub fn set_scheduler(attr: &SchedAttr) -> Result<()> {
     check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, std::ptr::from_ref(attr), 0) }).map(drop)
 }
 
-/// Sends any signal, real-time ones too (rustix's own call takes named ones only).
-pub fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
-    let info = std::ptr::null::<libc::siginfo_t>();
-    // SAFETY: no siginfo is given, so the kernel makes one.
-    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, info, 0) }).map(drop)
-}
-
-/// The same by pid, for processes that a cgroup lists.
+/// Sends a signal by pid, for processes that a cgroup lists.
 pub fn signal(pid: i32, signal: i32) -> Result<()> {
     if pid <= 0 {
         return Err(Errno::INVAL);

@@ -2,7 +2,7 @@
 //!
 //! libc and not rustix: rustix has no signalfd, and no real-time signals (`--stop-signal SIGRTMIN+3`).
 
-#![allow(unsafe_code, reason = "signalfd, sigprocmask and pidfd_send_signal take raw sets and numbers")]
+#![allow(unsafe_code, reason = "signalfd and sigprocmask take raw sets and numbers")]
 
 use super::{CallContext, Error, Result};
 use std::mem::MaybeUninit;
@@ -66,11 +66,7 @@ pub fn is_ignored(signal: i32) -> bool {
 
 /// Sends a signal, real-time ones too, to the process behind a pidfd.
 pub fn send(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
-    // SAFETY: a null siginfo and no flags: the kernel reads nothing of ours.
-    let sent = unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<u8>(), 0)
-    };
-    check(sent).call(|| format!("pidfd_send_signal({signal})"))
+    super::pidfd::signal(pidfd, signal).call(|| format!("pidfd_send_signal({signal})"))
 }
 
 fn signal_set(signals: &[i32]) -> libc::sigset_t {

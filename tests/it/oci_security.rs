@@ -2,57 +2,12 @@
 //!
 //! A canary directory stands for the host: whatever happens inside, its listing stays the same.
 
-use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use crate::need;
-use crate::support::{Bundle, Env};
-
-/// Host files that no container was given.
-struct Canary {
-    dir: PathBuf,
-    before: Vec<String>,
-}
-
-impl Canary {
-    fn new(env: &Env) -> Self {
-        let dir = env.dir.join("canary");
-        std::fs::create_dir_all(dir.join("deep")).unwrap();
-        std::fs::write(dir.join("file"), "canary\n").unwrap();
-        let before = listing(&dir);
-        Self { dir, before }
-    }
-
-    #[track_caller]
-    fn check(&self, what: &str) {
-        assert_eq!(listing(&self.dir), self.before, "{what} reached the host");
-    }
-}
-
-fn listing(dir: &Path) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut pending = vec![dir.to_path_buf()];
-    while let Some(path) = pending.pop() {
-        let meta = std::fs::symlink_metadata(&path).unwrap();
-        let content = std::fs::read_to_string(&path).unwrap_or_default();
-        lines.push(format!("{} {:o} {}:{} {content}", path.display(), meta.mode(), meta.uid(), meta.gid()));
-        if meta.is_dir() {
-            pending.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        }
-    }
-    lines.sort();
-    lines
-}
-
-/// Replaces a directory of the rootfs by a link.
-fn relink(bundle: &Bundle<'_>, name: &str, target: &Path) {
-    let path = bundle.rootfs().join(name);
-    let _ = std::fs::remove_dir(&path);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    symlink(target, path).unwrap();
-}
+use crate::support::{Bundle, Canary, Env};
 
 /// CVE-2024-21626: a working directory through a descriptor that the runtime forgot to close.
 #[test]
@@ -108,7 +63,7 @@ fn t6_links_at_proc_and_sys_are_refused() {
     for (n, name) in ["proc", "sys"].into_iter().enumerate() {
         for (m, target) in targets.iter().enumerate() {
             let bundle = env.bundle(&format!("t6-{n}{m}"), &["true"]);
-            relink(&bundle, name, target);
+            bundle.relink(name, target);
             bundle.run().fails();
             canary.check(&format!("/{name} -> {}", target.display()));
         }
@@ -139,7 +94,7 @@ fn t10_links_at_dev_do_not_reach_the_host() {
                 &format!("t10-{n}{with_dev}"),
                 "echo x >/dev/null; echo x >/dev/tty; chmod 0 /dev/ptmx; true",
             );
-            relink(&bundle, name, target);
+            bundle.relink(name, target);
             if !with_dev {
                 // Without a mount on /dev the devices would have to be made in the rootfs itself.
                 let mounts = bundle.config["mounts"].as_array_mut().unwrap();
@@ -161,7 +116,7 @@ fn t12_targets_below_links_are_made_inside() {
     std::fs::write(&source, "s").unwrap();
     for (n, target) in [canary.dir.clone(), PathBuf::from("../../../../../../../canary")].iter().enumerate() {
         let mut bundle = env.bundle(&format!("t12-{n}"), &["true"]);
-        relink(&bundle, "etc/link", target);
+        bundle.relink("etc/link", target);
         bundle.mount("/etc/link/new/file", "bind", &source, &["bind", "ro"]);
         bundle.run();
         canary.check("a bind's target");

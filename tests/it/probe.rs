@@ -12,6 +12,7 @@ fn run() {
         Ok("euid") => println!("\nprobe euid {}", nix::unistd::geteuid()),
         Ok("deny") => deny(),
         Ok("notify") => notify(),
+        Ok("push") => push(),
         Ok(other) => panic!("no probe {other}"),
         Err(_) => {}
     }
@@ -104,6 +105,35 @@ fn refused() {
         let result = unsafe { syscall(*number, *a, *b, *c, *d, *e) };
         let errno = if result < 0 { std::io::Error::last_os_error().raw_os_error().unwrap_or(-1) } else { 0 };
         println!("probe {name} {errno}");
+    }
+}
+
+/// Pushes a line into whatever terminal can be had, as if it had been typed there; prints `push WHICH errno` for each way.
+fn push() {
+    use std::os::fd::AsRawFd;
+    println!();
+    let tty = std::fs::File::options().read(true).write(true).open("/dev/tty");
+    let console = std::fs::File::options().read(true).write(true).open("/dev/console");
+    let fds = [("stdin", Some(0)), ("stdout", Some(1)), ("stderr", Some(2))];
+    let opened = [("/dev/tty", &tty), ("/dev/console", &console)];
+    let opened = opened.map(|(name, file)| (name, file.as_ref().ok().map(AsRawFd::as_raw_fd)));
+    for (name, fd) in fds.into_iter().chain(opened) {
+        let Some(fd) = fd else {
+            println!("push {name} none");
+            continue;
+        };
+        let mut errno = 0;
+        for byte in b"echo PUSHED\n" {
+            // SAFETY: TIOCSTI reads one byte at the address.
+            if unsafe { libc::ioctl(fd, libc::TIOCSTI as libc::Ioctl, std::ptr::from_ref(byte)) } != 0 {
+                errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(-1);
+            }
+        }
+        // TIOCL_SETSEL and TIOCL_PASTESEL of a virtual console: linux/tiocl.h.
+        let paste = [3_u8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        // SAFETY: TIOCLINUX reads a byte of the array that says what, and a few after it.
+        let linux = unsafe { libc::ioctl(fd, 0x541c as libc::Ioctl, paste.as_ptr()) };
+        println!("push {name} {errno} {linux}");
     }
 }
 

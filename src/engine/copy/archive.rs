@@ -210,7 +210,7 @@ fn open_parent(to: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd> {
         let name = c_string(component.as_os_str())?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        at = match rustix::fs::openat2(&at, &name, flags, Mode::empty(), resolve) {
+        at = match crate::sys::resolve::openat2(&at, &name, flags, Mode::empty(), resolve) {
             Err(rustix::io::Errno::NOENT) => {
                 rustix::fs::mkdirat(&at, &name, Mode::from(0o755)).call(|| format!("mkdirat({name:?})"))?;
                 open_dir(at.as_fd(), &name)?

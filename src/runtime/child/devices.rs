@@ -5,7 +5,8 @@ use crate::runtime::plan::devices::DevicePlan;
 use crate::runtime::plan::{Dev, target::TargetStep};
 use crate::runtime::step::{Fail, OrFail, Step};
 use crate::sys::fs::{Symlinks, path_below};
-use crate::sys::mount::{self, ATTR_RDONLY, MountAttr};
+use crate::sys::mount::{ATTR_RDONLY, MountAttr};
+use crate::sys::tree::{self, Tree};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid};
 use rustix::io::{Errno, Result};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -29,7 +30,7 @@ pub fn fill(root: BorrowedFd<'_>, dev: &Dev) -> std::result::Result<(), Fail> {
 pub fn seal(root: BorrowedFd<'_>, dev: &Dev) -> std::result::Result<(), Fail> {
     let attr = MountAttr { set: ATTR_RDONLY, ..MountAttr::default() };
     path_below(root, &dev.target.path, Symlinks::Refused)
-        .and_then(|dir| mount::set_attr(dir.as_fd(), &attr, false))
+        .and_then(|dir| tree::set_attr(dir.as_fd(), &attr, false))
         .or_fail(Step::DevOpen, 1)
 }
 
@@ -68,10 +69,10 @@ fn make(root: BorrowedFd<'_>, node: &DevicePlan) -> Result<()> {
 
 /// Binds the host's node, after a look whether it is the one that was meant.
 fn bind(root: BorrowedFd<'_>, node: &DevicePlan) -> Result<()> {
-    let tree = mount::clone_tree(CWD, &node.host, false)?;
-    if !is_node(tree.as_fd(), node)? {
+    let tree = Tree::copy_of(CWD, &node.host, false)?;
+    if !is_node(tree.root().ok_or(Errno::NODEV)?, node)? {
         return Err(Errno::NODEV);
     }
     let target = ensure(root, &node.target, Make::File, Symlinks::Refused)?;
-    mount::attach(&tree, &target)
+    tree.attach(target.as_fd(), || path_below(root, &node.target.path, Symlinks::Refused)).map(drop)
 }

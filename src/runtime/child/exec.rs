@@ -3,8 +3,9 @@
 use super::{Inherited, creds};
 use crate::runtime::plan::process::ProcessPlan;
 use crate::runtime::step::{Fail, OrFail, Step, fail};
+use crate::sys::fs::may;
 use crate::sys::process::{cwd_is_below_root, execve, reset_signals};
-use rustix::fs::{AtFlags, CWD, FileType};
+use rustix::fs::FileType;
 use rustix::io::{Errno, Result};
 
 /// Goes to the working directory with the rights that we have before we become the user: root may enter what its
@@ -49,7 +50,7 @@ fn executable(file: &std::ffi::CStr) -> Result<()> {
     if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
         return Err(Errno::ISDIR);
     }
-    rustix::fs::accessat(CWD, file, rustix::fs::Access::EXEC_OK, AtFlags::EACCESS)
+    may(file, rustix::fs::Access::EXEC_OK)
 }
 
 /// The signals as a program expects them, then the filter of a process with no_new_privs: the last thing before hooks and

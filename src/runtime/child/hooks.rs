@@ -3,11 +3,12 @@
 
 use crate::runtime::plan::HookPlan;
 use crate::runtime::step::{self, Fail, Step, fail};
+use crate::sys::pidfd;
 use crate::sys::process::{clone_child, execve, exit_now, reset_signals};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{MemfdFlags, SeekFrom};
 use rustix::io::{Errno, Result};
-use rustix::process::{Signal, WaitId, WaitIdOptions};
+use rustix::process::{WaitId, WaitIdOptions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Runs them in order; the first that fails ends it.
@@ -39,11 +40,11 @@ fn one(hook: &HookPlan, state: (&[u8], &[u8]), pid: i32, dir: Option<BorrowedFd<
         exit_now(127)
     };
     let child = clone_child(0, None, run)?;
-    if let (Some(seconds), Some(pidfd)) = (hook.timeout, &child.pidfd) {
+    if let (Some(seconds), Some(held)) = (hook.timeout, &child.pidfd) {
         let limit = Timespec { tv_sec: i64::from(seconds), tv_nsec: 0 };
-        let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+        let mut fds = [PollFd::new(held, PollFlags::IN)];
         if rustix::event::poll(&mut fds, Some(&limit))? == 0 {
-            let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
+            pidfd::kill(held.as_fd());
             let _ = wait(child.pid);
             return Err(Errno::TIMEDOUT);
         }

@@ -6,9 +6,9 @@ use super::{Inherited, creds, exec, expect, give_up, let_go};
 use crate::runtime::handshake::{self, Message};
 use crate::runtime::plan::process::ProcessPlan;
 use crate::runtime::step::{Fail, OrFail, Step};
+use crate::sys::pidfd;
 use crate::sys::process::{clone_child, exit_now, join_session_keyring};
 use rustix::fs::{Mode, OFlags};
-use rustix::thread::ThreadNameSpaceType;
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -19,6 +19,8 @@ pub struct Joining<'a> {
     pub target: BorrowedFd<'a>,
     /// Its namespaces, where the way by pid is closed (`runtime::door`), in the order in which they are joined.
     pub namespaces: &'a [(u64, OwnedFd)],
+    /// Its directory in /proc.
+    pub directory: BorrowedFd<'a>,
     /// CLONE_NEW* flags that are still to be joined.
     pub kinds: u64,
     /// This process is a stage: it joins everything, then clones the one that executes.
@@ -51,8 +53,7 @@ fn begin(
         rustix::thread::move_into_link_name_space(fd.as_fd(), None).or_fail(Step::Join, 0)?;
     }
     if joining.kinds != 0 && joining.namespaces.is_empty() {
-        let kinds = ThreadNameSpaceType::from_bits_retain(joining.kinds as u32);
-        rustix::thread::move_into_thread_name_spaces(joining.target, kinds).or_fail(Step::Join, 0)?;
+        pidfd::join(joining.target, joining.directory, joining.kinds).or_fail(Step::Join, 0)?;
     }
     if !joining.staged {
         return proceed(plan, inherited, attr.as_ref());

@@ -23,7 +23,6 @@ mod rootfs;
 pub mod stage;
 mod terminal;
 
-pub use mounts::set_attributes;
 pub use paths::{Make, ensure};
 
 use super::handshake::{self, Message};

@@ -5,9 +5,9 @@ use crate::runtime::plan::mounts::{BindSource, FileSystem, MountPlan, Source};
 use crate::runtime::step::{Fail, OrFail, Step, fail};
 use crate::sys::fs::{Symlinks, file_type, path_below};
 use crate::sys::mount::{self, MountAttr};
+use crate::sys::tree::{self, NewFs, Options, Part, Tree};
 use rustix::fs::{CWD, FileType};
 use rustix::io::{Errno, Result};
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -18,39 +18,44 @@ pub fn apply(
     index: usize,
 ) -> std::result::Result<Option<OwnedFd>, Fail> {
     let symlinks = if plan.strict { Symlinks::Refused } else { Symlinks::InRoot };
-    let (tree, make) = match &plan.source {
+    let again = || path_below(root, &plan.target.path, symlinks);
+    let attached = match &plan.source {
         Source::Remount => {
-            let target = path_below(root, &plan.target.path, symlinks).or_fail(Step::MountTarget, index)?;
-            change(target.as_fd(), plan, index)?;
+            let target = again().or_fail(Step::MountTarget, index)?;
+            tree::set_attr(target.as_fd(), &plan.attr, false).or_fail(Step::MountAttributes, index)?;
+            tree::set_attr(target.as_fd(), &plan.recursive_attr, true)
+                .or_fail(Step::MountAttributes, index)?;
             return Ok(None);
         }
         Source::Symlink(text) => {
             make_link(root, plan, text).or_fail(Step::MountTarget, index)?;
             return Ok(None);
         }
-        Source::Bind(bind) => bind_tree(bind, index)?,
-        Source::FileSystem(fs) => (Tree::Made(file_system(fs, &plan.attr, index)?), Make::Directory),
+        Source::Bind(bind) => bind_on_target(root, plan, bind, index)?,
+        Source::FileSystem(fs) => {
+            // Before it is covered.
+            let below = super::rootfs::copied_up(root, plan).or_fail(Step::MountCopyUp, index)?;
+            let target =
+                ensure(root, &plan.target, Make::Directory, symlinks).or_fail(Step::MountTarget, index)?;
+            let attached = Attached::Here(file_system(fs, plan, index, target.as_fd(), &again)?);
+            if let Some(below) = below {
+                let copied = super::rootfs::copy_up(below.as_fd(), plan, attached.as_fd());
+                copied.or_fail(Step::MountCopyUp, index)?;
+            }
+            attached
+        }
     };
-    let tree_fd = tree.as_fd();
-    if !matches!(plan.source, Source::Bind(BindSource { tree: Some(_), .. })) {
-        change(tree_fd, plan, index)?;
-    }
-    if plan.copy_up {
-        super::rootfs::copy_up(root, plan, tree_fd).or_fail(Step::MountCopyUp, index)?;
-    }
-    let target = ensure(root, &plan.target, make, symlinks).or_fail(Step::MountTarget, index)?;
-    mount::attach(tree_fd, &target).or_fail(Step::MountAttach, index)?;
     for (propagation, recursive) in &plan.propagation {
         let attr = MountAttr { propagation: *propagation, ..MountAttr::default() };
-        mount::set_attr(tree_fd, &attr, *recursive).or_fail(Step::MountPropagation, index)?;
+        tree::set_attr(attached.as_fd(), &attr, *recursive).or_fail(Step::MountPropagation, index)?;
     }
-    match (&plan.source, tree) {
-        (Source::FileSystem(fs), Tree::Made(fd)) if fs.is_proc => Ok(Some(fd)),
+    match (&plan.source, attached) {
+        (Source::FileSystem(fs), Attached::Here(fd)) if fs.is_proc => Ok(Some(fd)),
         // With the host's pid namespace /proc is a bind, of which the sysctls are still those of who looks.
-        (Source::Bind(_), tree) if plan.target.path.as_bytes() == b"proc" => {
-            let fd = match tree {
-                Tree::Made(fd) => fd,
-                Tree::Given(fd) => {
+        (Source::Bind(_), attached) if plan.target.path.as_bytes() == b"proc" => {
+            let fd = match attached {
+                Attached::Here(fd) => fd,
+                Attached::Given(fd) => {
                     rustix::io::fcntl_dupfd_cloexec(fd, 3).or_fail(Step::MountSource, index)?
                 }
             };
@@ -75,91 +80,87 @@ fn make_link(root: BorrowedFd<'_>, plan: &MountPlan, text: &CStr) -> Result<()> 
     }
 }
 
-/// A tree made here, or one that the runtime made before the clone.
-enum Tree<'a> {
-    Made(OwnedFd),
+/// The root of a mount: made here, or given by the runtime, which made it before the clone.
+enum Attached<'a> {
+    Here(OwnedFd),
     Given(BorrowedFd<'a>),
 }
 
-impl Tree<'_> {
+impl Attached<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Self::Made(fd) => fd.as_fd(),
+            Self::Here(fd) => fd.as_fd(),
             Self::Given(fd) => *fd,
         }
     }
 }
 
-fn bind_tree(bind: &BindSource, index: usize) -> std::result::Result<(Tree<'_>, Make), Fail> {
+fn bind_on_target<'a>(
+    root: BorrowedFd<'_>,
+    plan: &MountPlan,
+    bind: &'a BindSource,
+    index: usize,
+) -> std::result::Result<Attached<'a>, Fail> {
+    let symlinks = if plan.strict { Symlinks::Refused } else { Symlinks::InRoot };
     let make = |is_dir| if is_dir { Make::Directory } else { Make::File };
-    if let Some(tree) = &bind.tree {
-        return Ok((Tree::Given(tree.as_fd()), make(bind.is_dir)));
+    let target = |make| ensure(root, &plan.target, make, symlinks).or_fail(Step::MountTarget, index);
+    if let Some(given) = &bind.tree {
+        mount::attach(given, target(make(bind.is_dir))?).or_fail(Step::MountAttach, index)?;
+        return Ok(Attached::Given(given.as_fd()));
     }
-    let tree = mount::clone_tree(CWD, &bind.path, bind.recursive).or_fail(Step::MountSource, index)?;
-    let is_dir = file_type(tree.as_fd()).or_fail(Step::MountSource, index)? == FileType::Directory;
-    Ok((Tree::Made(tree), make(is_dir)))
+    let mut tree = Tree::copy_of(CWD, &bind.path, bind.recursive).or_fail(Step::MountSource, index)?;
+    let is_dir = match tree.root() {
+        Some(root) => file_type(root).or_fail(Step::MountSource, index)? == FileType::Directory,
+        None => bind.is_dir,
+    };
+    change(&mut tree, plan, index)?;
+    let target = target(make(is_dir))?;
+    let attached = tree.attach(target.as_fd(), || path_below(root, &plan.target.path, symlinks));
+    attached.map(Attached::Here).or_fail(Step::MountAttach, index)
 }
 
 /// Attributes of a tree, own and recursive.
-fn change(tree: BorrowedFd<'_>, plan: &MountPlan, index: usize) -> std::result::Result<(), Fail> {
-    set_attributes(tree, &plan.attr, false).or_fail(Step::MountAttributes, index)?;
-    set_attributes(tree, &plan.recursive_attr, true).or_fail(Step::MountAttributes, index)
+fn change(tree: &mut Tree<'_>, plan: &MountPlan, index: usize) -> std::result::Result<(), Fail> {
+    tree.set_attr(&plan.attr, false).or_fail(Step::MountAttributes, index)?;
+    tree.set_attr(&plan.recursive_attr, true).or_fail(Step::MountAttributes, index)
 }
 
-/// Sets attributes. What a more privileged namespace has locked stays locked: clearing is then left out, setting is not.
-pub fn set_attributes(tree: BorrowedFd<'_>, attr: &MountAttr, recursive: bool) -> Result<()> {
-    if attr.is_empty() {
-        return Ok(());
-    }
-    match mount::set_attr(tree, attr, recursive) {
-        Err(Errno::PERM) if attr.clear != 0 => {
-            let only_set = MountAttr { clear: 0, set: attr.set & !mount::ATTR_ATIME, ..*attr };
-            if only_set.is_empty() { Ok(()) } else { mount::set_attr(tree, &only_set, recursive) }
-        }
-        other => other,
-    }
-}
-
-/// A detached mount of a new file system, or of its fallback where this is not ours to mount.
-fn file_system(fs: &FileSystem, attr: &MountAttr, index: usize) -> std::result::Result<OwnedFd, Fail> {
-    let made = match new_file_system(fs, attr, true) {
+/// Mounts a new file system, or its fallback where this is not ours to mount.
+fn file_system(
+    fs: &FileSystem,
+    plan: &MountPlan,
+    index: usize,
+    target: BorrowedFd<'_>,
+    again: &dyn Fn() -> Result<OwnedFd>,
+) -> std::result::Result<OwnedFd, Fail> {
+    let made = |ownerless| {
+        let new = NewFs {
+            kind: &fs.kind,
+            source: fs.source.as_deref(),
+            options: Options::Planned(&fs.options),
+            ownerless,
+            attr: plan.attr.set,
+        };
+        let step = |(part, e)| {
+            let step = if part == Part::Option { Step::MountOption } else { Step::MountSource };
+            fail(step, index, e)
+        };
+        let mut tree = Tree::new(&new).map_err(step)?;
+        change(&mut tree, plan, index)?;
+        tree.attach(target, again).or_fail(Step::MountAttach, index)
+    };
+    let is = |fail: &Fail, errnos: &[Errno]| errnos.iter().any(|e| e.raw_os_error() == fail.errno);
+    let outcome = match made(false) {
         // A gid that is not mapped here (devpts `gid=5`): the file system does without.
-        Err((_, Errno::INVAL)) if fs.kind.as_c_str() == c"devpts" => new_file_system(fs, attr, false),
+        Err(e) if is(&e, &[Errno::INVAL]) && fs.kind.as_c_str() == c"devpts" => made(true),
         other => other,
     };
-    match (made, &fs.fallback) {
-        (Err((_, Errno::PERM | Errno::BUSY | Errno::NODEV)), Some(path)) => {
-            mount::clone_tree(CWD, path, true).or_fail(Step::MountSource, index)
+    match (outcome, &fs.fallback) {
+        (Err(e), Some(path)) if is(&e, &[Errno::PERM, Errno::BUSY, Errno::NODEV]) => {
+            let mut tree = Tree::copy_of(CWD, path, true).or_fail(Step::MountSource, index)?;
+            change(&mut tree, plan, index)?;
+            tree.attach(target, again).or_fail(Step::MountAttach, index)
         }
-        (made, _) => made.map_err(|(step, e)| fail(step, index, e)),
+        (outcome, _) => outcome,
     }
-}
-
-fn new_file_system(
-    fs: &FileSystem,
-    attr: &MountAttr,
-    owners: bool,
-) -> std::result::Result<OwnedFd, (Step, Errno)> {
-    let source = |e| (Step::MountSource, e);
-    let context = rustix::mount::fsopen(fs.kind.as_c_str(), FsOpenFlags::FSOPEN_CLOEXEC).map_err(source)?;
-    if let Some(name) = &fs.source {
-        rustix::mount::fsconfig_set_string(&context, c"source", name.as_c_str()).map_err(source)?;
-    }
-    for (key, value) in &fs.options {
-        if !owners && is_owner(key) {
-            continue;
-        }
-        let set = match value {
-            Some(value) => rustix::mount::fsconfig_set_string(&context, key.as_c_str(), value.as_c_str()),
-            None => rustix::mount::fsconfig_set_flag(&context, key.as_c_str()),
-        };
-        set.map_err(|e| (Step::MountOption, e))?;
-    }
-    rustix::mount::fsconfig_create(&context).map_err(source)?;
-    let flags = MountAttrFlags::from_bits_retain(attr.set as u32);
-    rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, flags).map_err(source)
-}
-
-fn is_owner(key: &CStr) -> bool {
-    key == c"gid" || key == c"uid"
 }

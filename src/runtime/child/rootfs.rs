@@ -8,6 +8,7 @@ use crate::runtime::plan::mounts::{MountPlan, Source};
 use crate::runtime::step::{Fail, OrFail, Step, fail};
 use crate::sys::fs::{Symlinks, open_below, path_below};
 use crate::sys::mount::{self, ATTR_RDONLY, MS_PRIVATE, MountAttr};
+use crate::sys::tree::{self, Tree};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RawDir, Uid};
 use rustix::io::{Errno, Result};
 use rustix::mount::UnmountFlags;
@@ -17,25 +18,28 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Everything about mounts, up to and with the pivot. `pid` is ours as the runtime sees it.
 pub fn set_up(plan: &Plan, inherited: &Inherited<'_>, pid: i32) -> std::result::Result<(), Fail> {
-    let cut = MountAttr { propagation: plan.rootfs.host_propagation, ..MountAttr::default() };
-    mount::set_attr_at(CWD, c"/", &cut, true).or_fail(Step::HostPropagation, 0)?;
+    tree::decide();
+    tree::set_propagation_of_all(plan.rootfs.host_propagation, true).or_fail(Step::HostPropagation, 0)?;
     let made;
+    // Where it is on the host: hooks enter this mount namespace and mount below that path. Where we may not go there, on
+    // top of "/": our own lookups still start below it, at the host's root, until the pivot.
     let root = match &plan.rootfs.tree {
-        Some(tree) => tree.as_fd(),
+        Some(given) => {
+            match mount::attach_at(given, &plan.rootfs.path) {
+                Err(Errno::ACCESS | Errno::NOENT) => mount::attach_at(given, c"/"),
+                other => other,
+            }
+            .or_fail(Step::RootAttach, 0)?;
+            given.as_fd()
+        }
         None => {
-            made = mount::clone_tree(CWD, &plan.rootfs.path, true).or_fail(Step::RootSource, 0)?;
+            let tree = Tree::copy_of(CWD, &plan.rootfs.path, true).or_fail(Step::RootSource, 0)?;
+            made = tree::attach_at(tree, &plan.rootfs.path).or_fail(Step::RootAttach, 0)?;
             made.as_fd()
         }
     };
-    // Where it is on the host: hooks enter this mount namespace and mount below that path. Where we may not go there, on
-    // top of "/": our own lookups still start below it, at the host's root, until the pivot.
-    match mount::attach_at(root, &plan.rootfs.path) {
-        Err(Errno::ACCESS | Errno::NOENT) => mount::attach_at(root, c"/"),
-        other => other,
-    }
-    .or_fail(Step::RootAttach, 0)?;
     let private = MountAttr { propagation: MS_PRIVATE, ..MountAttr::default() };
-    mount::set_attr(root, &private, false).or_fail(Step::RootAttach, 0)?;
+    tree::set_attr(root, &private, false).or_fail(Step::RootAttach, 0)?;
 
     let mut proc: Option<OwnedFd> = None;
     for (index, mount) in plan.mounts.iter().enumerate() {
@@ -63,7 +67,7 @@ pub fn set_up(plan: &Plan, inherited: &Inherited<'_>, pid: i32) -> std::result::
     masks::apply(root, plan)?;
     if plan.rootfs.readonly {
         let readonly = MountAttr { set: ATTR_RDONLY, ..MountAttr::default() };
-        mount::set_attr(root, &readonly, false).or_fail(Step::RootReadonly, 0)?;
+        tree::set_attr(root, &readonly, false).or_fail(Step::RootReadonly, 0)?;
     }
     if !plan.rootfs.pivot {
         // The host's own stay below ours without a pivot: nothing may be seen through them.
@@ -73,8 +77,7 @@ pub fn set_up(plan: &Plan, inherited: &Inherited<'_>, pid: i32) -> std::result::
     }
     enter(root, plan.rootfs.pivot)?;
     if let Some((propagation, recursive)) = plan.rootfs.propagation {
-        let attr = MountAttr { propagation, ..MountAttr::default() };
-        mount::set_attr_at(CWD, c"/", &attr, recursive).or_fail(Step::RootPropagation, 0)?;
+        tree::set_propagation_of_all(propagation, recursive).or_fail(Step::RootPropagation, 0)?;
     }
     Ok(())
 }
@@ -99,26 +102,33 @@ fn enter(root: BorrowedFd<'_>, pivot: bool) -> std::result::Result<(), Fail> {
         rustix::mount::unmount(c".", UnmountFlags::DETACH).or_fail(Step::Detach, 0)?;
     } else {
         // On top of the old root, so that this is the namespace's root and the process is not in a chroot.
-        let _ = mount::attach_at(root, c"/");
+        let _ = tree::move_to_slash(root);
         rustix::process::chroot(c".").or_fail(Step::Pivot, 1)?;
     }
     rustix::process::chdir(c"/").or_fail(Step::Pivot, 0)
 }
 
-/// Copies what the target held into the new tmpfs (`tmpcopyup`): directories, files and symlinks, with their owners.
-pub fn copy_up(root: BorrowedFd<'_>, plan: &MountPlan, tree: BorrowedFd<'_>) -> Result<()> {
+/// The directory whose content goes into the new tmpfs (`tmpcopyup`): none where there is none.
+pub fn copied_up(root: BorrowedFd<'_>, plan: &MountPlan) -> Result<Option<OwnedFd>> {
+    if !plan.copy_up {
+        return Ok(None);
+    }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-    let from = match open_below(root, &plan.target.path, flags, Symlinks::InRoot) {
-        Ok(dir) => dir,
-        Err(Errno::NOENT) => return Ok(()),
-        Err(e) => return Err(e),
-    };
+    match open_below(root, &plan.target.path, flags, Symlinks::InRoot) {
+        Ok(dir) => Ok(Some(dir)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Copies what the target held: directories, files and symlinks, with their owners.
+pub fn copy_up(from: BorrowedFd<'_>, plan: &MountPlan, tree: BorrowedFd<'_>) -> Result<()> {
     let to = path_below(tree, c"", Symlinks::Refused)?;
     let says_mode = matches!(&plan.source, Source::FileSystem(fs) if fs.options.iter().any(|(key, _)| key.as_c_str() == c"mode"));
     if !says_mode {
-        copy_owner(&from, &to)?;
+        copy_owner(from, &to)?;
     }
-    copy_directory(from.as_fd(), to.as_fd(), 0)
+    copy_directory(from, to.as_fd(), 0)
 }
 
 /// Deepest directory that is copied.
@@ -182,7 +192,7 @@ fn copy_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> Result<()
 }
 
 /// Owner and mode of a directory. The target may be an O_PATH fd.
-fn copy_owner(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
+fn copy_owner(from: impl AsFd, to: &OwnedFd) -> Result<()> {
     let stat = rustix::fs::fstat(from)?;
     let dir =
         rustix::fs::openat(to, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;

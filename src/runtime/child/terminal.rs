@@ -6,8 +6,8 @@ use crate::runtime::plan::Plan;
 use crate::runtime::plan::process::{ProcessPlan, Terminal};
 use crate::runtime::plan::target::Target;
 use crate::runtime::step::{Fail, OrFail, Step};
-use crate::sys::fs::{Symlinks, open_below};
-use crate::sys::mount;
+use crate::sys::fs::{Symlinks, open_below, path_below};
+use crate::sys::tree::Tree;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
@@ -78,8 +78,8 @@ fn pair(root: BorrowedFd<'_>, size: Terminal) -> Result<(OwnedFd, OwnedFd)> {
 
 fn bind_console(root: BorrowedFd<'_>, console: &Target, terminal: &OwnedFd) -> Result<()> {
     let target = ensure(root, console, Make::File, Symlinks::Refused)?;
-    let tree = mount::clone_tree(terminal, c"", false)?;
-    mount::attach(&tree, &target)
+    let tree = Tree::copy_of(terminal, c"", false)?;
+    tree.attach(target.as_fd(), || path_below(root, &console.path, Symlinks::Refused)).map(drop)
 }
 
 /// One fd, with a name as payload: receivers take an empty message for an end of file.

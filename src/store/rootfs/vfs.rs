@@ -170,7 +170,7 @@ fn below(root: &OwnedFd, path: &[u8]) -> sys::Result<OwnedFd> {
         | rustix::fs::ResolveFlags::NO_SYMLINKS
         | rustix::fs::ResolveFlags::NO_MAGICLINKS;
     let path = if path.is_empty() { b"." } else { path };
-    rustix::fs::openat2(root, path, DIR, Mode::empty(), resolve)
+    crate::sys::resolve::openat2(root, path, DIR, Mode::empty(), resolve)
         .call(|| format!("openat2({:?})", String::from_utf8_lossy(path)))
 }
 

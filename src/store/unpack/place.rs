@@ -50,7 +50,7 @@ pub(super) fn resolve(root: BorrowedFd<'_>, dir: &[u8]) -> rustix::io::Result<Ow
     let dir = if dir.is_empty() { b"." } else { dir };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(root, dir, flags, Mode::empty(), resolve)
+    crate::sys::resolve::openat2(root, dir, flags, Mode::empty(), resolve)
 }
 
 pub(super) fn stat(at: At<'_>) -> crate::sys::Result<Option<rustix::fs::Stat>> {

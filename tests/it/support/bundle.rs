@@ -89,6 +89,15 @@ impl<'e> Bundle<'e> {
         )
     }
 
+    /// Replaces a directory or file of the rootfs by a link.
+    pub fn relink(&self, name: &str, target: &Path) {
+        let path = self.rootfs().join(name);
+        let _ = std::fs::remove_dir(&path);
+        let _ = std::fs::remove_file(&path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        symlink(target, path).unwrap();
+    }
+
     pub fn rootfs(&self) -> PathBuf {
         self.dir.join("rootfs")
     }
@@ -115,6 +124,11 @@ impl<'e> Bundle<'e> {
 
     pub fn create_cmd(&self) -> Cmd {
         self.write();
+        self.create_as_it_is()
+    }
+
+    /// With the config.json that is there.
+    pub fn create_as_it_is(&self) -> Cmd {
         self.env.oci().args(["create", "--bundle"]).arg(&self.dir).arg(&self.id)
     }
 

@@ -134,7 +134,7 @@ impl Env {
     }
 
     /// What is still there of this test's.
-    fn leftovers(&self) -> Vec<String> {
+    pub fn leftovers(&self) -> Vec<String> {
         leftovers::find(&self.tag, &self.dir, self.store_pid())
     }
 }

@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "helpers for every module of tests, some of which are still to come")]
 
 mod bundle;
+mod canary;
 mod cmd;
 mod env;
 mod leftovers;
@@ -19,6 +20,7 @@ mod world;
 #[allow(unused_imports, reason = "not every module of tests uses every helper")]
 pub use self::{
     bundle::{Bundle, Ctr},
+    canary::Canary,
     cmd::{Cmd, Output, Running},
     env::Env,
     terminal::Terminal,

@@ -65,6 +65,7 @@ fn missing(word: &str) -> Option<String> {
               -o userxattr,lowerdir=$d/l,upperdir=$d/u,workdir=$d/w o $d/m; r=$?; umount $d/m; rm -rf $d; exit $r",
             ],
         ),
+        "weakened" => variable("CORACLE_TEST_WEAKENED"),
         "registry" => variable("CORACLE_TEST_REGISTRY"),
         "images" => variable("CORACLE_TEST_IMAGES"),
         "busybox" => busybox().err(),
