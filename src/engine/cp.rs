@@ -106,7 +106,9 @@ fn copy_between(source: &Tree, from: &Place, target: &Tree, to: &Place, options:
         }
         (Some(path), Some(into)) => {
             let end = source.find(path)?.ok_or_else(|| missing(from))?;
-            copy_paths(&end, path, target, into, options)
+            // What comes to the host is the user's (podman): other owners could not even be removed there.
+            let archive = options.archive && target.root.is_some();
+            copy_paths(&end, path, target, into, CopyOptions { archive, ..options })
         }
     }
 }
