@@ -86,6 +86,7 @@ pub(super) fn create_as(
     let init_path = options.process.init.then(super::programs::runtime_path).transpose()?;
     let mut mounts = source.mounts.clone();
     mounts.extend(volumes.mounts.iter().cloned());
+    let on_host = on_host();
     let facts = Facts {
         id: &id,
         name: &name,
@@ -100,6 +101,7 @@ pub(super) fn create_as(
         init_path: init_path.as_ref().and_then(|p| p.to_str()),
         console_size: None,
         seccomp: seccomp(options, user.uid, store_map.is_single())?,
+        on_host: &on_host,
         block_io: super::blockio::block_io(&options.limits)?,
     };
     let config = specgen::config_json(options, &facts)?;
@@ -138,10 +140,23 @@ pub(super) fn create_as(
     let durability = if options.auto_remove { Durability::Volatile } else { Durability::Durable };
     ondisk::publish(&staged.dir, "config.json", &config, durability)?;
     ondisk::publish(&staged.dir, "state.json", state, durability)?;
+    put_extra(&staged.dir, options, durability)?;
     ondisk::publish(&staged.dir, "container.json", &container, durability)?;
     names::publish(dirs, &id, &name, &staged.name, durability)?;
     staged.published();
     Ok(Created { container, warnings })
+}
+
+fn put_extra(dir: &OwnedFd, options: &CreateOptions, durability: Durability) -> Result<()> {
+    for (name, record) in &options.extra.records {
+        ondisk::publish(dir, name, record, durability)?;
+    }
+    options.extra.directories.iter().try_for_each(|name| names::subdir(dir, name).map(drop))
+}
+
+/// What a container that shares the host's IPC can show of it.
+fn on_host() -> Vec<&'static str> {
+    ["/dev/mqueue", "/dev/shm"].into_iter().filter(|path| rustix::fs::stat(*path).is_ok()).collect()
 }
 
 /// The name that was asked for, or a new one. With --replace its owner goes.
@@ -316,7 +331,8 @@ fn check_workdir(options: &CreateOptions, source: &Prepared) -> Result<()> {
 /// podman's default, unless containers.conf says another. None: the user said it, or there is to be none.
 fn default_pids_limit(dirs: &Dirs, options: &CreateOptions) -> Result<Option<i64>> {
     const DEFAULT: i64 = 2048;
-    if options.limits.pids.is_some() || options.cgroups == Cgroups::Disabled {
+    let unlimited = options.extra.no_pids_limit || options.cgroups == Cgroups::Disabled;
+    if options.limits.pids.is_some() || unlimited {
         return Ok(None);
     }
     let said = Containers::load(dirs)?.pids_limit;
@@ -409,6 +425,7 @@ fn prepare_mounts(
                 ("bind", host.clone(), None)
             }
             MountKind::Tmpfs => ("tmpfs", "tmpfs".to_owned(), None),
+            MountKind::Devpts => ("devpts", "devpts".to_owned(), None),
             MountKind::Volume(name) => {
                 let anonymous = name.is_none();
                 let name = match name {

@@ -45,6 +45,8 @@ pub struct Facts<'a> {
     pub console_size: Option<(u16, u16)>,
     /// A seccomp profile, finished; none = unconfined.
     pub seccomp: Option<Value>,
+    /// What the host has of /dev/mqueue and /dev/shm.
+    pub on_host: &'a [&'a str],
     /// Limits of disk traffic, by device number.
     pub block_io: Option<Value>,
 }
