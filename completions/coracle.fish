@@ -72,6 +72,7 @@ complete -c coracle -n "__fish_coracle_needs_command" -f -a "completion" -d 'Pri
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "container" -d 'Manage containers'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "image" -d 'Manage images'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "volume" -d 'Manage volumes'
+complete -c coracle -n "__fish_coracle_needs_command" -f -a "toolbox" -d 'Live in boxes with your own home, user and tools'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "system" -d 'Manage what coracle keeps'
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l preserve-fds -d 'Pass this many open files from number 3 on' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -s a -l attach -d 'Connect stdin, stdout or stderr; stdout and stderr go together' -r
@@ -86,12 +87,12 @@ complete -c coracle -n "__fish_coracle_using_subcommand run" -s u -l user -d 'Us
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l group-add -d 'Additional groups: names of the image\'s, or numbers' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -s h -l hostname -d 'Host name in the container; the container\'s short id if not given' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l umask -d 'Umask in octal' -r
-complete -c coracle -n "__fish_coracle_using_subcommand run" -l ulimit -d 'Resource limits of setrlimit(2)' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l ulimit -d 'Resource limits of setrlimit(2), or host: the caller\'s own' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l oom-score-adj -d 'How likely the kernel kills the container when memory runs out, -1000 to 1000' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l tz -d 'Time zone: a name such as Europe/Berlin, or `local`' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l sysctl -d 'Kernel parameters of the container\'s namespaces' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -s v -l volume -d 'Mount a host directory or file (a path), or a named volume' -r
-complete -c coracle -n "__fish_coracle_using_subcommand run" -l mount -d 'Mount by keys: type=bind|volume|tmpfs,src=…,dst=…,ro' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l mount -d 'Mount by keys: type=bind|volume|tmpfs|devpts,src=…,dst=…,ro' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l tmpfs -d 'Mount an empty file system in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l read-only-tmpfs -d 'With --read-only: keep /dev/shm, /run, /tmp and /var/tmp writable, in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l image-volume -d 'What becomes of the image\'s volumes: bind (an anonymous volume), tmpfs or ignore' -r
@@ -177,12 +178,12 @@ complete -c coracle -n "__fish_coracle_using_subcommand create" -s u -l user -d 
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l group-add -d 'Additional groups: names of the image\'s, or numbers' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -s h -l hostname -d 'Host name in the container; the container\'s short id if not given' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l umask -d 'Umask in octal' -r
-complete -c coracle -n "__fish_coracle_using_subcommand create" -l ulimit -d 'Resource limits of setrlimit(2)' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l ulimit -d 'Resource limits of setrlimit(2), or host: the caller\'s own' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l oom-score-adj -d 'How likely the kernel kills the container when memory runs out, -1000 to 1000' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l tz -d 'Time zone: a name such as Europe/Berlin, or `local`' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l sysctl -d 'Kernel parameters of the container\'s namespaces' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -s v -l volume -d 'Mount a host directory or file (a path), or a named volume' -r
-complete -c coracle -n "__fish_coracle_using_subcommand create" -l mount -d 'Mount by keys: type=bind|volume|tmpfs,src=…,dst=…,ro' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l mount -d 'Mount by keys: type=bind|volume|tmpfs|devpts,src=…,dst=…,ro' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l tmpfs -d 'Mount an empty file system in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l read-only-tmpfs -d 'With --read-only: keep /dev/shm, /run, /tmp and /var/tmp writable, in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l image-volume -d 'What becomes of the image\'s volumes: bind (an anonymous volume), tmpfs or ignore' -r
@@ -502,12 +503,12 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l group-add -d 'Additional groups: names of the image\'s, or numbers' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -s h -l hostname -d 'Host name in the container; the container\'s short id if not given' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l umask -d 'Umask in octal' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l ulimit -d 'Resource limits of setrlimit(2)' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l ulimit -d 'Resource limits of setrlimit(2), or host: the caller\'s own' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l oom-score-adj -d 'How likely the kernel kills the container when memory runs out, -1000 to 1000' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l tz -d 'Time zone: a name such as Europe/Berlin, or `local`' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l sysctl -d 'Kernel parameters of the container\'s namespaces' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -s v -l volume -d 'Mount a host directory or file (a path), or a named volume' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l mount -d 'Mount by keys: type=bind|volume|tmpfs,src=…,dst=…,ro' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l mount -d 'Mount by keys: type=bind|volume|tmpfs|devpts,src=…,dst=…,ro' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l tmpfs -d 'Mount an empty file system in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l read-only-tmpfs -d 'With --read-only: keep /dev/shm, /run, /tmp and /var/tmp writable, in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l image-volume -d 'What becomes of the image\'s volumes: bind (an anonymous volume), tmpfs or ignore' -r
@@ -692,12 +693,12 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l group-add -d 'Additional groups: names of the image\'s, or numbers' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -s h -l hostname -d 'Host name in the container; the container\'s short id if not given' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l umask -d 'Umask in octal' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l ulimit -d 'Resource limits of setrlimit(2)' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l ulimit -d 'Resource limits of setrlimit(2), or host: the caller\'s own' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l oom-score-adj -d 'How likely the kernel kills the container when memory runs out, -1000 to 1000' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l tz -d 'Time zone: a name such as Europe/Berlin, or `local`' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l sysctl -d 'Kernel parameters of the container\'s namespaces' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -s v -l volume -d 'Mount a host directory or file (a path), or a named volume' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l mount -d 'Mount by keys: type=bind|volume|tmpfs,src=…,dst=…,ro' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l mount -d 'Mount by keys: type=bind|volume|tmpfs|devpts,src=…,dst=…,ro' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l tmpfs -d 'Mount an empty file system in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l read-only-tmpfs -d 'With --read-only: keep /dev/shm, /run, /tmp and /var/tmp writable, in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l image-volume -d 'What becomes of the image\'s volumes: bind (an anonymous volume), tmpfs or ignore' -r
@@ -920,6 +921,28 @@ complete -c coracle -n "__fish_coracle_using_subcommand volume; and __fish_seen_
 complete -c coracle -n "__fish_coracle_using_subcommand volume; and __fish_seen_subcommand_from remove" -s a -l all -d 'All volumes'
 complete -c coracle -n "__fish_coracle_using_subcommand volume; and __fish_seen_subcommand_from remove" -s f -l force -d 'Also the containers that use them, stopped first'
 complete -c coracle -n "__fish_coracle_using_subcommand volume; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm" -f -a "create" -d 'Make a box from any image'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm" -f -a "enter" -d 'Enter a box: a login shell, or a command'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm" -f -a "run" -d 'Run a command in a box'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm" -f -a "list" -d 'List boxes'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm" -f -a "ls" -d 'List boxes'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm" -f -a "stop" -d 'Stop boxes; the next enter starts them again'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm" -f -a "rm" -d 'Remove boxes with everything in them, except what is in the host\'s home'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s i -l image -d 'Image: a name, an id, oci:DIR, docker-archive:FILE' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l home -d 'Whose home: host, or own (a new one at the same path, removed with the box)' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from enter" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only names'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Only names'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from stop" -s a -l all -d 'All boxes'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from stop" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from rm" -s a -l all -d 'All boxes'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from rm" -s f -l force -d 'Stop running boxes first'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info prune" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info prune" -f -a "check" -d 'Check everything on disk against its record'
 complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info prune" -f -a "df" -d 'Show how much space images, containers and volumes take'

@@ -35,6 +35,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `cli` | clap definitions, one small file per subcommand, all printing |
+//! | `toolbox` | boxes to live in: what the user has on the host, in any image |
 //! | `engine` | puts the rest together: options → records and config.json, lifecycle, recovery |
 //! | `store` | layers, images, references, volumes, rootfs drivers, unpacking, images in one file |
 //! | `registry` | the distribution protocol; the only module with tokio and TLS |
@@ -88,4 +89,5 @@ pub mod seccomp;
 pub mod spec;
 pub mod store;
 pub mod sys;
+pub mod toolbox;
 pub mod userns;

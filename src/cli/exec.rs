@@ -90,7 +90,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         privileged: args.privileged,
     };
     let request = ExecRequest {
-        process: engine::exec::process(&dirs, &c, &state, &options)?,
+        process: engine::exec::process(&dirs, &c, &options)?,
         tty: args.tty,
         interactive: args.interactive,
         detach: args.detach,

@@ -44,6 +44,7 @@ pub mod suggest;
 pub mod system;
 pub mod table;
 pub mod tag;
+pub mod toolbox;
 pub mod top;
 pub mod tree;
 pub mod ui;

@@ -2,10 +2,11 @@
 
 use crate::cli::flags::attach::RelayFlags;
 use crate::cli::flags::select::{self, Select};
-use crate::cli::{App, parse};
+use crate::cli::{App, parse, ui};
 use crate::engine;
 use crate::error::{Error, Result};
 use crate::ondisk::container::Status;
+use crate::toolbox;
 
 /// Stop containers and start them again
 #[derive(Debug, Clone, clap::Parser)]
@@ -34,6 +35,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
             return Err(Error::usage(format_args!("cannot restart container {}", c.name))
                 .cause("it was made with --rm, so its stop removes it"));
         }
+        toolbox::refresh(&dirs, &c)?.iter().for_each(ui::warn);
         engine::restart::restart(&dirs, &c, args.time, &launch).map_err(super::start::own_code)
     })
 }

@@ -6,6 +6,7 @@ use crate::cli::{App, ui};
 use crate::engine;
 use crate::error::{Error, Result};
 use crate::ondisk::container::Status;
+use crate::toolbox;
 
 /// Start containers
 #[derive(Debug, Clone, clap::Parser)]
@@ -50,6 +51,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
             if matches!(engine::lookup::state(&dirs, &c)?.status, Status::Running | Status::Stopping) {
                 return Ok(());
             }
+            toolbox::refresh(&dirs, &c)?.iter().for_each(ui::warn);
             engine::start(&dirs, &c, &launch).map(drop).map_err(own_code)
         });
     }

@@ -208,6 +208,11 @@ pub const NODES: &[Node] = &[
     Node::Group { name: "container", about: "Manage containers", nodes: CONTAINER },
     Node::Group { name: "image", about: "Manage images", nodes: IMAGE },
     Node::Group { name: "volume", about: "Manage volumes", nodes: VOLUME },
+    Node::Group {
+        name: "toolbox",
+        about: "Live in boxes with your own home, user and tools",
+        nodes: TOOLBOX,
+    },
     Node::Group { name: "system", about: "Manage what coracle keeps", nodes: SYSTEM },
 ];
 
@@ -258,6 +263,15 @@ const VOLUME: &[Node] = &[
     leaf!("ls", ["list"], volume::ls),
     leaf!("prune", volume::prune),
     leaf!("rm", ["remove"], volume::rm),
+];
+
+const TOOLBOX: &[Node] = &[
+    leaf!("create", toolbox::create),
+    leaf!("enter", toolbox::enter),
+    leaf!("run", toolbox::run),
+    leaf!("list", ["ls"], toolbox::list),
+    leaf!("stop", toolbox::stop),
+    leaf!("rm", toolbox::rm),
 ];
 
 const SYSTEM: &[Node] = &[

@@ -115,7 +115,9 @@ fn copy_between(source: &Tree, from: &Place, target: &Tree, to: &Place, options:
                 _ => None,
             };
             let name = name.unwrap_or_else(|| end.name.clone());
-            copy_paths(&end, &name, path, target, into, options)
+            // What comes to the host is the user's (podman): other owners could not even be removed there.
+            let archive = options.archive && target.root.is_some();
+            copy_paths(&end, &name, path, target, into, CopyOptions { archive, ..options })
         }
     }
 }

@@ -139,10 +139,18 @@ pub(super) fn create_as(
     let durability = if options.auto_remove { Durability::Volatile } else { Durability::Durable };
     ondisk::publish(&staged.dir, "config.json", &config, durability)?;
     ondisk::publish(&staged.dir, "state.json", state, durability)?;
+    put_extra(&staged.dir, options, durability)?;
     ondisk::publish(&staged.dir, "container.json", &container, durability)?;
     names::publish(dirs, &id, &name, &staged.name, durability)?;
     staged.published();
     Ok(Created { container, warnings })
+}
+
+fn put_extra(dir: &OwnedFd, options: &CreateOptions, durability: Durability) -> Result<()> {
+    for (name, record) in &options.extra.records {
+        ondisk::publish(dir, name, record, durability)?;
+    }
+    options.extra.directories.iter().try_for_each(|name| names::subdir(dir, name).map(drop))
 }
 
 /// The name that was asked for, or a new one. With --replace its owner goes.
@@ -317,7 +325,8 @@ fn check_workdir(options: &CreateOptions, source: &Prepared) -> Result<()> {
 /// podman's default, unless containers.conf says another. None: the user said it, or there is to be none.
 fn default_pids_limit(dirs: &Dirs, options: &CreateOptions) -> Result<Option<i64>> {
     const DEFAULT: i64 = 2048;
-    if options.limits.pids.is_some() || options.cgroups == Cgroups::Disabled {
+    let unlimited = options.extra.no_pids_limit || options.cgroups == Cgroups::Disabled;
+    if options.limits.pids.is_some() || unlimited {
         return Ok(None);
     }
     let said = Containers::load(dirs)?.pids_limit;
@@ -410,6 +419,7 @@ fn prepare_mounts(
                 ("bind", host.clone(), None)
             }
             MountKind::Tmpfs => ("tmpfs", "tmpfs".to_owned(), None),
+            MountKind::Devpts => ("devpts", "devpts".to_owned(), None),
             MountKind::Volume(name) => {
                 let anonymous = name.is_none();
                 let name = match name {

@@ -1,9 +1,10 @@
 //! The process of `exec`: the payload's own as config.json has it, with what the command line changes.
 
+use super::peek::peek;
 use super::users;
 use super::view::View;
 use crate::error::{Error, Result};
-use crate::ondisk::container::{Container, State};
+use crate::ondisk::container::Container;
 use crate::paths::Dirs;
 use serde_json::{Value, json};
 
@@ -18,16 +19,20 @@ pub struct ExecOptions {
     pub privileged: bool,
 }
 
-/// The OCI process.
-pub fn process(dirs: &Dirs, c: &Container, state: &State, options: &ExecOptions) -> Result<Value> {
+/// The OCI process. The container runs.
+pub fn process(dirs: &Dirs, c: &Container, options: &ExecOptions) -> Result<Value> {
     let config = super::inspect::runtime_config(dirs, c);
     let mut process = config.get("process").cloned().ok_or_else(|| {
         Error::corrupt(format_args!("cannot read config.json of container {}", c.name))
             .hint("See `coracle system check`.")
     })?;
-    let root = format!("/proc/{}/root", state.pid.unwrap_or(0));
     if let Some(spec) = &options.user {
-        let mut user = users::resolve(&View::open([&root])?, spec, &[])?;
+        let found = peek(dirs, c, |root| {
+            let user = users::resolve(&View::of(root), spec, &[])?;
+            serde_json::to_value(user).map_err(|e| Error::internal(format_args!("cannot encode a user: {e}")))
+        })?;
+        let mut user: users::User = serde_json::from_value(found)
+            .map_err(|e| Error::internal(format_args!("cannot decode a user: {e}")))?;
         // Where one group is mapped, groups cannot be set (user_namespaces(7)).
         if config.pointer("/linux/gidMappings/0/size") == Some(&json!(1))
             && config.pointer("/linux/gidMappings/1").is_none()

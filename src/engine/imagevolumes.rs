@@ -21,7 +21,7 @@ pub fn from_image(options: &CreateOptions, volumes: &[String]) -> Vec<MountOptio
     let base = ["nosuid", "nodev"].iter().map(|o| (*o).to_owned());
     let options: Vec<String> = match kind {
         MountKind::Tmpfs => base.chain(["tmpcopyup".to_owned()]).collect(),
-        MountKind::Volume(_) | MountKind::Bind(_) => {
+        MountKind::Volume(_) | MountKind::Bind(_) | MountKind::Devpts => {
             base.chain(["rbind".to_owned(), "rprivate".to_owned()]).collect()
         }
     };

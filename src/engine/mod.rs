@@ -24,6 +24,7 @@ pub mod names;
 mod netchoice;
 mod notice;
 pub mod options;
+pub mod peek;
 pub mod programs;
 pub mod prune;
 pub mod ps;

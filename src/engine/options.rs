@@ -51,6 +51,18 @@ pub struct CreateOptions {
     pub driver: Option<crate::ondisk::container::Driver>,
     /// For `inspect`: the argv of this command.
     pub create_command: Vec<String>,
+    pub extra: Extra,
+}
+
+/// What is put beside the container's own records, by who makes more of it than a container.
+#[derive(Debug, Clone, Default)]
+pub struct Extra {
+    /// Files of JSON, by name.
+    pub records: Vec<(&'static str, serde_json::Value)>,
+    /// Empty directories.
+    pub directories: Vec<&'static str>,
+    /// Not even the default limit of processes: as in a login.
+    pub no_pids_limit: bool,
 }
 
 /// Where the root file system comes from.
@@ -118,6 +130,8 @@ pub enum MountKind {
     /// None: an anonymous volume.
     Volume(Option<String>),
     Tmpfs,
+    /// A new instance of devpts, with the options of the container's own.
+    Devpts,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 
 use super::view::View;
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// Largest passwd or group file that is looked at, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -14,7 +15,7 @@ const MAX_LINE: usize = 4096;
 const MAX_ENTRIES: usize = 65_536;
 
 /// Who the payload runs as.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     pub uid: u32,
     pub gid: u32,

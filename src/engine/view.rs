@@ -58,6 +58,11 @@ impl View {
         Self { roots: Vec::new(), known: Some(known) }
     }
 
+    /// One directory, by its `O_PATH` fd.
+    pub fn of(root: OwnedFd) -> Self {
+        Self { roots: vec![root], known: None }
+    }
+
     /// What stands at the absolute `path`; `None` when nothing does, or when a symlink loops.
     pub fn lookup(&self, path: &Path) -> Option<Found> {
         let mut todo = components(path);

@@ -11,7 +11,7 @@ use crate::ondisk::container::{Container, Driver, LogDriver, Rootfs, State};
 use crate::ondisk::{read, read_opt};
 use crate::paths::Dirs;
 use crate::store::fill::fill;
-use crate::store::rootfs;
+use crate::store::{rootfs, seed};
 use crate::sys::fork::{Side, fork};
 use crate::sys::signal::SignalFd;
 use crate::sys::{self, CallContext, socket};
@@ -213,7 +213,10 @@ fn mount_and_enter(
         let mounted = mount();
         (enter(), mounted?)
     };
-    let filled = entered.and_then(|entered| fill(dirs, container, &rootfs).map(|()| entered));
+    let filled = entered.and_then(|entered| {
+        fill(dirs, container, &rootfs)?;
+        seed::apply(dirs, &container.id, &rootfs).map(|()| entered)
+    });
     match filled {
         Ok((launched, cgroup)) => Ok((launched, rootfs, cgroup)),
         Err(error) => {

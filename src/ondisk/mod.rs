@@ -10,7 +10,9 @@ pub mod container;
 pub mod image;
 pub mod layer;
 pub mod runtime_state;
+pub mod seed;
 pub mod squash;
+pub mod toolbox;
 pub mod volume;
 
 pub use atomic::{Durability, publish, read, read_opt};

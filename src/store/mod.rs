@@ -35,6 +35,7 @@ pub mod partial;
 pub mod reference;
 pub mod remove;
 pub mod rootfs;
+pub mod seed;
 pub mod source;
 pub mod squash;
 pub mod staging;

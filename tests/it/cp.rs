@@ -5,6 +5,18 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use crate::need;
 use crate::support::World;
 
+/// With a shifted map the files of the container's root are a subordinate id's: on the host they are the user's.
+#[test]
+fn what_comes_to_the_host_is_the_users() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = World::with_busybox();
+    w.c("create --name k --userns keep-id bb true").ok();
+    let target = w.dir.join("passwd");
+    w.c("cp k:/etc/passwd").arg(&target).ok();
+    assert_eq!(std::fs::metadata(&target).unwrap().uid(), rustix::process::getuid().as_raw());
+    std::fs::remove_file(&target).unwrap();
+}
+
 #[test]
 fn both_ways_running_or_not() {
     need!("subid", "registry");

@@ -10,8 +10,10 @@ const LAYERS: &[(&str, &str)] = &[
     // Talks to people. `cli::oci` is the runtime's command line: the only part that knows `runtime`, `cgroup`, `caps`.
     (
         "cli",
-        "engine monitor store registry host runtime userns network cgroup caps spec ondisk external config paths id error sys",
+        "toolbox engine monitor store registry host runtime userns network cgroup caps spec ondisk external config paths id error sys",
     ),
+    // What runs in a box (`toolbox::inside`) is part of `coracle-oci`.
+    ("toolbox", "engine monitor userns ondisk external paths error sys"),
     // Puts the rest together.
     (
         "engine",

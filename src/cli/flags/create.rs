@@ -8,7 +8,7 @@ use super::resources::ResourceFlags;
 use super::security::SecurityFlags;
 use crate::cli::global::CgroupManager;
 use crate::cli::{App, parse, ui};
-use crate::engine::options::{CreateOptions, Source};
+use crate::engine::options::{CreateOptions, Extra, Source};
 use crate::error::{Context, Error, Result};
 use crate::id::ContainerName;
 use crate::ondisk::container::{Cgroups, NetworkMode, Restart};
@@ -95,6 +95,7 @@ impl CreateFlags {
             pid_file: self.container.pidfile.as_deref().map(|path| parse::volume::absolute(path, &cwd)),
             driver: app.globals.storage_driver()?,
             create_command: app.argv.clone(),
+            extra: Extra::default(),
         })
     }
 

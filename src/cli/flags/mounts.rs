@@ -11,7 +11,7 @@ pub struct MountFlags {
     /// Mount a host directory or file (a path), or a named volume
     #[arg(short, long, value_name = "[SOURCE:]PATH[:OPTIONS]")]
     pub volume: Vec<String>,
-    /// Mount by keys: type=bind|volume|tmpfs,src=…,dst=…,ro
+    /// Mount by keys: type=bind|volume|tmpfs|devpts,src=…,dst=…,ro
     #[arg(long, value_name = "KEY=VALUE,…")]
     pub mount: Vec<String>,
     /// Mount an empty file system in memory

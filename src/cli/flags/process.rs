@@ -52,7 +52,7 @@ pub struct ProcessFlags {
     /// Umask in octal
     #[arg(long, value_name = "MASK")]
     pub umask: Option<String>,
-    /// Resource limits of setrlimit(2)
+    /// Resource limits of setrlimit(2), or host: the caller's own
     #[arg(long, value_name = "NAME=SOFT[:HARD]", value_delimiter = ',')]
     pub ulimit: Vec<String>,
     /// How likely the kernel kills the container when memory runs out, -1000 to 1000
@@ -119,8 +119,12 @@ impl ProcessFlags {
     }
 
     fn rlimits(&self) -> Result<Vec<(String, u64, u64)>> {
+        // The caller's own: those that a container has without any --ulimit.
         if self.ulimit.iter().any(|u| u == "host") {
-            return Err(parse::unsupported("--ulimit host"));
+            if self.ulimit.len() > 1 {
+                return Err(Error::usage("--ulimit host cannot be combined with other limits"));
+            }
+            return Ok(Vec::new());
         }
         let mut limits: Vec<(String, u64, u64)> = Vec::new();
         for text in &self.ulimit {

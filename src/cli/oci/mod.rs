@@ -23,6 +23,9 @@ pub fn main(args: Vec<OsString>) -> u8 {
     if args.first().is_some_and(|verb| verb == "init") {
         return crate::runtime::reaper::main(args.into_iter().skip(1).collect());
     }
+    if args.first().is_some_and(|verb| verb == "pause") && args.len() == 1 {
+        return crate::toolbox::inside::pause();
+    }
     let parsed = match flags::parse(args) {
         Ok(parsed) => parsed,
         Err(e) => return log::Log::default().fail(&e, 1),

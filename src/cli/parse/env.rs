@@ -85,6 +85,7 @@ mod tests {
     fn files_keep_quotes() {
         let env = file("f", "# c\n  A=\"x y\" # no comment\nLANG\n", &host_env()).unwrap();
         assert_eq!(env, [("A".into(), "\"x y\" # no comment".into()), ("LANG".into(), "C".into())]);
-        assert!(file("f", "A=1\nB C=1\n", &host_env()).unwrap_err().causes()[0].starts_with("f:2"));
+        assert_eq!(file("f", "B C=1\n", &host_env()).unwrap(), [("B C".into(), "1".into())]);
+        assert!(file("f", "A=1\n=1\n", &host_env()).unwrap_err().causes()[0].starts_with("f:2"));
     }
 }

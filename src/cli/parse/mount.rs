@@ -1,4 +1,4 @@
-//! `--mount type=bind|volume|tmpfs,src=…,dst=…,…`.
+//! `--mount type=bind|volume|tmpfs|devpts,src=…,dst=…,…`.
 
 use super::volume::{absolute, apply, ctr_path, finish, is_propagation, tmpfs_mount};
 use crate::engine::options::{MountKind, MountOption};
@@ -38,15 +38,24 @@ pub fn parse(text: &str, cwd: &Path) -> Result<MountOption> {
         }
         return tmpfs(text, destination, &options);
     }
+    if kind == "devpts" {
+        if let Some((key, _)) = options.first() {
+            return Err(super::unsupported(format_args!("the option {key} of --mount type=devpts")));
+        }
+        if source.is_some() {
+            return Err(bad("a devpts has no source".to_owned()));
+        }
+        return Ok(MountOption { kind: MountKind::Devpts, destination, options: Vec::new(), copy_up: false });
+    }
     let kind = match kind.as_str() {
         "bind" => MountKind::Bind(absolute(&source.ok_or_else(|| bad("a bind wants src=".to_owned()))?, cwd)),
         "volume" => {
             MountKind::Volume(source.map(|name| VolumeName::parse(&name).map(String::from)).transpose()?)
         }
-        "glob" | "image" | "devpts" | "ramfs" | "artifact" => {
+        "glob" | "image" | "ramfs" | "artifact" => {
             return Err(super::unsupported(format_args!("--mount type={kind}")));
         }
-        other => return Err(bad(format!("unknown type {other:?}; one of bind, volume, tmpfs"))),
+        other => return Err(bad(format!("unknown type {other:?}; one of bind, volume, tmpfs, devpts"))),
     };
     let mut mount = MountOption { kind, destination, options: Vec::new(), copy_up: true };
     for (key, value) in &options {

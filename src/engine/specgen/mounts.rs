@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// A volume, bind or tmpfs whose source is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreparedMount {
-    /// `bind` or `tmpfs`.
+    /// `bind`, `tmpfs` or `devpts`.
     pub kind: &'static str,
     /// Host path, or `tmpfs`.
     pub source: String,
@@ -45,16 +45,19 @@ pub fn mounts(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
     }
     // What the user mounts stands in the place of what we would.
     rest.retain(|m| !m["destination"].as_str().is_some_and(taken));
-    rest.extend(facts.mounts.iter().map(
-        |m| json!({ "destination": m.destination, "type": m.kind, "source": m.source, "options": m.options }),
-    ));
-    rest.sort_by_key(|m| {
-        m["destination"].as_str().map_or(0, |path| path.trim_end_matches('/').matches('/').count())
-    });
+    rest.extend(facts.mounts.iter().map(|m| {
+        let options = if m.kind == "devpts" { json!(devpts_options(facts)) } else { json!(m.options) };
+        json!({ "destination": m.destination, "type": m.kind, "source": m.source, "options": options })
+    }));
+    rest.sort_by_key(depth);
     let mut list = system(options, facts);
     list.retain(|m| !m["destination"].as_str().is_some_and(taken));
     list.extend(rest);
     list
+}
+
+fn depth(mount: &Value) -> usize {
+    mount["destination"].as_str().map_or(0, |path| path.trim_end_matches('/').matches('/').count())
 }
 
 /// /proc, /dev, /sys and what is below them.
@@ -77,11 +80,7 @@ fn system(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
     } else {
         json!({ "destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"] })
     };
-    // gid 5 is tty in every distribution; where it is not mapped the option must go (a single-id namespace).
-    let mut pts = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
-    if crate::userns::idmap::to_outside(&facts.maps.gids, 5).is_some() {
-        pts.push("gid=5");
-    }
+    let pts = devpts_options(facts);
     let shm = format!("size={}", options.shm_size);
     let mut list = vec![
         proc,
@@ -89,6 +88,7 @@ fn system(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
         json!({ "destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": pts }),
     ];
     if options.namespaces.ipc == NamespaceMode::Host {
+        // Not every host has both.
         for path in ["/dev/mqueue", "/dev/shm"].into_iter().filter(|path| std::path::Path::new(path).exists())
         {
             list.push(json!({ "destination": path, "type": "bind", "source": path, "options": ["rbind", "nosuid", "noexec", "nodev"] }));
@@ -108,6 +108,15 @@ fn system(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
         "options": ["rprivate", "nosuid", "noexec", "nodev", "relatime", sys_mode],
     }));
     list
+}
+
+fn devpts_options(facts: &Facts<'_>) -> Vec<&'static str> {
+    // gid 5 is tty in every distribution; where it is not mapped the option must go (a single-id namespace).
+    let mut options = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
+    if crate::userns::idmap::to_outside(&facts.maps.gids, 5).is_some() {
+        options.push("gid=5");
+    }
+    options
 }
 
 fn managed(files: &ManagedFiles) -> Vec<Value> {

@@ -1,0 +1,65 @@
+//! `coracle toolbox …`: boxes to live in. What a box is: `crate::toolbox`.
+
+pub mod create;
+pub mod enter;
+pub mod list;
+pub mod rm;
+pub mod run;
+pub mod stop;
+
+use crate::cli::global::CgroupManager;
+use crate::cli::{App, parse, ui};
+use crate::error::{Error, Result};
+use crate::monitor::client::{self, ExecRequest, LaunchOptions};
+use crate::paths::Dirs;
+use crate::toolbox;
+
+/// Starts the box when it must be, and runs the command, or the login shell, in it. Returns the command's exit code.
+fn enter(app: &App, name: Option<&str>, command: &[String]) -> Result<u8> {
+    let dirs = app.dirs()?;
+    let c = toolbox::find_or_only(&dirs, name)?;
+    let who = toolbox::identity::caller(&dirs)?;
+    let launch = LaunchOptions {
+        attach: false,
+        stdin: false,
+        detach_keys: Vec::new(),
+        sig_proxy: false,
+        scope: app.globals.cgroup_manager()? == CgroupManager::Systemd,
+        preserved: Vec::new(),
+    };
+    let warnings = toolbox::start(&dirs, &c, &launch)?;
+    let prepared = toolbox::enter::process(&dirs, &c, &who, &parse::env::host(), command)?;
+    for text in warnings.iter().chain(&prepared.notes) {
+        ui::warn(text);
+    }
+    let tty = ui::stdin_is_terminal() && ui::stdout_is_terminal();
+    let request = ExecRequest {
+        process: prepared.process,
+        tty,
+        interactive: true,
+        detach: false,
+        detach_keys: Vec::new(),
+        preserved: Vec::new(),
+    };
+    // Terminals that know it open a new tab in the same box.
+    let told = tty && crate::paths::env("VTE_VERSION").is_some();
+    if told {
+        ui::out(&format!("\x1b]777;container;push;{};toolbox;{}\x1b\\", c.name, who.uid))?;
+    }
+    let outcome = client::exec(&dirs, &c, &request);
+    if told {
+        ui::out("\x1b]777;container;pop;;;\x1b\\")?;
+    }
+    Ok(super::exec::exit_code(&outcome?))
+}
+
+/// The boxes that a command is about.
+fn chosen(dirs: &Dirs, all: bool, names: &[String]) -> Result<Vec<String>> {
+    if all {
+        return Ok(toolbox::list(dirs)?.0.into_iter().map(|(c, _)| c.name.to_string()).collect());
+    }
+    if names.is_empty() {
+        return Err(Error::usage("no box given").hint("Name one or more boxes, or use --all."));
+    }
+    Ok(names.to_vec())
+}

@@ -1,0 +1,25 @@
+//! `toolbox.json`: what makes a container a box (`coracle toolbox`), beside its other records.
+
+use serde::{Deserialize, Serialize};
+
+/// The file.
+pub const NAME: &str = "toolbox.json";
+
+/// A box.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Toolbox {
+    pub version: u32,
+    pub home: Home,
+    /// Places of the host's that its last start mounted: the next start replaces them, and says which are gone.
+    pub mounted: Vec<String>,
+}
+
+/// Whose home it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Home {
+    /// The user's on the host.
+    Host,
+    /// Its own, in the container's directory, at the same path.
+    Own,
+}

@@ -1,0 +1,204 @@
+//! Making a box: what it is as a container, and what is put into its root file system.
+
+use super::LABEL;
+use super::identity::Identity;
+use super::live::{HOST, PLACE};
+use super::places::PROGRAM;
+use crate::engine::options::{
+    CreateOptions, Extra, ImageVolumes, Limits, NamespaceMode, NamespaceOptions, NetworkOptions,
+    ProcessOptions, PullPolicy, SeccompOption, SecurityOptions, Source, UsernsMode,
+};
+use crate::engine::{self, Created};
+use crate::error::{Error, Result};
+use crate::ondisk;
+use crate::ondisk::container::{Cgroups, Log, LogDriver, NetworkMode, Restart};
+use crate::ondisk::seed::{self, Entry, Seed};
+use crate::ondisk::toolbox::{self, Home, Toolbox};
+use crate::paths::Dirs;
+use crate::userns::{self, idmap};
+use std::collections::BTreeMap;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub name: String,
+    /// As `coracle run` takes it.
+    pub image: String,
+    pub home: Home,
+    pub pull: PullPolicy,
+    /// For `inspect`.
+    pub argv: Vec<String>,
+}
+
+/// Makes it; nothing runs yet.
+pub fn create(dirs: &Dirs, wanted: &Wanted, who: &Identity) -> Result<Created> {
+    if let Some(owner) = engine::lookup::id_of_name(dirs, &wanted.name)? {
+        return Err(Error::in_use(format_args!("the name {:?} is in use by {}", wanted.name, owner.short()))
+            .hint(format_args!(
+                "Enter it with `coracle toolbox enter {0}`, remove it with `coracle toolbox rm {0}`, or choose another name.",
+                wanted.name
+            )));
+    }
+    let map = userns::store_map()?;
+    let size = idmap::size(&map.maps().uids);
+    let sudo = if map.is_single() { None } else { Some(engine::programs::runtime_path()?) };
+    // Container root in the store's namespace, as `--userns keep-id` maps it.
+    let root = |id: u32| -> Result<u32> { Ok(idmap::to_outside(&idmap::keep_id(id, size)?, 0).unwrap_or(0)) };
+    let root = if map.is_single() { (0, 0) } else { (root(who.uid)?, root(who.gid)?) };
+    let mut entries = seeds(who, &wanted.name);
+    if let Some(program) = &sudo {
+        let source = program.to_string_lossy().into_owned();
+        entries.push(Entry::Program { path: "/usr/bin/sudo".into(), source, mode: 0o4755 });
+    }
+    let seed = Seed { version: ondisk::VERSION, root, entries };
+    let record = Toolbox { version: ondisk::VERSION, home: wanted.home, mounted: Vec::new() };
+    let encode =
+        |e: serde_json::Error| Error::internal(format_args!("cannot encode the records of a box: {e}"));
+    let extra = Extra {
+        records: vec![
+            (seed::NAME, serde_json::to_value(&seed).map_err(encode)?),
+            (toolbox::NAME, serde_json::to_value(&record).map_err(encode)?),
+        ],
+        directories: vec![super::live::DIRECTORY, "home"],
+        no_pids_limit: true,
+    };
+    let mut created = engine::create(dirs, &options(wanted, who, extra))?;
+    if sudo.is_none() {
+        created.warnings.push(
+            "only your own user id is mapped: the box has no root and no sudo; see `coracle doctor`"
+                .to_owned(),
+        );
+    }
+    Ok(created)
+}
+
+/// What every box gets, whatever the image has.
+fn seeds(who: &Identity, name: &str) -> Vec<Entry> {
+    let file = |path: &str, mode, text: String| Entry::File { path: path.into(), mode, text };
+    let link = |path: &str, target: String, keep| Entry::Link { path: path.into(), target, keep };
+    let mut shells = vec![who.shell.clone()];
+    shells.extend(["/bin/bash", "/usr/bin/bash", "/bin/sh"].map(str::to_owned));
+    let mut all = vec![
+        Entry::Group { name: who.group.clone(), gid: who.gid },
+        Entry::User {
+            name: who.name.clone(),
+            uid: who.uid,
+            gid: who.gid,
+            gecos: who.gecos.clone(),
+            home: who.home.clone(),
+            shells,
+        },
+        file("/etc/sudoers.d/coracle", 0o440, format!("#{} ALL=(ALL:ALL) NOPASSWD: ALL\n", who.uid)),
+        file("/etc/profile.d/coracle.sh", 0o644, profile(name)),
+        // Where the image has none.
+        link("/etc/profile", "profile.d/coracle.sh".to_owned(), true),
+        // Prompts and editors look for these.
+        file("/run/.toolboxenv", 0o644, String::new()),
+        link("/etc/hosts", format!("{PLACE}/hosts"), false),
+        link("/etc/resolv.conf", format!("{PLACE}/resolv.conf"), false),
+        link("/etc/host.conf", format!("{PLACE}/host.conf"), false),
+        link("/etc/localtime", format!("{PLACE}/localtime"), false),
+    ];
+    // Where the image has no certificates, the host's.
+    let bundles = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
+    if let Some(real) = bundles.iter().find_map(|bundle| super::live::real(bundle)) {
+        all.extend(bundles.iter().map(|bundle| link(bundle, format!("{HOST}{real}"), true)));
+    }
+    all
+}
+
+/// The prompt of shells that take theirs from /etc/profile. Others show the host name, which is the box's.
+fn profile(name: &str) -> String {
+    format!("# The prompt shows the box.\ncase $- in *i*) PS1=\"({name}) ${{PS1:-\\$ }}\" ;; esac\n")
+}
+
+fn options(wanted: &Wanted, who: &Identity, extra: Extra) -> CreateOptions {
+    let host = NamespaceMode::Host;
+    CreateOptions {
+        name: Some(wanted.name.clone()),
+        replace: false,
+        source: Source::Image { name: wanted.image.clone(), pull: wanted.pull, platform: None },
+        pull_flags: Vec::new(),
+        command: Vec::new(),
+        entrypoint: Some(vec![PROGRAM.to_owned(), "pause".to_owned()]),
+        process: ProcessOptions {
+            tty: false,
+            interactive: false,
+            env: vec![("HOME".into(), who.home.clone()), ("USER".into(), who.name.clone())],
+            unset_env: Vec::new(),
+            unset_env_all: false,
+            workdir: Some("/".to_owned()),
+            user: None,
+            groups: Vec::new(),
+            hostname: Some(hostname(&wanted.name)),
+            init: false,
+            umask: None,
+            rlimits: Vec::new(),
+            oom_score_adj: None,
+            timezone: None,
+            sysctl: BTreeMap::new(),
+        },
+        mounts: Vec::new(),
+        read_only: false,
+        read_only_tmpfs: false,
+        image_volumes: ImageVolumes::Ignore,
+        security: SecurityOptions {
+            privileged: true,
+            cap_add: Vec::new(),
+            cap_drop: Vec::new(),
+            no_new_privileges: false,
+            seccomp: SeccompOption::Unconfined,
+            unmask: Vec::new(),
+            mask: Vec::new(),
+        },
+        namespaces: NamespaceOptions {
+            userns: UsernsMode::KeepId { uid: None, gid: None },
+            pid: host.clone(),
+            ipc: host,
+            uts: NamespaceMode::Private,
+            cgroup: NamespaceMode::Private,
+        },
+        network: network(),
+        limits: Limits::default(),
+        labels: BTreeMap::from([(LABEL.to_owned(), "true".to_owned())]),
+        // The user's other groups are not mapped; they are kept as they are.
+        annotations: BTreeMap::from([("run.oci.keep_original_groups".to_owned(), "1".to_owned())]),
+        auto_remove: false,
+        restart: Restart::No,
+        stop_signal: Some(libc::SIGTERM),
+        stop_timeout: 2,
+        log: Log { driver: LogDriver::K8sFile, max_size: None, path: None },
+        cgroups: Cgroups::Enabled,
+        runtime: None,
+        shm_size: 0,
+        devices: Vec::new(),
+        timeout: 0,
+        pid_file: None,
+        driver: None,
+        create_command: wanted.argv.clone(),
+        extra,
+    }
+}
+
+/// The host's, with nothing of ours in /etc: the box's files are links to what is the host's at each moment.
+fn network() -> NetworkOptions {
+    NetworkOptions {
+        mode: Some(NetworkMode::Host),
+        ports: Vec::new(),
+        publish_all: false,
+        expose: Vec::new(),
+        dns: vec!["none".to_owned()],
+        dns_search: Vec::new(),
+        dns_options: Vec::new(),
+        add_hosts: Vec::new(),
+        no_hosts: true,
+        no_hostname: false,
+    }
+}
+
+/// The name as a host name: 63 bytes, letters, digits and hyphens.
+fn hostname(name: &str) -> String {
+    let good = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let name: String = name.chars().map(good).take(63).collect();
+    name.trim_matches('-').to_owned()
+}

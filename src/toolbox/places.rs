@@ -1,0 +1,136 @@
+//! The host's places that a box shows, as mounts of config.json. Decided at each start: only what is there is mounted, so a
+//! host that was updated, or a desktop that is gone, never stops a box.
+
+use super::live::{self, HOST};
+use crate::engine;
+use crate::error::Result;
+use crate::ondisk::container::Container;
+use crate::ondisk::toolbox::{Home, Toolbox};
+use crate::paths::Dirs;
+use serde_json::{Value, json};
+
+/// A place, and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub source: String,
+    pub destination: String,
+    read_only: bool,
+}
+
+/// Where the box's process 1 and `sudo` come from.
+pub const PROGRAM: &str = "/run/.coracle-oci";
+
+/// Shown where they are on the host, with what the host mounts below them later.
+const SHARED: [&str; 22] = [
+    "/dev",
+    "/media",
+    "/mnt",
+    "/run/avahi-daemon/socket",
+    "/run/cups",
+    "/run/dbus",
+    "/run/.heim_org.h5l.kcm-socket",
+    "/run/libvirt",
+    "/run/media",
+    "/run/pcscd",
+    "/run/systemd/journal",
+    "/run/systemd/resolve",
+    "/run/systemd/seats",
+    "/run/systemd/sessions",
+    "/run/systemd/system",
+    "/run/systemd/users",
+    "/run/udev",
+    "/tmp",
+    "/var/lib/flatpak",
+    "/var/lib/libvirt",
+    "/var/lib/sss/pipes",
+    "/var/mnt",
+];
+
+/// Shown read-only: source and destination.
+const READ_ONLY: [(&str, &str); 6] = [
+    ("/etc/machine-id", "/etc/machine-id"),
+    ("/usr/share/fonts", "/usr/local/share/fonts"),
+    ("/usr/share/icons", "/usr/local/share/icons"),
+    ("/usr/share/themes", "/usr/local/share/themes"),
+    ("/var/lib/systemd/coredump", "/var/lib/systemd/coredump"),
+    ("/var/log/journal", "/var/log/journal"),
+];
+
+/// Those that are there now.
+pub fn now(dirs: &Dirs, c: &Container, toolbox: &Toolbox) -> Result<Vec<Place>> {
+    let place = |source: &str, destination: &str, read_only| Place {
+        source: source.to_owned(),
+        destination: destination.to_owned(),
+        read_only,
+    };
+    let container = dirs.container(&c.id);
+    let own = |name: &str| container.join(name).to_string_lossy().into_owned();
+    let mut all = vec![
+        place(&engine::programs::runtime_path()?.to_string_lossy(), PROGRAM, true),
+        place(&own(live::DIRECTORY), live::PLACE, true),
+        place("/", HOST, false),
+    ];
+    all.extend(SHARED.iter().map(|path| place(path, path, false)));
+    all.extend(READ_ONLY.iter().map(|(source, destination)| place(source, destination, true)));
+    let run = crate::paths::env("XDG_RUNTIME_DIR").and_then(|dir| dir.into_string().ok());
+    all.extend(run.filter(|dir| dir.starts_with('/')).map(|dir| place(&dir, &dir, false)));
+    if let Some(home) = dirs.home.as_deref().and_then(|home| home.to_str()) {
+        let source = if toolbox.home == Home::Own { own("home") } else { home.to_owned() };
+        all.push(place(&source, home, false));
+        // /home is a link on some hosts; programs write down the one path or the other.
+        if let Some(real) = live::real(home).filter(|real| real != home) {
+            all.push(place(&source, &real, false));
+        }
+    }
+    all.retain(|place| rustix::fs::stat(place.source.as_str()).is_ok());
+    all.sort_by(|a, b| a.destination.cmp(&b.destination));
+    all.dedup_by(|a, b| a.destination == b.destination);
+    Ok(all)
+}
+
+/// What the last start mounted and this one cannot.
+pub fn gone(before: &[String], now: &[Place]) -> Vec<String> {
+    before.iter().filter(|old| !now.iter().any(|place| place.destination == **old)).cloned().collect()
+}
+
+/// Takes the mounts of the last start out and puts these in, parents before what is in them.
+pub fn replace(mounts: &mut Vec<Value>, before: &[String], now: &[Place]) {
+    let destination = |mount: &Value| mount["destination"].as_str().unwrap_or("").to_owned();
+    let bound = |mount: &Value| mount["type"] == "bind";
+    mounts.retain(|mount| !(bound(mount) && before.contains(&destination(mount))));
+    // The host's /dev has these two below it.
+    if now.iter().any(|place| place.destination == "/dev") {
+        mounts.retain(|m| !(bound(m) && ["/dev/mqueue", "/dev/shm"].contains(&destination(m).as_str())));
+    }
+    mounts.extend(now.iter().map(|place| {
+        let access = if place.read_only { "ro" } else { "rw" };
+        json!({
+            "destination": place.destination, "type": "bind", "source": place.source,
+            "options": ["rbind", "rslave", access],
+        })
+    }));
+    mounts.sort_by_key(|mount| destination(mount).trim_end_matches('/').matches('/').count());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(path: &str) -> Place {
+        Place { source: path.to_owned(), destination: path.to_owned(), read_only: false }
+    }
+
+    #[test]
+    fn the_places_of_the_last_start_make_room_for_those_of_this_one() {
+        let mut mounts = vec![
+            json!({"destination": "/proc", "type": "proc"}),
+            json!({"destination": "/dev/pts", "type": "devpts"}),
+            json!({"destination": "/gone", "type": "bind"}),
+        ];
+        let now = [place("/dev"), place("/home/u")];
+        assert_eq!(gone(&["/gone".to_owned(), "/dev".to_owned()], &now), ["/gone"]);
+        replace(&mut mounts, &["/gone".to_owned()], &now);
+        let order: Vec<&str> = mounts.iter().map(|m| m["destination"].as_str().unwrap()).collect();
+        assert_eq!(order, ["/proc", "/dev", "/dev/pts", "/home/u"]);
+    }
+}

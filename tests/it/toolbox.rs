@@ -1,0 +1,235 @@
+//! `coracle toolbox`: living in a box.
+
+use crate::need;
+use crate::support::{World, wait_for};
+
+/// A user with a box `b` of the busybox image, which has no sudo, no bash and a user of its own.
+fn with_box() -> World {
+    let w = World::with_busybox();
+    assert_eq!(w.c("toolbox create -i bb b").ok(), "b\n");
+    w
+}
+
+#[test]
+fn one_is_oneself_in_any_image() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = with_box();
+    let home = w.dir.join("home");
+    std::fs::create_dir_all(home.join("work")).unwrap();
+    let outside = w.tool("sh").args(["-c", "id -u; id -g; id -un; id -gn"]).ok();
+    let inside = w.c("toolbox run b sh -c").arg("id -u; id -g; id -un; id -gn").ok();
+    assert_eq!(inside, outside);
+    let name = outside.lines().nth(2).unwrap();
+    let script =
+        "pwd; echo $HOME $USER $SHELL $EDITOR; hostname; grep -c ^root: /etc/passwd; echo made >made";
+    let enter = w.c("toolbox enter b -- sh -c").arg(script);
+    let seen = enter.cwd(&home.join("work")).env("SHELL", "/bin/sh").env("EDITOR", "vi").ok();
+    let shown = home.to_str().unwrap();
+    assert_eq!(seen, format!("{shown}/work\n{shown} {name} /bin/sh vi\nb\n1\n"));
+    assert_eq!(std::fs::read_to_string(home.join("work/made")).unwrap(), "made\n");
+    w.c("toolbox run b sh -c").arg("exit 7").run().exits(7);
+    w.c("toolbox run b no-such-program").run().exits(127);
+    // The same user for `exec` by name.
+    assert_eq!(w.c("exec --user").arg(name).args(["b", "id", "-un"]).ok().trim(), name);
+}
+
+#[test]
+fn sudo_without_a_password_in_an_image_that_has_none() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = with_box();
+    let root =
+        w.c("toolbox run b sudo sh -c").arg("id -u; echo $HOME $SUDO_USER; echo new >/etc/new; exit 3").run();
+    let name = w.tool("id").arg("-un").ok();
+    assert_eq!(root.stdout, format!("0\n/root {name}"));
+    root.exits(3);
+    assert_eq!(w.c("toolbox run b stat -c %u:%g /etc/new").ok(), "0:0\n");
+    assert_eq!(w.c("toolbox run b sudo -u nobody id -u").ok(), "65534\n");
+    assert_eq!(w.c("toolbox run b sudo -i pwd").ok(), "/root\n");
+    w.c("toolbox run b sudo -u nobody-here id").run().says(125, &["Error: sudo: unknown user nobody-here"]);
+    w.c("toolbox run b sudo --chroot=/ id")
+        .run()
+        .says(125, &["Error: sudo: --chroot=/ is not known", "Hint: "]);
+    w.c("toolbox run b sudo no-such-program")
+        .run()
+        .says(127, &["Error: sudo: no-such-program: command not found"]);
+    // The box keeps what was installed in it.
+    w.c("toolbox stop b").ok();
+    assert_eq!(w.c("toolbox run b cat /etc/new").ok(), "new\n");
+}
+
+#[test]
+fn the_hosts_places_and_those_that_are_gone() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = with_box();
+    let run = w.dir.join("session");
+    std::fs::create_dir_all(&run).unwrap();
+    std::fs::set_permissions(&run, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let agent = std::os::unix::net::UnixListener::bind(run.join("agent")).unwrap();
+    let script = "test -S \"$SSH_AUTH_SOCK\" && echo agent; test -d /run/host/usr && echo host; \
+                  test -c /dev/null && test -e /dev/pts/ptmx && echo dev; grep -c 127.0.1.1 /etc/hosts; echo ${DISPLAY-none}";
+    let enter = |socket: &std::path::Path| {
+        w.c("toolbox enter b -- sh -c").arg(script).env("SSH_AUTH_SOCK", socket).env("DISPLAY", ":4711").run()
+    };
+    let seen = enter(&run.join("agent"));
+    assert_eq!(seen.stdout, "agent\nhost\ndev\n1\nnone\n", "{seen:#?}");
+    assert!(
+        seen.stderr.contains("Warning: DISPLAY is left out: /tmp/.X11-unix/X4711 is not there"),
+        "{seen:#?}"
+    );
+    drop(agent);
+    // Another agent, without a new box or start.
+    let _other = std::os::unix::net::UnixListener::bind(run.join("other")).unwrap();
+    assert!(enter(&run.join("other")).stdout.starts_with("agent\n"));
+    let gone = enter(&run.join("never"));
+    assert!(
+        gone.stdout.starts_with("host\n") && gone.stderr.contains("SSH_AUTH_SOCK is left out"),
+        "{gone:#?}"
+    );
+}
+
+#[test]
+fn a_place_that_goes_between_two_starts() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = with_box();
+    let session = w.dir.join("session");
+    std::fs::create_dir_all(&session).unwrap();
+    let runroot = format!("--runroot {} toolbox", w.dir.join("run/coracle").display());
+    let run = |line: &str| w.c(&format!("{runroot} {line}")).env("XDG_RUNTIME_DIR", &session).run();
+    let seen = run("run b sh -c pwd;test${IFS}-d${IFS}$XDG_RUNTIME_DIR&&echo${IFS}there");
+    assert!(seen.stdout.ends_with("there\n"), "{seen:#?}");
+    run("stop b").ok();
+    std::fs::remove_dir(&session).unwrap();
+    let seen = run("run b echo up");
+    assert_eq!((seen.code, seen.stdout.as_str()), (0, "up\n"));
+    let gone = format!("Warning: {} is gone from the host: box b starts without it", session.display());
+    assert!(seen.stderr.contains(&gone), "{seen:#?}");
+    assert!(!run("run b echo up").stderr.contains("gone from the host"), "said once");
+}
+
+#[test]
+fn a_home_of_its_own() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = World::with_busybox();
+    let home = w.dir.join("home");
+    std::fs::create_dir_all(&home).unwrap();
+    std::fs::write(home.join("secret"), "mine\n").unwrap();
+    w.c("toolbox create -i bb --home own o").ok();
+    let line =
+        format!("cd; pwd; ls -A; echo x >{}/inside; grep ^$USER: /etc/passwd | cut -d: -f6", home.display());
+    assert_eq!(w.c("toolbox run o sh -c").arg(line).ok(), format!("{0}\n{0}\n", home.display()));
+    assert!(!home.join("inside").exists());
+    assert_eq!(w.c("toolbox run o cat").arg(home.join("inside")).ok(), "x\n");
+    w.c("toolbox create -i bb --home none p").run().says(125, &["Error: ", "none"]);
+}
+
+#[test]
+fn a_terminal_with_job_control_and_the_box_in_the_prompt() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = with_box();
+    let t = w.terminal("toolbox enter b");
+    t.sees("(b)");
+    t.keys("stty size; test -t 0 && test -t 1 && echo tty-$((40+2))\n");
+    t.sees("30 100");
+    t.sees("tty-42");
+    // ctrl-c and ctrl-z are the shell's.
+    t.keys("sleep 400\n");
+    wait_for("sleep", || w.c("toolbox run b ps").ok().contains("sleep 400"));
+    t.keys("\x1a");
+    t.sees("Stopped");
+    t.keys("kill -9 %1; wait; sudo sh -c 'echo root-$(id -u)-$(tty)'; exit 9\n");
+    t.sees("root-0-/dev/pts/");
+    assert_eq!(t.wait().0, 9);
+}
+
+#[test]
+fn listed_stopped_and_removed() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = with_box();
+    w.start("other", "bb sleep 1000");
+    assert_eq!(w.c("toolbox list -q").ok(), "b\n");
+    let list = w.c("toolbox list").ok();
+    assert!(
+        list.starts_with("CONTAINER ID") && list.contains("Created") && !list.contains("other"),
+        "{list}"
+    );
+    w.c("toolbox enter -- true").ok();
+    assert_eq!(w.status("b"), "running");
+    w.c("toolbox rm b").run().says(2, &["Error: cannot remove box b: it is running", "Hint: "]);
+    assert_eq!(w.c("toolbox stop b").ok(), "b\n");
+    assert_eq!(w.status("b"), "exited");
+    // `start` makes a box ready as `enter` does.
+    w.c("start b").ok();
+    assert_eq!(
+        w.c("toolbox run b pwd").cwd(&w.dir.join("home")).ok().trim(),
+        w.dir.join("home").to_str().unwrap()
+    );
+    assert_eq!(w.c("toolbox rm --force b").ok(), "b\n");
+    assert_eq!(w.names(), ["other"]);
+    w.c("toolbox enter").run().says(125, &["Error: there is no box", "Hint: "]);
+}
+
+#[test]
+fn names_that_cannot_be_a_box() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = with_box();
+    w.c("toolbox create -i bb b")
+        .run()
+        .says(125, &["Error: the name \"b\" is in use by", "Hint: ", "toolbox enter b"]);
+    w.c("toolbox create -i bb ../x").run().says(125, &["Error: "]);
+    w.c("toolbox create -i no-such-image.invalid/x:1 n").run().says(125, &["Error: "]);
+    w.c("toolbox create -i host: h").run().says(125, &["Error: a box cannot be made from host:"]);
+    w.c("toolbox enter nobody").run().says(125, &["Error: no box \"nobody\"", "Hint: "]);
+    w.start("plain", "bb sleep 1000");
+    w.c("toolbox enter plain").run().says(125, &["Error: container plain is not a box", "Hint: "]);
+    w.c("toolbox rm plain").run().says(125, &["Error: container plain is not a box"]);
+    w.c("toolbox stop").run().says(125, &["Error: no box given", "Hint: "]);
+    w.c("toolbox run b").run().says(125, &["Error: no command given", "Hint: "]);
+    w.c("toolbox create -i bb c").ok();
+    w.c("toolbox enter -- true").run().says(125, &["Error: there is more than one box", "Hint: "]);
+}
+
+#[test]
+fn two_enter_at_once_and_one_dies() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = with_box();
+    let both: Vec<_> = (0..4).map(|i| w.c("toolbox run b echo").arg(i.to_string()).spawn()).collect();
+    for (i, enter) in both.into_iter().enumerate() {
+        assert_eq!(enter.wait().ok(), format!("{i}\n"));
+    }
+    let inside = w.c("toolbox run b sleep 1000").spawn();
+    wait_for("sleep", || w.c("toolbox run b ps").ok().contains("sleep 1000"));
+    w.c("kill b").ok();
+    assert_eq!(inside.wait().code, 137);
+    assert_eq!(w.c("toolbox run b echo again").ok(), "again\n");
+}
+
+#[test]
+fn a_shell_that_the_box_has_not() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = with_box();
+    let t = w.terminal("toolbox enter b");
+    // The tests' SHELL is not in busybox's image when it is bash.
+    t.keys("echo in-$((40+2)); exit\n");
+    t.sees("in-42");
+    t.wait();
+    let said = w.c("toolbox enter b").env("SHELL", "/usr/bin/zsh").run();
+    assert!(said.stderr.contains("Warning: /usr/bin/zsh is not in the box; using /bin/sh"), "{said:#?}");
+    // No shell at all.
+    w.c("toolbox run b sudo rm /bin/sh").ok();
+    w.c("toolbox enter b")
+        .run()
+        .says(127, &["Error: cannot enter box b", "Caused by: ", "no shell", "Hint: "]);
+    assert_eq!(w.c("toolbox run b echo still").ok(), "still\n");
+}
+
+#[test]
+fn debian_as_it_comes() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = World::new();
+    w.pull("debian", "deb");
+    w.c("toolbox create -i deb d").ok();
+    let id = w.tool("id").arg("-un").ok();
+    let script = "id -un; sudo -n id -un; sudo dpkg --version >/dev/null && echo dpkg; sudo useradd -m eve && id -un eve; locale 2>&1 | head -n 1";
+    let seen = w.c("toolbox enter d -- bash -c").arg(script).env("LANG", "xx_YY.UTF-8").ok();
+    assert_eq!(seen, format!("{id}root\ndpkg\neve\nLANG=C.UTF-8\n"));
+}
