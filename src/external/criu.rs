@@ -298,9 +298,9 @@ impl Criu {
 fn last_error(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let errors = text.lines().filter_map(|line| line.split_once(" Error ")).map(|(_, words)| words);
+    let mut errors = text.lines().filter_map(|line| line.split_once(" Error ")).map(|(_, words)| words);
     let echo = |words: &str| words.ends_with(" FAILED.") || words.contains(" failed with -");
-    errors.filter(|words| !echo(words)).next_back().unwrap_or("it does not say why").to_owned()
+    errors.rfind(|words| !echo(words)).unwrap_or("it does not say why").to_owned()
 }
 
 #[cfg(test)]

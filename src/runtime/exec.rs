@@ -180,8 +180,7 @@ fn spawn(
     }
     let (theirs, namespaces) = look(proc.as_fd(), record.pid, dir);
     let kinds = kinds(config, user_namespace(proc.as_fd(), "self"), theirs);
-    let joined_pid =
-        kinds & NEWPID == 0 || namespaces.is_empty() && join_pid_namespace(&target, &directory);
+    let joined_pid = kinds & NEWPID == 0 || namespaces.is_empty() && join_pid_namespace(&target, &directory);
     let place = Placement::of(record, &args.cgroup)?;
     let (mut ours, theirs) = handshake::pair().call(|| "socketpair(SOCK_SEQPACKET)")?;
     let inherited = Inherited {

@@ -96,6 +96,11 @@ pub fn start(dirs: &Dirs, c: &Container, launch: &LaunchOptions) -> Result<Vec<S
     loop {
         let state = engine::lookup::state(dirs, c)?;
         match state.status {
+            // Its first process is dead, and the monitor has not written that down yet.
+            Status::Running if has_ended(state.pid) && begun.elapsed() < OTHERS_START => {
+                std::thread::sleep(Duration::from_millis(20));
+                continue;
+            }
             Status::Running => return Ok(Vec::new()),
             Status::Paused => {
                 client::resume(dirs, &c.id).what(|| format!("cannot wake up box {}", c.name))?;
@@ -112,6 +117,12 @@ pub fn start(dirs: &Dirs, c: &Container, launch: &LaunchOptions) -> Result<Vec<S
             Err(e) => return Err(e),
         }
     }
+}
+
+/// Whether the process has no root directory any more: it is gone, or waits to be collected.
+fn has_ended(pid: Option<i32>) -> bool {
+    let root = |pid| rustix::fs::stat(format!("/proc/{pid}/root"));
+    pid.is_some_and(|pid| matches!(root(pid), Err(rustix::io::Errno::NOENT | rustix::io::Errno::SRCH)))
 }
 
 /// Before a start: the mounts of the host's places in config.json, and our own directory. Returns what is gone since the
