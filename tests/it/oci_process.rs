@@ -234,20 +234,18 @@ fn a_terminal_without_a_socket_is_an_error_for_create() {
     bundle.create_cmd().fails();
 }
 
-/// One message with one descriptor (SCM_RIGHTS).
 #[test]
 fn a_foreground_terminal_leaves_lines_as_they_were_written() {
     need!("userns", "busybox", "runtime");
+    if std::env::var("CORACLE_TEST_RUNTIME").is_ok_and(|runtime| runtime == "crun") {
+        return crate::support::need::skip(
+            "crun relays a terminal to another terminal only, and leaves the carriage returns in",
+        );
+    }
     let env = Env::new();
     let mut bundle = env.script("lines", "echo one; echo two");
     bundle.set("/process/terminal", json!(true));
-    let runtime_keeps = bundle.run().ok();
-    // crun leaves the carriage returns in.
-    if std::env::var("CORACLE_TEST_RUNTIME").is_ok_and(|runtime| runtime == "crun") {
-        assert_eq!(runtime_keeps.replace('\r', ""), "one\ntwo\n");
-    } else {
-        assert_eq!(runtime_keeps, "one\ntwo\n");
-    }
+    assert_eq!(bundle.run().ok(), "one\ntwo\n");
 }
 
 #[test]
@@ -291,6 +289,7 @@ fn the_callers_cpu_binding_is_not_the_containers() {
     assert_eq!((free.trim_end(), inherited.trim_end()), (wanted.as_str(), bound.as_str()));
 }
 
+/// One message with one descriptor (SCM_RIGHTS).
 fn receive_fd(socket: &std::os::unix::net::UnixStream) -> OwnedFd {
     use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
     let mut space = [std::mem::MaybeUninit::uninit(); 64];
