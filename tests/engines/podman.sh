@@ -2,27 +2,20 @@
 # podman-*: what podman asks of a runtime, through conmon. Arguments as `run` gives them.
 #   podman-rootless, podman-root          on this machine
 #   podman-vm-rootless, podman-vm-root    in the virtual machine, where systemd and all controllers are real
-# podman finds the runtime by name, through packaging/podman's own file: one that podman cannot read fails everything.
+# podman finds the runtime by name, through packaging/podman's file: one that podman cannot read fails everything.
 # shellcheck disable=SC2016     # expanded by the shell in the container
 # shellcheck source-path=SCRIPTDIR source=../vm/tap.sh
 source "$(dirname "$0")/../vm/tap.sh"
 story=$1 runtime=$2 images=$3 work=$4 packaging=$5
 
-# Nothing of the machine's or the user's own podman is read or written.
-export XDG_DATA_HOME=$work/data XDG_CONFIG_HOME=$work/config
-conf=$XDG_CONFIG_HOME/containers/containers.conf.d
-mkdir -p "$work/data" "$conf"
-if [[ $story == *-root ]]; then
-  # Root's podman reads /etc only: a copy of it, with a folder of ours.
-  cp -a /etc/containers "$work/etc"
-  conf=$work/etc/containers.conf.d
-  mkdir -p "$conf"
-  mount --bind "$work/etc" /etc/containers
-fi
-ln -s "$packaging/podman/50-coracle.conf" "$conf/50-coracle.conf"
+# Nothing of the machine's or the user's own podman is read or written. packaging's file with the runtime where it lies
+# here, by the one variable that podman hands on to the podman that cleans up after a container: without the runtime that one
+# fails, and every `podman run` waits 20 s for it.
+export XDG_DATA_HOME=$work/data XDG_CONFIG_HOME=$work/config CONTAINERS_CONF=$work/containers.conf
+mkdir -p "$work/data" "$XDG_CONFIG_HOME"
+sed "s|\"/usr/local/bin/coracle-oci\"|\"$runtime\"|" "$packaging/podman/50-coracle.conf" >"$CONTAINERS_CONF"
 # The lane of podman-rootless has no controllers, and a limit that cannot be set is refused.
-[[ $story != podman-rootless ]] || printf '[containers]\npids_limit = 0\n' >"$conf/10-test.conf"
-# Where nothing is installed podman looks for the name in PATH.
+[[ $story != podman-rootless ]] || printf '[containers]\npids_limit = 0\n' >>"$CONTAINERS_CONF"
 PATH=$(dirname "$runtime"):$PATH
 
 podman() {
