@@ -52,7 +52,7 @@ fn change(dirs: &Dirs, c: &Container, limits: &Limits, running: bool) -> Result<
     let linux = linux.ok_or_else(|| Error::corrupt("the file config.json is damaged"))?;
     let resources = linux.entry("resources").or_insert_with(|| Value::Object(Map::new()));
     merge(resources, wanted);
-    let typed: LinuxResources = serde_json::from_value(resources.clone())
+    let typed: LinuxResources = crate::spec::runtime::from_document(resources)
         .map_err(|e| Error::corrupt("the file config.json is damaged").cause(e))?;
     let path = linux.get("cgroupsPath").and_then(Value::as_str).map(str::to_owned);
     if running {

@@ -325,5 +325,5 @@ fn no_capabilities() -> LinuxCapabilities {
 fn capability(name: &str) -> Result<Capability> {
     let unknown = || Error::usage(format_args!("unknown capability {name:?}"));
     caps::bit_of(name).ok_or_else(unknown)?;
-    serde_json::from_value(name.into()).map_err(|_| unknown())
+    spec::from_document(&name.into()).map_err(|_| unknown())
 }

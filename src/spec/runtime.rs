@@ -42,7 +42,7 @@ pub fn load_process(path: &Path) -> Result<Process> {
     let mut document: serde_json::Value = from_bytes(&bytes).what(cannot)?;
     if let Some(process) = document.as_object_mut().filter(|process| !process.contains_key("user")) {
         process.insert("user".into(), serde_json::json!({ "uid": 0, "gid": 0 }));
-        return serde_json::from_value(document).map_err(|e| Error::usage(e).wrap(cannot()));
+        return from_document(&document).map_err(|e| Error::usage(e).wrap(cannot()));
     }
     from_bytes(&bytes).what(cannot)
 }
@@ -98,6 +98,12 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>> {
         .call(|| format!("read({path:?})"))
         .what(cannot)?;
     Ok(bytes)
+}
+
+/// A type out of a document that was put together here: by way of its text, because reading from values would be every
+/// type's reader a second time, a tenth of the program.
+pub fn from_document<T: DeserializeOwned>(document: &serde_json::Value) -> serde_json::Result<T> {
+    serde_json::from_slice(document.to_string().as_bytes())
 }
 
 fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {

@@ -82,5 +82,5 @@ fn resources(parsed: &Parsed) -> Result<LinuxResources> {
             document["cpu"][key] = text.into();
         }
     }
-    serde_json::from_value(document).map_err(|e| Error::usage("invalid limits").cause(e))
+    crate::spec::runtime::from_document(&document).map_err(|e| Error::usage("invalid limits").cause(e))
 }
