@@ -433,7 +433,8 @@ impl Reader<'_> {
         self.text(len)
     }
 
-    fn signature(&mut self) -> Option<String> {
+    /// Of the variant that follows.
+    pub fn signature(&mut self) -> Option<String> {
         let len = usize::from(self.byte()?);
         self.text(len)
     }

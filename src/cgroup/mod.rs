@@ -4,6 +4,7 @@ pub mod dbus;
 pub mod delegate;
 pub mod devices;
 pub mod fs;
+pub mod leftover;
 pub mod limits;
 pub mod property;
 pub mod scope;

@@ -34,6 +34,13 @@ pub enum Manager {
     System,
 }
 
+impl Manager {
+    /// The one that the caller's scopes are made by.
+    pub fn own() -> Self {
+        if rustix::process::geteuid().is_root() { Self::System } else { Self::User }
+    }
+}
+
 /// What the scope is called and what goes into it.
 #[derive(Debug, Clone)]
 pub struct Scope {
@@ -63,8 +70,7 @@ pub fn request(name: String, pid: i32, description: String) -> Option<Request> {
     if paths::env("SLURM_JOB_ID").is_some() {
         return None;
     }
-    let manager = if rustix::process::geteuid().is_root() { Manager::System } else { Manager::User };
-    Some(Request::send(manager, Scope { name, pid, description, slice: None, properties: Vec::new() }))
+    Some(Request::send(Manager::own(), Scope { name, pid, description, slice: None, properties: Vec::new() }))
 }
 
 /// Makes the scope in a manager and slice of the caller's choice, and returns its cgroup path when the move is seen.
@@ -128,7 +134,7 @@ pub fn reachable(manager: Manager) -> bool {
 }
 
 /// Where to look, and whether it is a bus.
-fn addresses(manager: Manager) -> Vec<(Address, bool)> {
+pub(super) fn addresses(manager: Manager) -> Vec<(Address, bool)> {
     match manager {
         Manager::System => vec![
             (Address::Path("/run/dbus/system_bus_socket".into()), true),

@@ -22,6 +22,13 @@ pub fn check(dirs: &Dirs, repair: bool) -> Result<Findings> {
     Ok(findings)
 }
 
+/// Empty cgroups that systemd has left of starts that were killed. Outside of the store's namespace: in there systemd does
+/// not know us.
+pub fn remove_cgroups() -> Vec<String> {
+    let names = crate::cgroup::leftover::remove().into_iter();
+    names.map(|name| format!("removed the empty cgroup of {name}, which systemd had forgotten")).collect()
+}
+
 /// Every claim of a name must be of a container that has this name.
 fn claims(dirs: &Dirs, repair: bool, findings: &mut Findings) -> Result<()> {
     let data = dirs.open_data()?;

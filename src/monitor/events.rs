@@ -30,6 +30,11 @@ const MAX_SOCKET_PATH: usize = 107;
 /// With nothing to do for so long, the monitor makes itself small.
 const CALM: Duration = Duration::from_millis(300);
 
+/// Between the end of a server's files and its own.
+const SERVERS_END: Duration = Duration::from_millis(200);
+
+const SERVER_DIED: &str = "rootfs server died";
+
 /// Everything about one container while its monitor lives.
 #[derive(Debug)]
 pub(super) struct Monitor {
@@ -91,6 +96,7 @@ impl Monitor {
         loop {
             self.reap();
             if let Some(code) = self.ended.take() {
+                self.blame_server(code);
                 return Ok(Some(code));
             }
             let now = Instant::now();
@@ -177,7 +183,7 @@ impl Monitor {
             Source::Stdin => self.stdio.flush(),
             Source::RootfsServer => {
                 self.rootfs.server = None;
-                self.state.error = Some("rootfs server died".to_owned());
+                self.state.error = Some(SERVER_DIED.to_owned());
                 self.kill_payload();
             }
             Source::Client(index) => {
@@ -236,6 +242,21 @@ impl Monitor {
             } else {
                 self.exec_ended(pid, code);
             }
+        }
+    }
+
+    /// A payload whose files are gone dies of a page that cannot be read, perhaps before its server's end is to be seen: a
+    /// process lets go of its files first.
+    fn blame_server(&mut self, code: i32) {
+        let fault = [libc::SIGBUS, libc::SIGSEGV].iter().any(|signal| code == 128 + signal);
+        let patience = if fault { SERVERS_END } else { Duration::ZERO };
+        let has_ended = self.rootfs.server.as_ref().is_some_and(|server| {
+            let mut fds = [PollFd::new(server, PollFlags::IN)];
+            matches!(rustix::event::poll(&mut fds, Some(&timespec(patience))), Ok(1))
+        });
+        if has_ended && !self.state.stop_requested {
+            self.rootfs.server = None;
+            self.state.error = Some(SERVER_DIED.to_owned());
         }
     }
 

@@ -278,3 +278,21 @@ fn runtime_directory_and_records_are_lost_at_a_reboot() {
     assert_eq!(std::fs::metadata(w.dir.join("run/coracle")).unwrap().mode() & 0o777, 0o700);
     w.c("start c").ok();
 }
+
+/// systemd leaves one of a scope whose processes had ended before it could move them in.
+#[test]
+fn a_cgroup_that_systemd_has_forgotten_is_removed() {
+    need!("userns", "cgroup", "systemd");
+    let w = World::new();
+    w.start("a", "host: sleep 1000");
+    let own = std::fs::read_to_string(format!("/proc/{}/cgroup", w.pid("a"))).unwrap();
+    let path = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap();
+    let (scopes, _) = path.split_once("/coracle-").expect("a scope of its own");
+    let left = std::path::Path::new("/sys/fs/cgroup").join(scopes).join(format!("coracle-{:064}.scope", 7));
+    std::fs::create_dir(&left).unwrap();
+    w.c("system check").ok();
+    assert!(!left.exists());
+    // What lives is left alone.
+    assert_eq!(w.c("exec a echo here").ok(), "here\n");
+    w.c("rm -f -t 0 a").ok();
+}

@@ -20,6 +20,10 @@ pub struct Args {
 
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     if !userns::inside_store() {
+        let removed = engine::system_check::remove_cgroups();
+        for text in removed.iter().filter(|_| args.verbose) {
+            ui::line(format_args!("note: {text}"))?;
+        }
         return app.in_store();
     }
     let findings = engine::system_check::check(&app.dirs()?, args.repair)?;
