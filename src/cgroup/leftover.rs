@@ -1,8 +1,8 @@
-//! Cgroups of scopes that no systemd knows any more.
+//! Empty scopes that systemd keeps.
 //!
-//! A scope whose processes have all ended before systemd could move them in fails, is forgotten, and its cgroup stays: it
-//! was never populated, so systemd never hears that it is empty. That happens where a start is killed at its first steps.
-//! They hold nothing and cost little, but nobody else removes them.
+//! Where a start is killed at its first steps, a scope's processes may end while systemd still moves them in: then it does not
+//! hear that the cgroup is empty and keeps the scope, or forgets it and leaves the cgroup. They hold nothing and cost little,
+//! but nobody else removes them.
 
 use super::dbus::{Body, Call, Connection, Message};
 use super::delegate;
@@ -10,8 +10,9 @@ use super::fs::Cgroup;
 use super::scope::{Manager, addresses};
 use crate::error::Result;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Where scopes lie below the manager's own cgroup: the default slices of users' managers and of pid 1.
 const SLICES: [&str; 3] = ["", "app.slice", "system.slice"];
@@ -25,8 +26,7 @@ pub fn remove() -> Vec<String> {
     let mut removed = Vec::new();
     for slice in SLICES {
         for (name, path) in scopes(&top.join(slice)) {
-            let empty = !is_populated(&path) && is_unknown(&mut connection, &name);
-            if empty && matches!(Cgroup::open(&path), Ok(Some(cgroup)) if cgroup.remove().is_ok()) {
+            if !is_populated(&path) && end(&mut connection, &name, &path) {
                 removed.push(name);
             }
         }
@@ -34,10 +34,36 @@ pub fn remove() -> Vec<String> {
     removed
 }
 
+/// Ends one that was seen empty. systemd does one thing after the other: once it has answered, it is not in the middle of
+/// moving a process into a directory that was there before, and what is empty still will stay so.
+fn end(connection: &mut Connection, name: &str, path: &Path) -> bool {
+    let until = Instant::now() + PATIENCE;
+    let mut asked = false;
+    while Instant::now() < until {
+        let unknown = is_unknown(connection, name);
+        if is_populated(path) {
+            return !path.exists();
+        }
+        if unknown {
+            return matches!(Cgroup::open(path), Ok(Some(cgroup)) if cgroup.remove().is_ok());
+        }
+        if !asked {
+            asked = true;
+            let mut body = Body::default();
+            body.string(name);
+            body.string("fail");
+            // Where it cannot be stopped it stays.
+            let _ = ask(connection, MANAGER, "StopUnit", "ss", body);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
+}
+
 /// The manager's cgroup, as a directory.
 fn own_cgroup(connection: &mut Connection) -> Option<PathBuf> {
     let mut body = Body::default();
-    body.string("org.freedesktop.systemd1.Manager");
+    body.string(MANAGER);
     body.string("ControlGroup");
     let answer = ask(connection, "org.freedesktop.DBus.Properties", "Get", "ss", body).ok()?;
     let mut body = answer.body();
@@ -60,7 +86,7 @@ fn is_populated(path: &Path) -> bool {
 fn is_unknown(connection: &mut Connection, name: &str) -> bool {
     let mut body = Body::default();
     body.string(name);
-    match ask(connection, "org.freedesktop.systemd1.Manager", "GetUnit", "s", body) {
+    match ask(connection, MANAGER, "GetUnit", "s", body) {
         Ok(_) => false,
         Err(e) => e.causes().iter().any(|cause| cause.contains("org.freedesktop.systemd1.NoSuchUnit")),
     }

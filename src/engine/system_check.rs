@@ -22,11 +22,11 @@ pub fn check(dirs: &Dirs, repair: bool) -> Result<Findings> {
     Ok(findings)
 }
 
-/// Empty cgroups that systemd has left of starts that were killed. Outside of the store's namespace: in there systemd does
+/// Empty scopes that are left of starts that were killed. Outside of the store's namespace: in there systemd does
 /// not know us.
 pub fn remove_cgroups() -> Vec<String> {
     let names = crate::cgroup::leftover::remove().into_iter();
-    names.map(|name| format!("removed the empty cgroup of {name}, which systemd had forgotten")).collect()
+    names.map(|name| format!("removed the empty scope {name}")).collect()
 }
 
 /// Every claim of a name must be of a container that has this name.
