@@ -4,15 +4,13 @@
 //! hear that the cgroup is empty and keeps the scope, or forgets it and leaves the cgroup. They hold nothing and cost little,
 //! but nobody else removes them.
 
-use super::dbus::{Body, Call, Connection, Message};
+use super::dbus::{Body, Connection};
 use super::delegate;
 use super::fs::Cgroup;
-use super::scope::{Manager, addresses};
-use crate::error::Result;
+use super::scope::{MANAGER, Manager, addresses, ask, property};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Where scopes lie below the manager's own cgroup: the default slices of users' managers and of pid 1.
 const SLICES: [&str; 3] = ["", "app.slice", "system.slice"];
@@ -62,10 +60,7 @@ fn end(connection: &mut Connection, name: &str, path: &Path) -> bool {
 
 /// The manager's cgroup, as a directory.
 fn own_cgroup(connection: &mut Connection) -> Option<PathBuf> {
-    let mut body = Body::default();
-    body.string(MANAGER);
-    body.string("ControlGroup");
-    let answer = ask(connection, "org.freedesktop.DBus.Properties", "Get", "ss", body).ok()?;
+    let answer = property(connection, "ControlGroup").ok()?;
     let mut body = answer.body();
     let path = (body.signature()? == "s").then(|| body.string())??;
     Some(Path::new(delegate::tree()?.mount).join(path.trim_start_matches('/')))
@@ -90,22 +85,4 @@ fn is_unknown(connection: &mut Connection, name: &str) -> bool {
         Ok(_) => false,
         Err(e) => e.causes().iter().any(|cause| cause.contains("org.freedesktop.systemd1.NoSuchUnit")),
     }
-}
-
-fn ask(
-    connection: &mut Connection,
-    interface: &'static str,
-    member: &'static str,
-    signature: &'static str,
-    body: Body,
-) -> Result<Message> {
-    let serial = connection.queue(&Call {
-        destination: "org.freedesktop.systemd1",
-        path: "/org/freedesktop/systemd1",
-        interface,
-        member,
-        signature,
-        body,
-    });
-    connection.reply(serial)
 }

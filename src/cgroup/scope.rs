@@ -20,6 +20,8 @@ use crate::paths;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+/// The interface of its own.
+pub(super) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 /// A busy manager may take seconds; longer than this and something is wrong with it.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a scope of the same name, whose processes just ended, may stay before we say so.
@@ -118,18 +120,38 @@ pub fn reachable(manager: Manager) -> bool {
         let Ok(mut connection) = Connection::open(&address, hello, Duration::from_secs(1)) else {
             return false;
         };
-        let mut body = Body::default();
-        body.string("org.freedesktop.systemd1.Manager");
-        body.string("Version");
-        let serial = connection.queue(&Call {
-            destination: "org.freedesktop.systemd1",
-            path: "/org/freedesktop/systemd1",
-            interface: "org.freedesktop.DBus.Properties",
-            member: "Get",
-            signature: "ss",
-            body,
-        });
-        connection.reply(serial).is_ok()
+        property(&mut connection, "Version").is_ok()
+    })
+}
+
+/// The manager's answer about a property of its own: a variant.
+pub(super) fn property(connection: &mut Connection, name: &str) -> Result<dbus::Message> {
+    let mut body = Body::default();
+    body.string(MANAGER);
+    body.string(name);
+    ask(connection, "org.freedesktop.DBus.Properties", "Get", "ss", body)
+}
+
+/// Asks the manager, and waits for the answer.
+pub(super) fn ask(
+    connection: &mut Connection,
+    interface: &str,
+    member: &str,
+    signature: &str,
+    body: Body,
+) -> Result<dbus::Message> {
+    let serial = queue(connection, interface, member, signature, body);
+    connection.reply(serial)
+}
+
+fn queue(connection: &mut Connection, interface: &str, member: &str, signature: &str, body: Body) -> u32 {
+    connection.queue(&Call {
+        destination: "org.freedesktop.systemd1",
+        path: "/org/freedesktop/systemd1",
+        interface,
+        member,
+        signature,
+        body,
     })
 }
 
@@ -159,14 +181,7 @@ fn user_addresses() -> Vec<(Address, bool)> {
 }
 
 fn queue_start(connection: &mut Connection, scope: &Scope) -> u32 {
-    connection.queue(&Call {
-        destination: "org.freedesktop.systemd1",
-        path: "/org/freedesktop/systemd1",
-        interface: "org.freedesktop.systemd1.Manager",
-        member: "StartTransientUnit",
-        signature: "ssa(sv)a(sa(sv))",
-        body: arguments(scope),
-    })
+    queue(connection, MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", arguments(scope))
 }
 
 /// Waits for the answer. The last scope of this name may be empty and not yet forgotten: then it is asked for again.
