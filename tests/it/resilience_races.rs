@@ -76,26 +76,31 @@ fn renames_to_one_name() {
     assert_eq!(w.names().len(), if codes[2] == 0 { 3 } else { 2 });
 }
 
-/// Each of them changes records that the others change too.
+/// Each of them changes records that the others change too. The names are no hexadecimal digits: an old name of `c` would
+/// still find one container in sixteen, by its id.
 #[test]
 fn updates_and_a_rename_at_once() {
     need!("subid", "registry");
     let w = World::with_busybox();
     for _ in 0..4 {
-        w.c("create --name c --network none bb true").ok();
-        let lines =
-            ["update --memory 64m c", "update --pids-limit 9 c", "rename c d", "update --cpu-shares 77 c"];
+        w.c("create --name one --network none bb true").ok();
+        let lines = [
+            "update --memory 64m one",
+            "update --pids-limit 9 one",
+            "rename one two",
+            "update --cpu-shares 77 one",
+        ];
         let codes = all_at_once(&w, &lines);
         let format = "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{.HostConfig.CpuShares}}";
-        let limits = w.c("inspect --format").arg(format).arg("d").ok();
+        let limits = w.c("inspect --format").arg(format).arg("two").ok();
         let [memory, pids, _, shares] = codes.as_slice() else { panic!("{codes:?}") };
         // Who looks for the old name after the rename finds nothing. The default limit of processes comes with the start.
         let wanted = [(*memory, "67108864", "0"), (*pids, "9", "0"), (*shares, "77", "0")];
         let wanted: Vec<_> =
             wanted.iter().map(|(code, set, not)| if *code == 0 { *set } else { *not }).collect();
         assert_eq!(limits.trim(), wanted.join(" "), "{codes:?}");
-        w.c("rm c").run().exits(1);
-        w.c("rm d").ok();
+        w.c("rm one").run().exits(1);
+        w.c("rm two").ok();
     }
 }
 
