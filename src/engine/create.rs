@@ -70,6 +70,7 @@ pub(super) fn create_as(
     );
     let volumes = prepare_mounts(dirs, options, &source, owner)?;
     let rootfs = source.make_rootfs(&staged.dir, &maps)?;
+    warnings.extend(rootfs.note.and_then(|text| super::notice::once(dirs, "shifted-copy", text)));
     let hostname = hostname(options, &id);
     let container_dir = dirs.container(&id);
     let files = files::write(&files::Request {

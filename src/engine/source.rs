@@ -4,14 +4,13 @@ use super::options::{CreateOptions, PullPolicy, Source};
 use super::specgen::{ImageDefaults, PreparedMount};
 use super::view::View;
 use crate::error::{Context, Error, Result};
-use crate::external::fuse_overlayfs::TOOL as FUSE_OVERLAYFS;
 use crate::ondisk::container::{Driver, Rootfs};
 use crate::paths::Dirs;
 use crate::spec::image::ImageConfig;
 use crate::store::squash::SquashFile;
 use crate::store::{Image, Store};
 use crate::sys::CallContext;
-use crate::userns::IdMaps;
+use crate::userns::{IdMaps, IdRange};
 use rustix::fs::{FileType, Mode};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -37,6 +36,8 @@ pub struct MadeRootfs {
     /// `root.path`: absolute, or relative to the bundle.
     pub path: String,
     pub record: Rootfs,
+    /// What is to be said once about it.
+    pub note: Option<String>,
 }
 
 /// The image, open, where the source is one file.
@@ -62,19 +63,22 @@ pub fn prepare(dirs: &Dirs, options: &CreateOptions, file: Option<&SquashFile>) 
 
 impl Prepared {
     /// Makes what the rootfs needs in the container's directory. With a shifted map (keep-id) layers are shown shifted,
-    /// which fuse-overlayfs can do and the kernel's overlay cannot without real root.
+    /// which the kernel's overlay cannot do without real root: by fuse-overlayfs, else as a copy with shifted owners.
     pub fn make_rootfs(&self, staged: &OwnedFd, maps: &IdMaps) -> Result<MadeRootfs> {
         let mut record = self.rootfs.clone();
-        if matches!(record, Rootfs::Squash { .. }) && !is_identity(maps) {
+        let mut note = None;
+        if matches!(record, Rootfs::Squash { .. }) && is_shifted(maps) {
             return Err(Error::host("cannot show an image file with shifted ids")
                 .cause("--userns was given, and a squashfs is shown with the owners that it has")
                 .hint("Leave out --userns, or load the image into the store."));
         }
         if let Rootfs::Layers { driver, id_map, .. } = &mut record
-            && !is_identity(maps)
+            && is_shifted(maps)
         {
-            FUSE_OVERLAYFS.find().what(|| "cannot show the image's files with shifted ids")?;
-            *driver = Driver::FuseOverlayfs;
+            let copied = *driver == Driver::Vfs;
+            let usable = !copied && crate::store::rootfs::fuse::usable();
+            note = (!copied && !usable).then(|| COPIED.to_owned());
+            *driver = if usable { Driver::FuseOverlayfs } else { Driver::Vfs };
             *id_map = Some(maps.clone());
         }
         let path = match &self.rootfs {
@@ -85,12 +89,17 @@ impl Prepared {
                 "rootfs".to_owned()
             }
         };
-        Ok(MadeRootfs { path, record })
+        Ok(MadeRootfs { path, record, note })
     }
 }
 
-fn is_identity(maps: &IdMaps) -> bool {
-    maps.uids.iter().chain(&maps.gids).all(|r| r.inside == r.outside)
+const COPIED: &str = "each container with --userns keep-id gets a copy of its image, because fuse-overlayfs or /dev/fuse cannot be used; see `coracle doctor`";
+
+/// Where one id is mapped, all files are its owner's, whatever it is called inside.
+fn is_shifted(maps: &IdMaps) -> bool {
+    let single = |map: &[IdRange]| matches!(map, [only] if only.count == 1 && only.outside == 0);
+    !(single(&maps.uids) && single(&maps.gids))
+        && maps.uids.iter().chain(&maps.gids).any(|r| r.inside != r.outside)
 }
 
 fn image(

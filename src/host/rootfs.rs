@@ -53,7 +53,9 @@ fn fuse_probe(device: &Result<(), Error>, fuse: Option<Result<(), Error>>, has_o
     let needless =
         if has_overlay { "the kernel's overlay is used" } else { "each container gets a copy of its image" };
     // keep-id shows the image's files under other ids, which only fuse-overlayfs does without real root.
-    let meanwhile = format!("{needless}; --userns keep-id works with `host:` and --rootfs only");
+    let meanwhile = format!(
+        "{needless}; with --userns keep-id, as in a toolbox, each container gets a copy of its image"
+    );
     if let Err(e) = device {
         return Probe::warn("fuse", format!("/dev/fuse cannot be used ({e})"))
             .fix_as_root("modprobe fuse && chmod 666 /dev/fuse")

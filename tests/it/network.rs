@@ -182,3 +182,52 @@ fn unknown_modes() {
     let w = World::with_busybox();
     w.c("run --rm --network no-such-mode bb true").run().says(125, &["Error: ", "no-such-mode"]);
 }
+
+/// A package as it is in a repository, and the list that apt reads; as the user, outside of every container.
+const REPOSITORY: &str = r#"set -e; cd "$HOME"; mkdir -p p/DEBIAN p/usr/bin p/var/lib/story repo
+    printf '#!/bin/sh\necho told\n' > p/usr/bin/story; chmod 755 p/usr/bin/story
+    printf 'Package: story\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b>\nDescription: x\n' > p/DEBIAN/control
+    printf '#!/bin/sh\nset -e\nuseradd -r story\nchown story /var/lib/story\n' > p/DEBIAN/postinst; chmod 755 p/DEBIAN/postinst
+    dpkg-deb --root-owner-group -b p repo/story.deb >&2; cd repo
+    { cat ../p/DEBIAN/control; printf 'Filename: ./story.deb\nSize: %s\nSHA256: %s\n' \
+      "$(stat -c %s story.deb)" "$(sha256sum story.deb | cut -d ' ' -f 1)"; } > Packages"#;
+
+#[test]
+fn packages_install_from_a_repository() {
+    need!("subid", "images", "tun", "slirp4netns", "python3", "dpkg-deb");
+    let w = World::new();
+    w.c("pull -q").arg(format!("oci:{}:latest", World::layout("debian"))).ok();
+    let image = w.c("images -q").ok();
+    w.sh(REPOSITORY).ok();
+    let server = w
+        .tool("python3")
+        .args(["-u", "-m", "http.server", "--bind", "127.0.0.1", "0"])
+        .cwd(&w.dir.join("home/repo"))
+        .spawn();
+    let mut port = String::new();
+    wait_for("the repository's server", || {
+        let said = server.so_far().0;
+        port = said.split_once(" port ").and_then(|(_, p)| p.split(' ').next()).unwrap_or("").to_owned();
+        !port.is_empty()
+    });
+    let install = "set -e; rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*
+        echo \"deb [trusted=yes] http://$0/ ./\" > /etc/apt/sources.list
+        apt-get update; apt-get install -y story
+        story; stat -c %U /var/lib/story /var/lib/apt/lists/partial";
+    let reached =
+        [("slirp4netns:allow_host_loopback=true", "host.containers.internal"), ("host", "127.0.0.1")];
+    for (network, host) in reached {
+        let out = w
+            .c("run --rm --network")
+            .args([network, image.trim(), "sh", "-c", install])
+            .arg(format!("{host}:{port}"))
+            .run()
+            .exits(0);
+        // What is fetched is fetched as _apt, a user of its own: without that, apt would say so.
+        assert!(out.stdout.ends_with("told\nstory\n_apt\n"), "{network}: {out:?}");
+        assert!(!out.stderr.contains("W:") && !out.stderr.contains("N:"), "{network}: {out:?}");
+    }
+    w.tool("kill").arg(server.inner_pid().to_string()).ok();
+    let asked = server.wait().stderr;
+    assert_eq!(asked.matches("GET /./story.deb HTTP/1.1\" 200").count(), 2, "{asked}");
+}

@@ -115,6 +115,40 @@ fn keep_id() {
 }
 
 #[test]
+fn keep_id_without_fuse_is_a_copy() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+    let look = "id -u; id -g; stat -c %u:%g /bin/busybox /home/user /; stat -c %u /; echo x >/home/user/mine";
+    w.c("--storage-driver vfs create --network none --userns keep-id -u 0 --name k bb sh -c").arg(look).ok();
+    assert_eq!(w.c("start -a k").ok(), "0\n0\n0:0\n1000:1000\n0:0\n0\n");
+    // What it wrote stays, and comes out as the user's.
+    let file = w.dir.join("home/mine");
+    w.c("cp k:/home/user/mine").arg(&file).ok();
+    assert_eq!(std::fs::metadata(&file).unwrap().uid(), uid);
+    assert_eq!(
+        w.c("--storage-driver vfs run --rm --network none --userns keep-id bb sh -c")
+            .arg("id -u; id -g")
+            .ok(),
+        format!("{uid}\n{gid}\n")
+    );
+    // In the store's namespace /dev/fuse can be hidden: the kernel's overlay is there, and fuse-overlayfs does not serve.
+    let hidden = "mount --bind /dev/null /dev/fuse && $C run --rm --network none --userns keep-id:uid=4711,gid=4712 bb \
+                  sh -c 'id -u; id -g; stat -c %u:%g /bin/busybox /home/user'";
+    let script = "hidden=$0; exec $C unshare unshare --mount sh -c \"$hidden\"";
+    let run = || {
+        w.tool("bash")
+            .env("C", crate::support::need::program("coracle", env!("CARGO_BIN_EXE_coracle")))
+            .args(["-c", script, hidden])
+            .run()
+    };
+    let out = run().exits(0);
+    assert_eq!(out.stdout, "4711\n4712\n0:0\n1000:1000\n");
+    assert!(out.stderr.contains("gets a copy of its image"), "said once: {out:?}");
+    assert_eq!(run().stderr, "", "and only once");
+}
+
+#[test]
 fn ulimits_and_other_limits() {
     need!("subid", "registry");
     let w = World::with_busybox();

@@ -58,5 +58,12 @@ fn an_image_in_one_file_runs_and_keeps_its_owners() {
         .args(["sh", "-c", "id -u; echo x > /etc/x; cat /etc/x"])
         .ok();
     assert_eq!(out, "0\nx\n");
+    // With a number of one's own the files are as much one's own as without.
+    for image in [image.trim(), file.to_str().unwrap()] {
+        let out = alone(&w, "run --rm --network none --userns keep-id:uid=1000,gid=1000")
+            .args([image, "sh", "-c", "id -u; stat -c %u:%g /etc; echo x > /etc/x; cat /etc/x"])
+            .ok();
+        assert_eq!(out, "1000\n1000:1000\nx\n", "{image}");
+    }
     alone(&w, "rmi --all --force").ok();
 }

@@ -8,7 +8,7 @@ use crate::paths::Dirs;
 use crate::sys::CallContext;
 use crate::userns::IdMaps;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{MemfdFlags, Mode, OFlags};
+use rustix::fs::{FileType, MemfdFlags, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::MountFlags;
 use rustix::process::{PidfdFlags, Signal, WaitId, WaitIdOptions};
@@ -16,13 +16,29 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+const DEVICE: &str = "/dev/fuse";
+
 /// How long a server may take to end by itself.
 const END_PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// Whether this user can have such a mount: the program is there, and the device opens. Real root opens everything, but the
+/// store's namespace has none of its powers.
+pub fn usable() -> bool {
+    let Ok(st) = rustix::fs::stat(DEVICE) else { return false };
+    let is_fuse = FileType::from_raw_mode(st.st_mode) == FileType::CharacterDevice
+        && st.st_rdev == rustix::fs::makedev(10, 229);
+    let opens = if rustix::process::geteuid().is_root() {
+        st.st_mode & 0o006 == 0o006
+    } else {
+        rustix::fs::access(DEVICE, rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK).is_ok()
+    };
+    is_fuse && opens && fuse_overlayfs::TOOL.locate().is_some()
+}
 
 /// Mounts the plan and starts its server; returns the server's pidfd. With `id_map`, ids on disk are shown mapped.
 pub fn mount(dirs: &Dirs, plan: &Plan<'_>, id_map: Option<&IdMaps>) -> Result<OwnedFd> {
     fuse_overlayfs::TOOL.find()?;
-    let fuse = rustix::fs::open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+    let fuse = rustix::fs::open(DEVICE, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .call(|| "open(\"/dev/fuse\")")
         .hint(|| "Ask the administrator to load the module fuse and to open its device: `modprobe fuse && chmod 666 /dev/fuse`.")?;
     let merged = dirs.data.join(plan.merged);

@@ -32,7 +32,7 @@ impl Merge {
         let handle = crate::store::open_dir(store.data(), &base)?;
         let path = dirs.data.join(&base).join("merged");
         if driver == Driver::Vfs {
-            vfs::copy_layers(&store, &handle, layers)?;
+            vfs::copy_layers(&store, &handle, layers, None)?;
             set_time(&path, time)?;
             return Ok(Self { mounted: None, path, staging });
         }

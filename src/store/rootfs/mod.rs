@@ -67,12 +67,12 @@ pub fn layer_diff_path(dirs: &Dirs, diff_id: &str) -> PathBuf {
 
 /// Makes the directories of a container's rootfs, or the copy that vfs is. Does nothing when they are there.
 pub fn prepare(dirs: &Dirs, c: &Container) -> Result<()> {
-    let Rootfs::Layers { driver, layers, .. } = &c.rootfs else { return Ok(()) };
+    let Rootfs::Layers { driver, layers, id_map, .. } = &c.rootfs else { return Ok(()) };
     let store = Store::open(dirs)?;
     let base = open_dir(store.data(), &format!("containers/{}", c.id))
         .what(|| format!("cannot open container {}", c.name))?;
     if *driver == Driver::Vfs {
-        return vfs::copy_layers(&store, &base, layers)
+        return vfs::copy_layers(&store, &base, layers, id_map.as_ref())
             .what(|| format!("cannot make the rootfs of {}", c.name));
     }
     for (name, mode) in [("work", 0o700), ("merged", 0o755), ("upper", 0o700)] {

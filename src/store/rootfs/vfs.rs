@@ -1,12 +1,13 @@
 //! The vfs driver: every container has its own copy, shared by reflink where the file system can. Works anywhere.
 //!
 //! Layers are copied one over the other, bottom first; whiteouts remove what is there. Made beside and renamed, so that a
-//! copy that was broken off is never taken for whole.
+//! copy that was broken off is never taken for whole. With a shifted map (keep-id) the copy's owners are the shifted ones.
 
 use crate::error::{Context, Error, Result};
 use crate::id::Sha256;
 use crate::store::{Store, list_dir, open_dir, remove::remove_name, remove_tree};
 use crate::sys::{self, CallContext};
+use crate::userns::{IdMaps, IdRange, idmap};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -14,8 +15,14 @@ use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-/// Copies the layers (top first) to `merged` in the container's directory, unless that is there.
-pub(super) fn copy_layers(store: &Store, base: &OwnedFd, layers: &[String]) -> Result<()> {
+/// Copies the layers (top first) to `merged` in the container's directory, unless that is there. With `id_map`, owners are
+/// mapped.
+pub(super) fn copy_layers(
+    store: &Store,
+    base: &OwnedFd,
+    layers: &[String],
+    id_map: Option<&IdMaps>,
+) -> Result<()> {
     if rustix::fs::statat(base, "merged", AtFlags::SYMLINK_NOFOLLOW).is_ok() {
         return Ok(());
     }
@@ -30,7 +37,7 @@ pub(super) fn copy_layers(store: &Store, base: &OwnedFd, layers: &[String]) -> R
             clear(&target)?;
         }
         let diff = open_dir(store.data(), &format!("layers/sha256/{text}/diff"))?;
-        Copy { links: HashMap::new(), root: &target }
+        Copy { links: HashMap::new(), root: &target, id_map }
             .directory(&diff, &target)
             .what(|| format!("cannot copy layer {text}"))?;
     }
@@ -41,7 +48,7 @@ pub(super) fn copy_layers(store: &Store, base: &OwnedFd, layers: &[String]) -> R
 
 /// Copies a tree that is whole (no layer) into a directory; what is there already is written over.
 pub fn copy_tree(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
-    Copy { links: HashMap::new(), root: to }.directory(from, to)
+    Copy { links: HashMap::new(), root: to, id_map: None }.directory(from, to)
 }
 
 /// One layer's copy.
@@ -49,6 +56,7 @@ struct Copy<'a> {
     /// Inode in the layer → path in the copy, for files with several names.
     links: HashMap<u64, Vec<u8>>,
     root: &'a OwnedFd,
+    id_map: Option<&'a IdMaps>,
 }
 
 impl Copy<'_> {
@@ -70,10 +78,10 @@ impl Copy<'_> {
                 }
             }
             // After its files: they change the time.
-            attributes(&from, &to)?;
+            self.attributes(&from, &to)?;
         }
         // Once more for times, now that all below is written. The root's are enough for what anybody looks at.
-        Ok(attributes(from, to)?)
+        Ok(self.attributes(from, to)?)
     }
 
     /// Copies one entry; true for a directory that is to be gone into.
@@ -126,19 +134,19 @@ impl Copy<'_> {
             self.links.insert(st.st_ino, full.to_vec());
         }
         match kind {
-            FileType::RegularFile => file(from, to, name)?,
+            FileType::RegularFile => self.file(from, to, name)?,
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(from, name, Vec::new())
                     .call(|| format!("readlinkat({name:?})"))?;
                 rustix::fs::symlinkat(target.as_c_str(), to, name).call(|| format!("symlinkat({name:?})"))?;
-                nameless(to, name, st)?;
+                self.nameless(to, name, st)?;
             }
             FileType::Fifo => {
                 let mode = Mode::from_raw_mode(st.st_mode & 0o7777);
                 rustix::fs::mkfifoat(to, name, mode).call(|| format!("mkfifoat({name:?})"))?;
                 // Again, past the umask.
                 set_fifo_mode(to, name, mode)?;
-                nameless(to, name, st)?;
+                self.nameless(to, name, st)?;
             }
             _ => {
                 return Err(Error::corrupt(format_args!(
@@ -147,6 +155,61 @@ impl Copy<'_> {
             }
         }
         Ok(false)
+    }
+
+    fn file(&self, from: &OwnedFd, to: &OwnedFd, name: &OsString) -> Result<()> {
+        let source = rustix::fs::openat(
+            from,
+            name,
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .call(|| format!("openat({name:?})"))?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let target = rustix::fs::openat(to, name, flags, Mode::from(0o600))
+            .call(|| format!("openat({name:?}, O_CREAT)"))?;
+        if rustix::fs::ioctl_ficlone(&target, &source).is_err() {
+            let (mut source, mut target) = (
+                std::fs::File::from(source.try_clone().call(|| "dup()")?),
+                std::fs::File::from(target.try_clone().call(|| "dup()")?),
+            );
+            // copy_file_range where it works, else read and write.
+            std::io::copy(&mut source, &mut target).call(|| format!("copy_file_range({name:?})"))?;
+        }
+        Ok(self.attributes(&source, &target)?)
+    }
+
+    /// Owner, mode, attributes, times.
+    fn attributes(&self, from: &OwnedFd, to: &OwnedFd) -> sys::Result<()> {
+        let st = rustix::fs::fstat(from).call(|| "fstat()")?;
+        let (uid, gid) = self.owner(&st);
+        match rustix::fs::fchown(to, Some(uid), Some(gid)) {
+            Ok(()) | Err(Errno::PERM) => {}
+            Err(e) => return Err(e).call(|| "fchown()"),
+        }
+        rustix::fs::fchmod(to, Mode::from_raw_mode(st.st_mode & 0o7777)).call(|| "fchmod()")?;
+        xattrs(from.as_fd(), to.as_fd())?;
+        rustix::fs::futimens(to, &times(&st)).call(|| "futimens()")
+    }
+
+    fn nameless(&self, dir: &OwnedFd, name: &OsString, st: &Stat) -> Result<()> {
+        let (uid, gid) = self.owner(st);
+        match rustix::fs::chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(()) | Err(Errno::PERM) => {}
+            Err(e) => return Ok(Err(e).call(|| format!("fchownat({name:?})"))?),
+        }
+        Ok(rustix::fs::utimensat(dir, name, &times(st), AtFlags::SYMLINK_NOFOLLOW)
+            .call(|| format!("utimensat({name:?})"))?)
+    }
+
+    /// The owner that the copy of such a file gets.
+    fn owner(&self, st: &Stat) -> (Uid, Gid) {
+        let shown = |map: &[IdRange], id| idmap::to_outside(map, id).unwrap_or(id);
+        let (uid, gid) = match self.id_map {
+            Some(maps) => (shown(&maps.uids, st.st_uid), shown(&maps.gids, st.st_gid)),
+            None => (st.st_uid, st.st_gid),
+        };
+        (Uid::from_raw(uid), Gid::from_raw(gid))
     }
 }
 
@@ -198,36 +261,6 @@ fn clear(dir: &OwnedFd) -> Result<()> {
     Ok(())
 }
 
-fn file(from: &OwnedFd, to: &OwnedFd, name: &OsString) -> Result<()> {
-    let source =
-        rustix::fs::openat(from, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-            .call(|| format!("openat({name:?})"))?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let target = rustix::fs::openat(to, name, flags, Mode::from(0o600))
-        .call(|| format!("openat({name:?}, O_CREAT)"))?;
-    if rustix::fs::ioctl_ficlone(&target, &source).is_err() {
-        let (mut source, mut target) = (
-            std::fs::File::from(source.try_clone().call(|| "dup()")?),
-            std::fs::File::from(target.try_clone().call(|| "dup()")?),
-        );
-        // copy_file_range where it works, else read and write.
-        std::io::copy(&mut source, &mut target).call(|| format!("copy_file_range({name:?})"))?;
-    }
-    Ok(attributes(&source, &target)?)
-}
-
-/// Owner, mode, attributes, times.
-fn attributes(from: &OwnedFd, to: &OwnedFd) -> sys::Result<()> {
-    let st = rustix::fs::fstat(from).call(|| "fstat()")?;
-    match rustix::fs::fchown(to, Some(Uid::from_raw(st.st_uid)), Some(Gid::from_raw(st.st_gid))) {
-        Ok(()) | Err(Errno::PERM) => {}
-        Err(e) => return Err(e).call(|| "fchown()"),
-    }
-    rustix::fs::fchmod(to, Mode::from_raw_mode(st.st_mode & 0o7777)).call(|| "fchmod()")?;
-    xattrs(from.as_fd(), to.as_fd())?;
-    rustix::fs::futimens(to, &times(&st)).call(|| "futimens()")
-}
-
 fn xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> sys::Result<()> {
     let mut names = vec![0u8; 64 << 10];
     let Ok(n) = rustix::fs::flistxattr(from, &mut names[..]) else { return Ok(()) };
@@ -242,21 +275,6 @@ fn xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> sys::Result<()> {
         let _ = rustix::fs::fsetxattr(to, name, value.get(..n).unwrap_or_default(), XattrFlags::empty());
     }
     Ok(())
-}
-
-fn nameless(dir: &OwnedFd, name: &OsString, st: &Stat) -> Result<()> {
-    match rustix::fs::chownat(
-        dir,
-        name,
-        Some(Uid::from_raw(st.st_uid)),
-        Some(Gid::from_raw(st.st_gid)),
-        AtFlags::SYMLINK_NOFOLLOW,
-    ) {
-        Ok(()) | Err(Errno::PERM) => {}
-        Err(e) => return Ok(Err(e).call(|| format!("fchownat({name:?})"))?),
-    }
-    Ok(rustix::fs::utimensat(dir, name, &times(st), AtFlags::SYMLINK_NOFOLLOW)
-        .call(|| format!("utimensat({name:?})"))?)
 }
 
 fn times(st: &Stat) -> Timestamps {
