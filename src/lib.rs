@@ -62,7 +62,7 @@
 //! 4. Nothing in `runtime/child` allocates. Nothing that clones has a second thread.
 //! 5. Paths below a rootfs, layer or volume are resolved by fd with openat2; mounts are made by fd; every fd is CLOEXEC.
 //! 6. Persistent formats live in `ondisk`; a record is published by write, sync, rename, sync.
-//! 7. A command first recovers what it touches; there is no reset and no migrate.
+//! 7. A command first recovers what it touches; there is no reset, and nothing to migrate.
 //!
 //! # Cross-cutting
 //!

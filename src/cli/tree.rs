@@ -278,6 +278,7 @@ const SYSTEM: &[Node] = &[
     leaf!("check", system::check),
     leaf!("df", system::df),
     leaf!("info", info),
+    leaf!("migrate", system::migrate),
     leaf!("prune", system::prune),
 ];
 

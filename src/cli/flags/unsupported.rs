@@ -86,6 +86,11 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("pull", "--retry", "An interrupted pull goes on where it stopped: run it again."),
     ("pull", "--retry-delay", ""),
     ("rm", "--depend", ""),
+    (
+        "system migrate",
+        "--new-runtime",
+        "Name it where a container is made: `coracle create --runtime NAME`.",
+    ),
     ("system prune", "--build", ""),
     ("system prune", "--external", ""),
     ("unshare", "--rootless-netns", ""),
@@ -166,7 +171,6 @@ const COMMANDS: &[(&str, &str)] = &[
     ("unmount", "coracle mounts nothing outside of containers."),
     ("update", "Stop the container and make it anew with other limits."),
     ("system connection", "coracle has no service to connect to: run it on the machine itself."),
-    ("system migrate", "Nothing needs it: every command first repairs what it touches."),
     ("system renumber", "Nothing needs it: coracle has no locks with numbers."),
     (
         "system reset",

@@ -2,4 +2,5 @@
 
 pub mod check;
 pub mod df;
+pub mod migrate;
 pub mod prune;

@@ -52,7 +52,14 @@ pub fn open_in(
 
 /// Both sides. The numbers are checked: a rootfs that swaps device nodes must not make us hand out something else.
 fn pair(root: BorrowedFd<'_>, size: Terminal) -> Result<(OwnedFd, OwnedFd)> {
-    let ours = open_below(root, c"dev/pts/ptmx", OFlags::RDWR | OFlags::NOCTTY, Symlinks::Refused)?;
+    let flags = OFlags::RDWR | OFlags::NOCTTY;
+    let ours = match open_below(root, c"dev/pts/ptmx", flags, Symlinks::Refused) {
+        // The host's /dev in the place of ours: its /dev/pts/ptmx is for nobody, its /dev/ptmx for all.
+        Err(e @ (Errno::ACCESS | Errno::NOENT)) => {
+            open_below(root, c"dev/ptmx", flags, Symlinks::Refused).map_err(|_| e)?
+        }
+        other => other?,
+    };
     if rustix::fs::fstat(&ours)?.st_rdev != rustix::fs::makedev(5, 2) {
         return Err(Errno::NOTTY);
     }
