@@ -64,6 +64,7 @@ complete -c coracle -n "__fish_coracle_needs_command" -f -a "tag" -d 'Give an im
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "untag" -d 'Take names from an image; without names, all of them'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "login" -d 'Log in to a registry, and store the credentials in auth.json'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "logout" -d 'Forget the credentials for a registry'
+complete -c coracle -n "__fish_coracle_needs_command" -f -a "bundle" -d 'Write an image to a directory as an OCI runtime bundle, for coracle-oci and for `srun --container`'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "info" -d 'Show what this machine offers and where things are'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "version" -d 'Show the version'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "doctor" -d 'Check by trying what containers need on this machine'
@@ -449,6 +450,29 @@ complete -c coracle -n "__fish_coracle_using_subcommand login" -s h -l help -d '
 complete -c coracle -n "__fish_coracle_using_subcommand logout" -l authfile -d 'File with credentials' -r -F
 complete -c coracle -n "__fish_coracle_using_subcommand logout" -s a -l all -d 'All registries'
 complete -c coracle -n "__fish_coracle_using_subcommand logout" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -s e -l env -d 'Set an environment variable; KEY alone or PREFIX* takes the values from the host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l env-file -d 'Read environment variables from a file, one KEY=VALUE a line' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l entrypoint -d 'Replace the image\'s entrypoint: a program, or a JSON array' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -s w -l workdir -d 'Working directory in the container' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -s u -l user -d 'User and group: a name of the image\'s, or a number' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -s v -l volume -d 'Mount a directory or file of the machine that the container starts on' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l tmpfs -d 'Mount an empty file system in memory' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l network -d 'Network: host, or none' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l pid -d 'Process namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l ipc -d 'IPC namespace and /dev/shm: host, so that the tasks of a node share memory, or private' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l hostname -d 'Host name in the container; the machine\'s if not given' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l pull -d 'When to pull: missing, always, newer or never' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l platform -d 'Platform of the image: os/arch[/variant]' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l arch -d 'Architecture of the image' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l os -d 'Operating system of the image' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l variant -d 'Architecture variant of the image' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l authfile -d 'File with credentials for a pull' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l tls-verify -d 'Require TLS and check certificates for a pull' -r
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l single-uid -d 'Map only yourself, as root of the container, and make all files yours'
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l read-only -d 'Make the root file system read-only, with /run, /tmp and /var/tmp in memory'
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -s q -l quiet -d 'Show no progress of a pull'
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -l files-only -d 'Only the files, into a directory that was made for them (from ourselves)'
+complete -c coracle -n "__fish_coracle_using_subcommand bundle" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand info" -s f -l format -d 'json, or a Go template: {{.Host.OCIRuntime.Name}}' -r
 complete -c coracle -n "__fish_coracle_using_subcommand info" -s D -l debug -d 'Also the checks of doctor'
 complete -c coracle -n "__fish_coracle_using_subcommand info" -s h -l help -d 'Print help'

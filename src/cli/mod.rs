@@ -6,6 +6,7 @@
 
 mod app;
 pub mod attach;
+pub mod bundle;
 pub mod completion;
 pub mod container;
 pub mod cp;

@@ -200,6 +200,7 @@ pub const NODES: &[Node] = &[
     leaf!("untag", untag),
     leaf!("login", login),
     leaf!("logout", logout),
+    leaf!("bundle", bundle),
     leaf!("info", info),
     leaf!("version", version),
     leaf!("doctor", doctor),

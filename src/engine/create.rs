@@ -278,7 +278,7 @@ fn wanted_maps(options: &CreateOptions, store: &StoreMap) -> Result<IdMaps> {
 }
 
 /// A user id outside the map cannot be taken on; say so before anything is made.
-fn check_mapped(user: &users::User, maps: &IdMaps, store: &StoreMap) -> Result<()> {
+pub(super) fn check_mapped(user: &users::User, maps: &IdMaps, store: &StoreMap) -> Result<()> {
     let uid = idmap::to_outside(&maps.uids, user.uid);
     let gid = idmap::to_outside(&maps.gids, user.gid);
     if uid.is_some() && gid.is_some() {
@@ -367,7 +367,7 @@ fn stop_signal(options: &CreateOptions, source: &Prepared) -> Result<i32> {
 }
 
 /// `single`: one id is mapped; then the default profile pretends what cannot be done with one.
-fn seccomp(options: &CreateOptions, uid: u32, single: bool) -> Result<Option<serde_json::Value>> {
+pub(super) fn seccomp(options: &CreateOptions, uid: u32, single: bool) -> Result<Option<serde_json::Value>> {
     let capabilities = specgen::bounding_capabilities(options, uid)?;
     let profile = match &options.security.seccomp {
         SeccompOption::Unconfined => return Ok(None),

@@ -5,6 +5,7 @@
 //! that reads a container's state goes through `lookup`, which recovers it first.
 
 pub mod blockio;
+pub mod bundle;
 pub mod copy;
 pub mod cp;
 pub mod create;

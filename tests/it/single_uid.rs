@@ -1,18 +1,24 @@
 //! A user without subordinate ids, as on most clusters: one id is mapped, and that must be enough.
 
+use std::path::Path;
+
 use crate::need;
 use crate::support::{Cmd, World};
 
-/// `coracle LINE` as a user who is in no /etc/subuid: in a namespace of mounts where the file is empty, as oneself.
+/// `coracle LINE` as a user who is in no /etc/subuid.
 fn alone(w: &World, line: &str) -> Cmd {
+    let program = crate::support::need::program("coracle", env!("CARGO_BIN_EXE_coracle"));
+    alone_with(w, &program).args(line.split_whitespace())
+}
+
+/// Any program as such a user: in a namespace of mounts where the file is empty, as oneself.
+pub fn alone_with(w: &World, program: &Path) -> Cmd {
     let script = "mount --bind /dev/null /etc/subuid && mount --bind /dev/null /etc/subgid && \
                   exec setpriv --inh-caps=-all --ambient-caps=-all --bounding-set=-all \"$@\"";
-    let program = crate::support::need::program("coracle", env!("CARGO_BIN_EXE_coracle"));
     w.tool("unshare")
         .args(["--user", "--map-current-user", "--keep-caps", "--mount", "--propagation", "private"])
         .args(["sh", "-c", script, "sh"])
         .arg(program)
-        .args(line.split_whitespace())
 }
 
 #[test]

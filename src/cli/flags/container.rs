@@ -165,9 +165,6 @@ impl ImageFlags {
 
     /// Where the root file system comes from.
     pub fn source(&self, image: &str, mounts: &MountFlags, cwd: &Path) -> Result<Source> {
-        if image.is_empty() {
-            return Err(Error::usage("the image name is empty"));
-        }
         if !mounts.rootfs && is_file_name(image) {
             let overlay = mounts.overlay.as_deref().map(|dir| overlay_directory(dir, cwd)).transpose()?;
             return Ok(Source::File { path: parse::volume::absolute(image, cwd), overlay });
@@ -177,11 +174,22 @@ impl ImageFlags {
                 .cause(format_args!("{image} is none"))
                 .hint("Make one with `coracle image squash IMAGE app.sqsh`, or mount a volume with -v."));
         }
-        if mounts.rootfs {
+        if mounts.rootfs && !image.is_empty() {
             if image.ends_with(":O") || image.contains(":idmap") {
                 return Err(parse::unsupported("a suffix of --rootfs"));
             }
             return Ok(Source::Rootfs(parse::volume::absolute(image, cwd)));
+        }
+        self.image_source(image, cwd)
+    }
+
+    /// The same without the flags that say more of it: an image, a file, or `host:`.
+    pub fn image_source(&self, image: &str, cwd: &Path) -> Result<Source> {
+        if image.is_empty() {
+            return Err(Error::usage("the image name is empty"));
+        }
+        if is_file_name(image) {
+            return Ok(Source::File { path: parse::volume::absolute(image, cwd), overlay: None });
         }
         if image == "host:" {
             return Ok(Source::Host);

@@ -41,6 +41,16 @@ pub struct MountFlags {
     pub rootfs: bool,
 }
 
+/// Two mounts at one place.
+pub fn refuse_twice(all: &[MountOption]) -> Result<()> {
+    for (at, mount) in all.iter().enumerate() {
+        if all.iter().take(at).any(|other| other.destination == mount.destination) {
+            return Err(Error::usage(format_args!("duplicate mount destination {}", mount.destination)));
+        }
+    }
+    Ok(())
+}
+
 /// podman's 65536k.
 const SHM_SIZE: u64 = 65_536_000;
 
@@ -51,11 +61,7 @@ impl MountFlags {
         let mounts = self.mount.iter().map(|text| parse::mount::parse(text, cwd));
         let tmpfs = self.tmpfs.iter().map(|text| parse::volume::tmpfs(text));
         let all: Vec<MountOption> = volumes.chain(mounts).chain(tmpfs).collect::<Result<_>>()?;
-        for (at, mount) in all.iter().enumerate() {
-            if all.iter().take(at).any(|other| other.destination == mount.destination) {
-                return Err(Error::usage(format_args!("duplicate mount destination {}", mount.destination)));
-            }
-        }
+        refuse_twice(&all)?;
         Ok(all)
     }
 

@@ -12,7 +12,7 @@ mod vfs;
 
 pub use merge::Merge;
 
-pub use vfs::copy_tree;
+pub use vfs::{Owners, copy_out, copy_tree};
 
 use super::{Store, layer, open_dir};
 use crate::error::{Context, Error, Result};

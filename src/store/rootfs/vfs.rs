@@ -37,7 +37,8 @@ pub(super) fn copy_layers(
             clear(&target)?;
         }
         let diff = open_dir(store.data(), &format!("layers/sha256/{text}/diff"))?;
-        Copy { links: HashMap::new(), root: &target, id_map }
+        let owners = id_map.map_or(Owners::Kept, Owners::Mapped);
+        Copy { links: HashMap::new(), root: &target, owners, devices: Devices::Refused }
             .directory(&diff, &target)
             .what(|| format!("cannot copy layer {text}"))?;
     }
@@ -48,7 +49,29 @@ pub(super) fn copy_layers(
 
 /// Copies a tree that is whole (no layer) into a directory; what is there already is written over.
 pub fn copy_tree(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
-    Copy { links: HashMap::new(), root: to, id_map: None }.directory(from, to)
+    Copy { links: HashMap::new(), root: to, owners: Owners::Kept, devices: Devices::Refused }
+        .directory(from, to)
+}
+
+/// The same for the files of an image on their way out of the store. Device nodes, which a SIF file may have, stay behind:
+/// the runtime makes those of a container.
+pub fn copy_out(from: &OwnedFd, to: &OwnedFd, owners: Owners<'_>) -> Result<()> {
+    Copy { links: HashMap::new(), root: to, owners, devices: Devices::LeftOut }.directory(from, to)
+}
+
+/// What becomes of owners in a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owners<'a> {
+    Kept,
+    Mapped(&'a IdMaps),
+    /// All is the caller's.
+    Mine,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Devices {
+    Refused,
+    LeftOut,
 }
 
 /// One layer's copy.
@@ -56,7 +79,8 @@ struct Copy<'a> {
     /// Inode in the layer → path in the copy, for files with several names.
     links: HashMap<u64, Vec<u8>>,
     root: &'a OwnedFd,
-    id_map: Option<&'a IdMaps>,
+    owners: Owners<'a>,
+    devices: Devices,
 }
 
 impl Copy<'_> {
@@ -148,6 +172,8 @@ impl Copy<'_> {
                 set_fifo_mode(to, name, mode)?;
                 self.nameless(to, name, st)?;
             }
+            FileType::CharacterDevice | FileType::BlockDevice | FileType::Socket
+                if self.devices == Devices::LeftOut => {}
             _ => {
                 return Err(Error::corrupt(format_args!(
                     "a layer holds a file of an unexpected kind, {name:?}"
@@ -205,9 +231,11 @@ impl Copy<'_> {
     /// The owner that the copy of such a file gets.
     fn owner(&self, st: &Stat) -> (Uid, Gid) {
         let shown = |map: &[IdRange], id| idmap::to_outside(map, id).unwrap_or(id);
-        let (uid, gid) = match self.id_map {
-            Some(maps) => (shown(&maps.uids, st.st_uid), shown(&maps.gids, st.st_gid)),
-            None => (st.st_uid, st.st_gid),
+        let (uid, gid) = match self.owners {
+            Owners::Mapped(maps) => (shown(&maps.uids, st.st_uid), shown(&maps.gids, st.st_gid)),
+            Owners::Kept => (st.st_uid, st.st_gid),
+            // Root of the store's namespace is the caller.
+            Owners::Mine => (0, 0),
         };
         (Uid::from_raw(uid), Gid::from_raw(gid))
     }
