@@ -286,6 +286,9 @@ _coracle() {
             coracle__subcmd__toolbox,rm)
                 cmd="coracle__subcmd__toolbox__subcmd__rm"
                 ;;
+            coracle__subcmd__toolbox,rmi)
+                cmd="coracle__subcmd__toolbox__subcmd__rmi"
+                ;;
             coracle__subcmd__toolbox,run)
                 cmd="coracle__subcmd__toolbox__subcmd__run"
                 ;;
@@ -3579,7 +3582,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__toolbox)
-            opts="-h --help create enter run list ls stop rm"
+            opts="-h --help create enter run list ls stop rm rmi"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3593,7 +3596,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__toolbox__subcmd__create)
-            opts="-i -h --image --home --help"
+            opts="-i -d -r -h --image --distro --release --home --isolate --read-only-host --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3604,6 +3607,22 @@ _coracle() {
                     return 0
                     ;;
                 -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --distro)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --release)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3619,12 +3638,28 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__toolbox__subcmd__enter)
-            opts="-h --help"
+            opts="-d -r -h --distro --release --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --distro)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --release)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3647,6 +3682,20 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__toolbox__subcmd__rm)
+            opts="-a -f -h --all --force --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__toolbox__subcmd__rmi)
             opts="-a -f -h --all --force --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

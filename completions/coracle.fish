@@ -945,17 +945,24 @@ complete -c coracle -n "__fish_coracle_using_subcommand volume; and __fish_seen_
 complete -c coracle -n "__fish_coracle_using_subcommand volume; and __fish_seen_subcommand_from remove" -s a -l all -d 'All volumes'
 complete -c coracle -n "__fish_coracle_using_subcommand volume; and __fish_seen_subcommand_from remove" -s f -l force -d 'Also the containers that use them, stopped first'
 complete -c coracle -n "__fish_coracle_using_subcommand volume; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm" -s h -l help -d 'Print help'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm" -f -a "create" -d 'Make a box from any image'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm" -f -a "enter" -d 'Enter a box: a login shell, or a command'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm" -f -a "run" -d 'Run a command in a box'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm" -f -a "list" -d 'List boxes'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm" -f -a "ls" -d 'List boxes'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm" -f -a "stop" -d 'Stop boxes; the next enter starts them again'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm" -f -a "rm" -d 'Remove boxes with everything in them, except what is in the host\'s home'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi" -f -a "create" -d 'Make a box from any image'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi" -f -a "enter" -d 'Enter a box: a login shell, or a command'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi" -f -a "run" -d 'Run a command in a box'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi" -f -a "list" -d 'List boxes'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi" -f -a "ls" -d 'List boxes'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi" -f -a "stop" -d 'Stop boxes; the next enter starts them again'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi" -f -a "rm" -d 'Remove boxes with everything in them, except what is in the host\'s home'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi" -f -a "rmi" -d 'Remove images of boxes'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s i -l image -d 'Image: a name, an id, oci:DIR, docker-archive:FILE' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s d -l distro -d 'Distribution: alpine, arch, debian, fedora, rhel, ubuntu' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s r -l release -d 'Its release, as 42, 13 or 24.04' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l home -d 'Whose home: host, or own (a new one at the same path, removed with the box)' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l isolate -d 'For what you do not trust: no file, process, network or variable of the host\'s, and its own home'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l read-only-host -d 'Show the host\'s files read-only, except home, /tmp and /dev. Against accidents: the box\'s root can undo it'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from enter" -s d -l distro -d 'The box that `create --distro` makes' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from enter" -s r -l release -d 'The box that `create --release` makes' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from enter" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only names'
@@ -967,6 +974,9 @@ complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from rm" -s a -l all -d 'All boxes'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from rm" -s f -l force -d 'Stop running boxes first'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from rmi" -s a -l all -d 'All images that boxes are made of, and those that were prepared for toolbox'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from rmi" -s f -l force -d 'The boxes and other containers that are made of them, too'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from rmi" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune" -f -a "check" -d 'Check everything on disk against its record'
 complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune" -f -a "df" -d 'Show how much space images, containers and volumes take'

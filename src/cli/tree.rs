@@ -273,6 +273,7 @@ const TOOLBOX: &[Node] = &[
     leaf!("list", ["ls"], toolbox::list),
     leaf!("stop", toolbox::stop),
     leaf!("rm", toolbox::rm),
+    leaf!("rmi", toolbox::rmi),
 ];
 
 const SYSTEM: &[Node] = &[

@@ -10,6 +10,12 @@ pub const NAME: &str = "toolbox.json";
 pub struct Toolbox {
     pub version: u32,
     pub home: Home,
+    /// Nothing of the host: no place, no process, no network, not the caller's environment.
+    #[serde(default)]
+    pub isolated: bool,
+    /// The host's files are shown read-only, but for the home, /tmp and /dev.
+    #[serde(default)]
+    pub read_only_host: bool,
     /// Places of the host's that its last start mounted: the next start replaces them, and says which are gone.
     pub mounted: Vec<String>,
 }

@@ -18,6 +18,9 @@ use crate::paths::Dirs;
 use crate::userns::{self, idmap};
 use std::collections::BTreeMap;
 
+/// Of an isolated box: podman's default.
+const SHM_SIZE: u64 = 65_536_000;
+
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub struct Wanted {
@@ -25,6 +28,9 @@ pub struct Wanted {
     /// As `coracle run` takes it.
     pub image: String,
     pub home: Home,
+    /// Nothing of the host; `home` is its own.
+    pub isolated: bool,
+    pub read_only_host: bool,
     pub pull: PullPolicy,
     /// For `inspect`.
     pub argv: Vec<String>,
@@ -46,12 +52,21 @@ pub fn create(dirs: &Dirs, wanted: &Wanted, who: &Identity) -> Result<Created> {
     let root = |id: u32| -> Result<u32> { Ok(idmap::to_outside(&idmap::keep_id(id, size)?, 0).unwrap_or(0)) };
     let root = if map.is_single() { (0, 0) } else { (root(who.uid)?, root(who.gid)?) };
     let mut entries = seeds(who, &wanted.name);
+    if !wanted.isolated {
+        entries.extend(links_to_the_host());
+    }
     if let Some(program) = &sudo {
         let source = program.to_string_lossy().into_owned();
         entries.push(Entry::Program { path: "/usr/bin/sudo".into(), source, mode: 0o4755 });
     }
     let seed = Seed { version: ondisk::VERSION, root, entries };
-    let record = Toolbox { version: ondisk::VERSION, home: wanted.home, mounted: Vec::new() };
+    let record = Toolbox {
+        version: ondisk::VERSION,
+        home: wanted.home,
+        isolated: wanted.isolated,
+        read_only_host: wanted.read_only_host,
+        mounted: Vec::new(),
+    };
     let encode =
         |e: serde_json::Error| Error::internal(format_args!("cannot encode the records of a box: {e}"));
     let extra = Extra {
@@ -60,7 +75,7 @@ pub fn create(dirs: &Dirs, wanted: &Wanted, who: &Identity) -> Result<Created> {
             (toolbox::NAME, serde_json::to_value(&record).map_err(encode)?),
         ],
         directories: vec![super::live::DIRECTORY, "home"],
-        no_pids_limit: true,
+        no_pids_limit: !wanted.isolated,
     };
     let mut created = engine::create(dirs, &options(wanted, who, extra))?;
     if sudo.is_none() {
@@ -78,7 +93,7 @@ fn seeds(who: &Identity, name: &str) -> Vec<Entry> {
     let link = |path: &str, target: String, keep| Entry::Link { path: path.into(), target, keep };
     let mut shells = vec![who.shell.clone()];
     shells.extend(["/bin/bash", "/usr/bin/bash", "/bin/sh"].map(str::to_owned));
-    let mut all = vec![
+    vec![
         Entry::Group { name: who.group.clone(), gid: who.gid },
         Entry::User {
             name: who.name.clone(),
@@ -94,6 +109,13 @@ fn seeds(who: &Identity, name: &str) -> Vec<Entry> {
         link("/etc/profile", "profile.d/coracle.sh".to_owned(), true),
         // Prompts and editors look for these.
         file("/run/.toolboxenv", 0o644, String::new()),
+    ]
+}
+
+/// What is the host's at each moment.
+fn links_to_the_host() -> Vec<Entry> {
+    let link = |path: &str, target: String, keep| Entry::Link { path: path.into(), target, keep };
+    let mut all = vec![
         link("/etc/hosts", format!("{PLACE}/hosts"), false),
         link("/etc/resolv.conf", format!("{PLACE}/resolv.conf"), false),
         link("/etc/host.conf", format!("{PLACE}/host.conf"), false),
@@ -113,7 +135,11 @@ fn profile(name: &str) -> String {
 }
 
 fn options(wanted: &Wanted, who: &Identity, extra: Extra) -> CreateOptions {
-    let host = NamespaceMode::Host;
+    // What is isolated has what `coracle run` gives.
+    let shared = !wanted.isolated;
+    let host = if shared { NamespaceMode::Host } else { NamespaceMode::Private };
+    // The user's other groups are not mapped; they are kept as they are.
+    let groups = shared.then(|| ("run.oci.keep_original_groups".to_owned(), "1".to_owned()));
     CreateOptions {
         name: Some(wanted.name.clone()),
         replace: false,
@@ -135,7 +161,7 @@ fn options(wanted: &Wanted, who: &Identity, extra: Extra) -> CreateOptions {
             umask: None,
             rlimits: Vec::new(),
             oom_score_adj: None,
-            timezone: None,
+            timezone: wanted.isolated.then(|| "local".to_owned()),
             sysctl: BTreeMap::new(),
         },
         mounts: Vec::new(),
@@ -143,11 +169,11 @@ fn options(wanted: &Wanted, who: &Identity, extra: Extra) -> CreateOptions {
         read_only_tmpfs: false,
         image_volumes: ImageVolumes::Ignore,
         security: SecurityOptions {
-            privileged: true,
+            privileged: shared,
             cap_add: Vec::new(),
             cap_drop: Vec::new(),
             no_new_privileges: false,
-            seccomp: SeccompOption::Unconfined,
+            seccomp: if shared { SeccompOption::Unconfined } else { SeccompOption::Default },
             unmask: Vec::new(),
             mask: Vec::new(),
         },
@@ -158,11 +184,10 @@ fn options(wanted: &Wanted, who: &Identity, extra: Extra) -> CreateOptions {
             uts: NamespaceMode::Private,
             cgroup: NamespaceMode::Private,
         },
-        network: network(),
+        network: network(shared),
         limits: Limits::default(),
         labels: BTreeMap::from([(LABEL.to_owned(), "true".to_owned())]),
-        // The user's other groups are not mapped; they are kept as they are.
-        annotations: BTreeMap::from([("run.oci.keep_original_groups".to_owned(), "1".to_owned())]),
+        annotations: groups.into_iter().collect(),
         auto_remove: false,
         restart: Restart::No,
         stop_signal: Some(libc::SIGTERM),
@@ -170,7 +195,7 @@ fn options(wanted: &Wanted, who: &Identity, extra: Extra) -> CreateOptions {
         log: Log { driver: LogDriver::K8sFile, max_size: None, path: None },
         cgroups: Cgroups::Enabled,
         runtime: None,
-        shm_size: 0,
+        shm_size: SHM_SIZE,
         devices: Vec::new(),
         timeout: 0,
         pid_file: None,
@@ -180,18 +205,18 @@ fn options(wanted: &Wanted, who: &Identity, extra: Extra) -> CreateOptions {
     }
 }
 
-/// The host's, with nothing of ours in /etc: the box's files are links to what is the host's at each moment.
-fn network() -> NetworkOptions {
+/// Shared with the host, with nothing of ours in /etc: the box's files are links to what is the host's at each moment.
+fn network(shared: bool) -> NetworkOptions {
     NetworkOptions {
-        mode: Some(NetworkMode::Host),
+        mode: shared.then_some(NetworkMode::Host),
         ports: Vec::new(),
         publish_all: false,
         expose: Vec::new(),
-        dns: vec!["none".to_owned()],
+        dns: shared.then(|| "none".to_owned()).into_iter().collect(),
         dns_search: Vec::new(),
         dns_options: Vec::new(),
         add_hosts: Vec::new(),
-        no_hosts: true,
+        no_hosts: shared,
         no_hostname: false,
     }
 }

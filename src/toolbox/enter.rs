@@ -66,6 +66,7 @@ fn prepare(
         exists: &|path| rustix::fs::stat(path).is_ok(),
         locale: &|locale| inside.has_locale(locale),
         shell: shell.as_deref().unwrap_or("/bin/sh"),
+        isolated: inside.toolbox.isolated,
     };
     let (mut env, gone) = env::environment(host, &around);
     notes.extend(gone);

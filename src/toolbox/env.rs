@@ -34,6 +34,9 @@ const LEFT_OUT: [&str; 24] = [
     "container",
 ];
 
+/// All that an isolated box hears of the caller's, beside LC_*.
+const HARMLESS: [&str; 8] = ["COLORTERM", "EDITOR", "LANG", "LANGUAGE", "NO_COLOR", "PAGER", "TERM", "TZ"];
+
 /// Variables that name a socket or a file, with what may stand before the path.
 const PATHS: [(&str, &[&str]); 9] = [
     ("DBUS_SESSION_BUS_ADDRESS", &["unix:path="]),
@@ -59,6 +62,8 @@ pub struct Surroundings<'a> {
     /// Whether programs of the box know this locale.
     pub locale: &'a dyn Fn(&str) -> bool,
     pub shell: &'a str,
+    /// Only what is harmless goes in.
+    pub isolated: bool,
 }
 
 impl std::fmt::Debug for Surroundings<'_> {
@@ -75,8 +80,11 @@ pub fn environment(
     host: &BTreeMap<String, String>,
     around: &Surroundings<'_>,
 ) -> (Vec<(String, String)>, Vec<String>) {
-    let mut env: BTreeMap<String, String> =
-        host.iter().filter(|(k, _)| passes(k)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let mut env: BTreeMap<String, String> = host
+        .iter()
+        .filter(|(k, _)| passes(k) && (!around.isolated || harmless(k)))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
     let mut gone = Vec::new();
     for (name, prefixes) in PATHS {
         let Some(value) = env.get(name).cloned() else { continue };
@@ -113,6 +121,10 @@ pub fn environment(
         env.insert(name.into(), value.into());
     }
     (env.into_iter().collect(), gone)
+}
+
+fn harmless(name: &str) -> bool {
+    HARMLESS.contains(&name) || name.starts_with("LC_")
 }
 
 fn passes(name: &str) -> bool {
@@ -182,6 +194,7 @@ mod tests {
             exists: &|path| !path.contains("gone"),
             locale: &|locale| locale == "C.UTF-8",
             shell: "/bin/sh",
+            isolated: false,
         };
         let host = [
             ("PATH", "/opt/bin:/home/ada/bin"),
@@ -207,5 +220,9 @@ mod tests {
         assert_eq!((get("KRB5CCNAME"), get("PULSE_SERVER"), get("DISPLAY")), ("KCM:", "-", ":0"));
         assert_eq!((get("LANG"), get("LC_TIME")), ("C.UTF-8", "-"));
         assert_eq!(gone, ["PULSE_SERVER is left out: /gone is not there"]);
+        let (env, gone) = environment(&host, &Surroundings { isolated: true, same: &|_| false, ..around });
+        let names: Vec<&str> = env.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["EDITOR", "HOME", "LANG", "LOGNAME", "PATH", "SHELL", "USER"]);
+        assert_eq!(gone.len(), 0);
     }
 }

@@ -9,11 +9,14 @@
 //! - **/run/coracle**, a read-only directory of ours (`live`): what those links lead to, written anew at every enter.
 //! - **The environment** (`env`): the caller's at every enter, without what describes the host's own file system.
 //!
+//! An isolated box has none of the host's: private namespaces, the usual limits on capabilities and system calls, an own home.
+//!
 //! Process 1 of the box is `coracle-oci pause` (`inside`): it waits. Commands come in as `exec` does it, by the monitor. The
 //! same program, owned by the box's root and setuid, is its `sudo`: one that is bound from the host could not be, for the
 //! host's files are the user's. It gives what is in the box and nothing of the host: its root is a subordinate id there.
 
 pub mod create;
+pub mod distro;
 pub mod enter;
 mod env;
 pub mod identity;
@@ -65,8 +68,8 @@ pub fn find(dirs: &Dirs, name: &str) -> Result<Container> {
     Ok(c)
 }
 
-/// The box of this name, or the only one.
-pub fn find_or_only(dirs: &Dirs, name: Option<&str>) -> Result<Container> {
+/// The box of this name, or the only one, or the one with the name that this machine's own distribution gives.
+pub fn find_or_only(dirs: &Dirs, name: Option<&str>, usual: Option<&str>) -> Result<Container> {
     if let Some(name) = name {
         return find(dirs, name);
     }
@@ -76,6 +79,7 @@ pub fn find_or_only(dirs: &Dirs, name: Option<&str>) -> Result<Container> {
         (None, _) => {
             Err(Error::not_found("there is no box").hint("Make one with `coracle toolbox create -i IMAGE`."))
         }
+        _ if usual.is_some_and(|usual| find(dirs, usual).is_ok()) => find(dirs, usual.unwrap_or_default()),
         _ => {
             Err(Error::usage("there is more than one box")
                 .hint("Name one; `coracle toolbox list` lists them."))

@@ -14,7 +14,15 @@ use serde_json::{Value, json};
 pub struct Place {
     pub source: String,
     pub destination: String,
-    read_only: bool,
+    access: Access,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Writable,
+    ReadOnly,
+    /// With all that is mounted below now; what the host mounts later is not shown.
+    ReadOnlyTree,
 }
 
 /// Where the box's process 1 and `sudo` come from.
@@ -58,28 +66,34 @@ const READ_ONLY: [(&str, &str); 6] = [
 
 /// Those that are there now.
 pub fn now(dirs: &Dirs, c: &Container, toolbox: &Toolbox) -> Result<Vec<Place>> {
-    let place = |source: &str, destination: &str, read_only| Place {
+    let place = |source: &str, destination: &str, access| Place {
         source: source.to_owned(),
         destination: destination.to_owned(),
-        read_only,
+        access,
+    };
+    use Access::{ReadOnly, ReadOnlyTree, Writable};
+    let of_host = |path: &str| match path {
+        "/dev" | "/tmp" => Writable,
+        _ if toolbox.read_only_host => ReadOnlyTree,
+        _ => Writable,
     };
     let container = dirs.container(&c.id);
     let own = |name: &str| container.join(name).to_string_lossy().into_owned();
-    let mut all = vec![
-        place(&engine::programs::runtime_path()?.to_string_lossy(), PROGRAM, true),
-        place(&own(live::DIRECTORY), live::PLACE, true),
-        place("/", HOST, false),
-    ];
-    all.extend(SHARED.iter().map(|path| place(path, path, false)));
-    all.extend(READ_ONLY.iter().map(|(source, destination)| place(source, destination, true)));
-    let run = crate::paths::env("XDG_RUNTIME_DIR").and_then(|dir| dir.into_string().ok());
-    all.extend(run.filter(|dir| dir.starts_with('/')).map(|dir| place(&dir, &dir, false)));
+    let mut all = vec![place(&engine::programs::runtime_path()?.to_string_lossy(), PROGRAM, ReadOnly)];
+    if !toolbox.isolated {
+        all.push(place(&own(live::DIRECTORY), live::PLACE, ReadOnly));
+        all.push(place("/", HOST, of_host("/")));
+        all.extend(SHARED.iter().map(|path| place(path, path, of_host(path))));
+        all.extend(READ_ONLY.iter().map(|(source, destination)| place(source, destination, ReadOnly)));
+        let run = crate::paths::env("XDG_RUNTIME_DIR").and_then(|dir| dir.into_string().ok());
+        all.extend(run.filter(|dir| dir.starts_with('/')).map(|dir| place(&dir, &dir, Writable)));
+    }
     if let Some(home) = dirs.home.as_deref().and_then(|home| home.to_str()) {
         let source = if toolbox.home == Home::Own { own("home") } else { home.to_owned() };
-        all.push(place(&source, home, false));
+        all.push(place(&source, home, Writable));
         // /home is a link on some hosts; programs write down the one path or the other.
         if let Some(real) = live::real(home).filter(|real| real != home) {
-            all.push(place(&source, &real, false));
+            all.push(place(&source, &real, Writable));
         }
     }
     all.retain(|place| rustix::fs::stat(place.source.as_str()).is_ok());
@@ -103,10 +117,13 @@ pub fn replace(mounts: &mut Vec<Value>, before: &[String], now: &[Place]) {
         mounts.retain(|m| !(bound(m) && ["/dev/mqueue", "/dev/shm"].contains(&destination(m).as_str())));
     }
     mounts.extend(now.iter().map(|place| {
-        let access = if place.read_only { "ro" } else { "rw" };
+        let options = match place.access {
+            Access::Writable => ["rbind", "rslave", "rw"],
+            Access::ReadOnly => ["rbind", "rslave", "ro"],
+            Access::ReadOnlyTree => ["rbind", "rprivate", "rro"],
+        };
         json!({
-            "destination": place.destination, "type": "bind", "source": place.source,
-            "options": ["rbind", "rslave", access],
+            "destination": place.destination, "type": "bind", "source": place.source, "options": options,
         })
     }));
     mounts.sort_by_key(|mount| destination(mount).trim_end_matches('/').matches('/').count());
@@ -117,7 +134,7 @@ mod tests {
     use super::*;
 
     fn place(path: &str) -> Place {
-        Place { source: path.to_owned(), destination: path.to_owned(), read_only: false }
+        Place { source: path.to_owned(), destination: path.to_owned(), access: Access::Writable }
     }
 
     #[test]

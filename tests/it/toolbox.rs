@@ -233,3 +233,117 @@ fn debian_as_it_comes() {
     let seen = w.c("toolbox enter d -- bash -c").arg(script).env("LANG", "xx_YY.UTF-8").ok();
     assert_eq!(seen, format!("{id}root\ndpkg\neve\nLANG=C.UTF-8\n"));
 }
+
+#[test]
+fn a_distribution_by_its_name() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = World::with_busybox();
+    // Here already: nothing is pulled.
+    w.c("tag bb registry.fedoraproject.org/fedora-toolbox:42").ok();
+    w.c("tag bb quay.io/toolbx/arch-toolbox:latest").ok();
+    assert_eq!(w.c("toolbox create -d fedora -r f42").ok(), "fedora-toolbox-42\n");
+    assert_eq!(w.c("toolbox create --distro arch").ok(), "arch-toolbox-latest\n");
+    assert_eq!(w.c("toolbox create -d arch mine").ok(), "mine\n");
+    assert_eq!(w.c("toolbox enter -d fedora -r 42 -- hostname").ok(), "fedora-toolbox-42\n");
+    w.c("toolbox create -d arch").run().says(125, &["Error: the name \"arch-toolbox-latest\" is in use"]);
+    w.c("toolbox create -d debian -r x86").run().says(125, &["Error: invalid --release \"x86\"", "Hint: "]);
+    w.c("toolbox create -d fedora -r rawhide").run().says(125, &["Error: invalid --release", "Hint: "]);
+    w.c("toolbox create -d beos -r 5")
+        .run()
+        .says(125, &["Error: invalid --distro \"beos\"", "debian", "Hint: "]);
+    w.c("toolbox create -d ubuntu")
+        .run()
+        .says(125, &["Error: no release of ubuntu given", "Hint: ", "24.04"]);
+    w.c("toolbox create -i bb -d arch").run().says(125, &["Error: "]);
+    w.c("toolbox enter -d fedora -r 41").run().says(125, &["Error: no box \"fedora-toolbox-41\"", "Hint: "]);
+}
+
+#[test]
+fn images_of_boxes_are_removed() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = with_box();
+    w.pull("many-layers", "other");
+    w.c("toolbox rmi other-image").run().says(1, &["Error: no image other-image", "Hint: "]);
+    w.c("toolbox rmi --all")
+        .run()
+        .says(2, &["Error: cannot remove image", "in use by container b", "Hint: "]);
+    w.c("toolbox rmi").run().says(125, &["Error: no image given", "Hint: "]);
+    let removed = w.c("toolbox rmi --all --force").ok();
+    assert!(removed.contains("Untagged: localhost/bb:latest") && removed.contains("Deleted: "), "{removed}");
+    assert!(w.names().is_empty());
+    let left = w.c("images --format {{.Repository}}").ok();
+    assert!(left.contains("localhost/other") && !left.contains("localhost/bb"), "{left}");
+}
+
+#[test]
+fn an_isolated_box_has_nothing_of_the_host() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = World::with_busybox();
+    let home = w.dir.join("home");
+    std::fs::create_dir_all(&home).unwrap();
+    std::fs::write(home.join("secret"), "mine\n").unwrap();
+    assert_eq!(w.c("toolbox create -i bb --isolate i").ok(), "i\n");
+    let inside = |script: &str| {
+        let cmd = w.c("toolbox enter i -- sh -c").arg(script).cwd(&home).env("TERM", "vt100");
+        cmd.env("TOKEN", "mine").env("SSH_AUTH_SOCK", "/tmp/agent").run()
+    };
+    let seen = inside("ls -A; echo $TERM ${TOKEN-none} ${SSH_AUTH_SOCK-none} ${XDG_RUNTIME_DIR-none}; pwd");
+    assert_eq!(seen.stdout, format!("vt100 none none none\n{}\n", home.display()), "{seen:#?}");
+    assert_eq!(seen.stderr, "");
+    for place in ["/run/host", "/run/dbus", "/var/log/journal"] {
+        inside(&format!("test -e {place}")).exits(1);
+    }
+    inside(&format!("test -e {}", w.dir.join("data").display())).exits(1);
+    for namespace in ["net", "ipc", "pid", "uts", "cgroup", "mnt"] {
+        let ours = std::fs::read_link(format!("/proc/self/ns/{namespace}")).unwrap();
+        let theirs = inside(&format!("readlink /proc/self/ns/{namespace}")).ok();
+        assert_ne!(theirs.trim(), ours.to_str().unwrap());
+    }
+    // The usual limits, and one's own root in it.
+    assert_eq!(inside("grep Seccomp: /proc/self/status").ok(), "Seccomp:\t2\n");
+    inside("sudo mount -t tmpfs none /mnt").exits(1);
+    assert_eq!(inside("sudo id -u; grep -qw i /etc/hosts && echo name; echo kept >kept").ok(), "0\nname\n");
+    w.c("toolbox stop i").ok();
+    assert_eq!(inside("cat kept").ok(), "kept\n");
+    assert!(!home.join("kept").exists());
+    w.c("toolbox create -i bb --isolate --home host j")
+        .run()
+        .says(125, &["Error: an isolated box cannot have the host's home", "Hint: "]);
+    w.c("toolbox create -i bb --isolate --read-only-host j").run().says(125, &["Error: "]);
+}
+
+#[test]
+fn the_hosts_files_read_only() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = World::with_busybox();
+    let home = w.dir.join("home");
+    std::fs::create_dir_all(&home).unwrap();
+    w.c("toolbox create -i bb b").ok();
+    w.c("toolbox create -i bb --read-only-host r").ok();
+    let at = w.dir.join("data/touched");
+    let touch = |name: &str, path: &str| w.c("toolbox run").arg(name).arg("touch").arg(path).run();
+    let on_host = format!("/run/host{}", at.display());
+    touch("b", &on_host).exits(0);
+    std::fs::remove_file(&at).unwrap();
+    touch("r", &on_host).says(1, &["Read-only file system"]);
+    assert!(!at.exists());
+    // What is mounted below, too.
+    touch("r", &format!("/run/host/dev/shm/{}", w.tag)).says(1, &["Read-only file system"]);
+    touch("r", home.join("made").to_str().unwrap()).exits(0);
+    assert!(home.join("made").exists());
+    let temporary = format!("/tmp/{}", w.tag);
+    touch("r", &temporary).exits(0);
+    std::fs::remove_file(temporary).unwrap();
+}
+
+#[test]
+fn without_a_runtime_directory() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = with_box();
+    let script = format!(
+        "unset XDG_RUNTIME_DIR; exec \"$C\" --runroot {} toolbox run b sh -c 'echo ${{XDG_RUNTIME_DIR-none}}; id -un'",
+        w.dir.join("run/coracle").display()
+    );
+    let name = w.tool("id").arg("-un").ok();
+    assert_eq!(w.sh(&script).ok(), format!("none\n{name}"));
+}

@@ -9,36 +9,70 @@ use crate::toolbox::{self, create::Wanted};
 
 /// Make a box from any image
 ///
+/// Without --image it is the image of a distribution, this machine's own if none is named; the names are toolbox's.
 /// Nothing is installed and no network is used once the image is here: user, home, shell, sudo, hosts and time zone come
 /// from coracle. Prints the box's name.
 #[derive(Debug, Clone, clap::Parser)]
 pub struct Args {
     /// Image: a name, an id, oci:DIR, docker-archive:FILE
-    #[arg(short, long, value_name = "IMAGE")]
-    pub image: String,
+    #[arg(short, long, value_name = "IMAGE", conflicts_with_all = ["distro", "release"])]
+    pub image: Option<String>,
+    /// Distribution: alpine, arch, debian, fedora, rhel, ubuntu
+    #[arg(short, long, value_name = "DISTRO")]
+    pub distro: Option<String>,
+    /// Its release, as 42, 13 or 24.04
+    #[arg(short, long, value_name = "RELEASE")]
+    pub release: Option<String>,
     /// Whose home: host, or own (a new one at the same path, removed with the box)
-    #[arg(long, value_name = "host|own", default_value = "host")]
-    pub home: String,
-    /// Name; else the image's
+    #[arg(long, value_name = "host|own")]
+    pub home: Option<String>,
+    /// For what you do not trust: no file, process, network or variable of the host's, and its own home
+    #[arg(long, conflicts_with = "read_only_host")]
+    pub isolate: bool,
+    /// Show the host's files read-only, except home, /tmp and /dev. Against accidents: the box's root can undo it
+    #[arg(long)]
+    pub read_only_host: bool,
+    /// Name; else the image's or the distribution's
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 }
 
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     let dirs = app.dirs()?;
-    let home = match args.home.as_str() {
-        "host" => Home::Host,
-        "own" => Home::Own,
-        other => return Err(super::super::parse::invalid("--home", other, "one of host, own", "--home own")),
+    let home = match args.home.as_deref() {
+        None if args.isolate => Home::Own,
+        Some("host") if args.isolate => {
+            return Err(Error::usage("an isolated box cannot have the host's home")
+                .hint("Leave out --isolate, or --home host."));
+        }
+        None | Some("host") => Home::Host,
+        Some("own") => Home::Own,
+        Some(other) => {
+            return Err(super::super::parse::invalid("--home", other, "one of host, own", "--home own"));
+        }
     };
-    let name = args.name.clone().unwrap_or_else(|| name_of(&args.image));
+    let (image, usual) = match &args.image {
+        Some(image) => (image.clone(), name_of(image)),
+        None => {
+            let choice = super::of_distro(args.distro.as_deref(), args.release.as_deref())?;
+            (choice.image, choice.name)
+        }
+    };
+    let name = args.name.clone().unwrap_or(usual);
     ContainerName::parse(&name)?;
-    if args.image == "host:" {
+    if image == "host:" {
         return Err(Error::usage("a box cannot be made from host:").hint("Name an image: `--image debian`."));
     }
     let who = toolbox::identity::caller(&dirs)?;
-    let wanted =
-        Wanted { name, image: args.image.clone(), home, pull: PullPolicy::Missing, argv: app.argv.clone() };
+    let wanted = Wanted {
+        name,
+        image,
+        home,
+        isolated: args.isolate,
+        read_only_host: args.read_only_host,
+        pull: PullPolicy::Missing,
+        argv: app.argv.clone(),
+    };
     let created = toolbox::create::create(&dirs, &wanted, &who)?;
     created.warnings.iter().for_each(ui::warn);
     ui::line(&created.container.name)?;

@@ -4,12 +4,14 @@ pub mod create;
 pub mod enter;
 pub mod list;
 pub mod rm;
+pub mod rmi;
 pub mod run;
 pub mod stop;
 
 use crate::cli::global::CgroupManager;
 use crate::cli::{App, parse, ui};
 use crate::error::{Error, Result};
+use crate::host::Distribution;
 use crate::monitor::client::{self, ExecRequest, LaunchOptions};
 use crate::paths::Dirs;
 use crate::toolbox;
@@ -17,7 +19,8 @@ use crate::toolbox;
 /// Starts the box when it must be, and runs the command, or the login shell, in it. Returns the command's exit code.
 fn enter(app: &App, name: Option<&str>, command: &[String]) -> Result<u8> {
     let dirs = app.dirs()?;
-    let c = toolbox::find_or_only(&dirs, name)?;
+    let usual = of_distro(None, None).ok();
+    let c = toolbox::find_or_only(&dirs, name, usual.as_ref().map(|usual| usual.name.as_str()))?;
     let who = toolbox::identity::caller(&dirs)?;
     let launch = LaunchOptions {
         attach: false,
@@ -51,6 +54,12 @@ fn enter(app: &App, name: Option<&str>, command: &[String]) -> Result<u8> {
         ui::out("\x1b]777;container;pop;;;\x1b\\")?;
     }
     Ok(super::exec::exit_code(&outcome?))
+}
+
+/// Image and name for `--distro` and `--release`, and for what this machine is where they are left out.
+fn of_distro(distro: Option<&str>, release: Option<&str>) -> Result<toolbox::distro::Choice> {
+    let host = Distribution::here();
+    toolbox::distro::choose(distro, release, (&host.id, &host.version))
 }
 
 /// The boxes that a command is about.
