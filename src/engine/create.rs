@@ -12,6 +12,7 @@ use crate::config::containers::Containers;
 use crate::error::{Context, Error, Result};
 use crate::id::{ContainerId, ContainerName, VolumeName};
 use crate::ondisk::container::{Cgroups, Container, MountRecord, NetworkMode, State, VolumeUse};
+use crate::ondisk::seed::Seed;
 use crate::ondisk::{self, Durability};
 use crate::paths::Dirs;
 use crate::store::squash::SquashFile;
@@ -55,6 +56,7 @@ pub(super) fn create_as(
     let maps = container_maps(options, &store_map)?;
     check_mapped(&user, &maps, &store_map)?;
     check_workdir(options, &source)?;
+    let seed = super::keepid::seed(dirs, options, &source, &maps, &mut user);
     let (network, note) = super::netchoice::decide(dirs, options, &source)?;
     warnings.extend(note);
 
@@ -140,14 +142,22 @@ pub(super) fn create_as(
     let durability = if options.auto_remove { Durability::Volatile } else { Durability::Durable };
     ondisk::publish(&staged.dir, "config.json", &config, durability)?;
     ondisk::publish(&staged.dir, "state.json", state, durability)?;
-    put_extra(&staged.dir, options, durability)?;
+    put_extra(&staged.dir, options, seed.as_ref(), durability)?;
     ondisk::publish(&staged.dir, "container.json", &container, durability)?;
     names::publish(dirs, &id, &name, &staged.name, durability)?;
     staged.published();
     Ok(Created { container, warnings })
 }
 
-fn put_extra(dir: &OwnedFd, options: &CreateOptions, durability: Durability) -> Result<()> {
+fn put_extra(
+    dir: &OwnedFd,
+    options: &CreateOptions,
+    seed: Option<&Seed>,
+    durability: Durability,
+) -> Result<()> {
+    if let Some(seed) = seed {
+        ondisk::publish(dir, ondisk::seed::NAME, seed, durability)?;
+    }
     for (name, record) in &options.extra.records {
         ondisk::publish(dir, name, record, durability)?;
     }

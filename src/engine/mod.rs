@@ -17,6 +17,7 @@ pub mod image;
 mod imagevolumes;
 pub mod info;
 pub mod inspect;
+mod keepid;
 pub mod kill;
 pub mod login;
 pub mod logs;

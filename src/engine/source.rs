@@ -62,6 +62,11 @@ pub fn prepare(dirs: &Dirs, options: &CreateOptions, file: Option<&SquashFile>) 
 }
 
 impl Prepared {
+    /// Its files are an image's, below an upper directory.
+    pub fn has_layers(&self) -> bool {
+        matches!(self.rootfs, Rootfs::Layers { .. })
+    }
+
     /// Makes what the rootfs needs in the container's directory. With a shifted map (keep-id) layers are shown shifted,
     /// which the kernel's overlay cannot do without real root: by fuse-overlayfs, else as a copy with shifted owners.
     pub fn make_rootfs(&self, staged: &OwnedFd, maps: &IdMaps) -> Result<MadeRootfs> {

@@ -48,6 +48,12 @@ pub fn resolve(view: &View, spec: &str, extra_groups: &[String]) -> Result<User>
     resolve_in(&parse_passwd(&passwd), &parse_group(&group), spec, extra_groups)
 }
 
+/// Whether a group of this number, or of this name, is in the image's file.
+pub fn has_group(view: &View, gid: u32, name: &str) -> bool {
+    let file = view.read("/etc/group", MAX_FILE);
+    parse_group(&file).iter().any(|group| group.gid == gid || group.name == name)
+}
+
 fn resolve_in(passwd: &[Passwd], groups: &[Group], spec: &str, extra_groups: &[String]) -> Result<User> {
     let (user, group) = match spec.split_once(':') {
         Some((user, group)) => (user, Some(group)),

@@ -124,7 +124,8 @@ fn forbidden(error: &Error) -> Probe {
         return fail("a seccomp filter is on this process: an outer container or service forbids it".to_owned())
             .fix("start the outer container with --security-opt seccomp=unconfined, or the service without SystemCallFilter=");
     }
-    fail("a security module forbids it".to_owned()).fix_as_root("journalctl -k -g 'denied|userns'")
+    fail("this is a chroot, or a security module forbids it".to_owned())
+        .fix_as_root("journalctl -k -g 'denied|userns'")
 }
 
 /// Why newuidmap, which is installed, could not write: the four causes, by what can be seen of each.

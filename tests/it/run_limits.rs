@@ -112,6 +112,27 @@ fn keep_id() {
     assert_eq!(std::fs::metadata(dir.join("f")).unwrap().uid(), uid);
     assert_eq!(w.run("--userns keep-id:uid=1000,gid=1000 bb id -u").ok(), "1000\n");
     assert_eq!(w.run("--userns keep-id -u 0 bb id -u").ok(), "0\n");
+    // One has one's name, a group and a home, unless the image gives the number to somebody; nothing changes for others.
+    let name = w.tool("id").arg("-un").ok();
+    let look =
+        "id -un; id -gn; echo $HOME; grep -c : /etc/passwd; ls -ln /etc/passwd | awk '{ print $3, $4 }'";
+    let expected = format!("{0}\n{0}\n/data\n4\n0 0\n", name.trim());
+    for line in ["--read-only -w /data", "-w /data"] {
+        assert_eq!(w.script(&format!("--userns keep-id -v {mount} {line} bb"), look).ok(), expected);
+    }
+    assert_eq!(
+        w.script("--userns keep-id:uid=1000,gid=1000 bb", "id -un; echo $HOME").ok(),
+        "user\n/home/user\n"
+    );
+    assert_eq!(w.run("--userns keep-id:uid=4711,gid=10 bb id -gn").ok(), "wheel\n");
+    let home = w.dir.join("home").display().to_string();
+    assert_eq!(
+        w.script(&format!("--userns keep-id -v {home}:{home} bb"), "echo $HOME").ok(),
+        format!("{home}\n")
+    );
+    w.c("run -d --network none --userns keep-id --name k bb sleep 1000").ok();
+    w.c("restart -t 0 k").ok();
+    assert_eq!(w.c("exec k id -un").ok(), name);
 }
 
 #[test]

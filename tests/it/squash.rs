@@ -245,7 +245,10 @@ fn damaged_and_foreign_files_are_refused_with_the_reason() {
             "byte {at}: {out:?}"
         );
     }
-    w.run("nothing-here.sqsh true").cwd(&w.dir).run().says(125, &["cannot use the image file", "ENOENT"]);
+    w.run("nothing-here.sqsh true")
+        .cwd(&w.dir)
+        .run()
+        .says(125, &["cannot use the image file", "ENOENT", "Hint: Write it with"]);
     w.run("--overlay /tmp bb true").run().says(125, &["--overlay needs an image in one file"]);
     w.run("--userns keep-id").arg(&file).arg("true").run().says(125, &["shifted ids", "Hint: "]);
 }

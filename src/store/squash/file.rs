@@ -32,7 +32,14 @@ impl SquashFile {
     fn open_checked(path: &str) -> Result<Self> {
         // A fifo of that name would hold us up.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(path, flags, Mode::empty()).call(|| format!("open({path:?})"))?;
+        let fd = match rustix::fs::open(path, flags, Mode::empty()).call(|| format!("open({path:?})")) {
+            Err(e) if e.raw_os_error() == libc::ENOENT => {
+                return Err(
+                    Error::from(e).hint(format_args!("Write it with `coracle image squash IMAGE {path}`."))
+                );
+            }
+            opened => opened?,
+        };
         let st = rustix::fs::fstat(&fd).call(|| "fstat()")?;
         if FileType::from_raw_mode(st.st_mode) != FileType::RegularFile {
             return Err(Error::usage("it is no regular file"));
