@@ -277,6 +277,9 @@ _coracle() {
             coracle__subcmd__toolbox,enter)
                 cmd="coracle__subcmd__toolbox__subcmd__enter"
                 ;;
+            coracle__subcmd__toolbox,export)
+                cmd="coracle__subcmd__toolbox__subcmd__export"
+                ;;
             coracle__subcmd__toolbox,list)
                 cmd="coracle__subcmd__toolbox__subcmd__list"
                 ;;
@@ -3582,7 +3585,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__toolbox)
-            opts="-h --help create enter run list ls stop rm rmi"
+            opts="-h --help create enter run list ls stop rm rmi export"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3660,6 +3663,20 @@ _coracle() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__toolbox__subcmd__export)
+            opts="-h --bin --delete --check --fix --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

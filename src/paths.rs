@@ -153,6 +153,12 @@ fn make_private(dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Where the user's own programs are (`~/.local/bin`), and the data of desktop programs (`$XDG_DATA_HOME`).
+pub fn user_places() -> Option<(PathBuf, PathBuf)> {
+    let base = directories::BaseDirs::new()?;
+    Some((base.executable_dir()?.to_owned(), base.data_dir().to_owned()))
+}
+
 /// The caller's PATH as directories.
 #[allow(clippy::disallowed_methods, reason = "this is the module that reads the environment")]
 pub fn search_path() -> Vec<PathBuf> {

@@ -274,6 +274,7 @@ const TOOLBOX: &[Node] = &[
     leaf!("stop", toolbox::stop),
     leaf!("rm", toolbox::rm),
     leaf!("rmi", toolbox::rmi),
+    leaf!("export", toolbox::export),
 ];
 
 const SYSTEM: &[Node] = &[

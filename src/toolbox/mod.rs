@@ -19,6 +19,7 @@ pub mod create;
 pub mod distro;
 pub mod enter;
 mod env;
+pub mod export;
 pub mod identity;
 pub mod inside;
 mod live;

@@ -347,3 +347,78 @@ fn without_a_runtime_directory() {
     let name = w.tool("id").arg("-un").ok();
     assert_eq!(w.sh(&script).ok(), format!("none\n{name}"));
 }
+
+#[test]
+fn programs_and_applications_on_the_host() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = with_box();
+    let (bin, data) = (w.dir.join("home/.local/bin"), w.dir.join("data"));
+    let make = "mkdir -p /usr/bin /usr/share/applications /usr/share/icons/hicolor/48x48/apps /opt
+        printf '[Desktop Entry]\nType=Application\nName=Story\nExec=/opt/story menu\nTryExec=no\nIcon=story\n' \
+            >/usr/share/applications/org.example.story.desktop
+        echo picture >/usr/share/icons/hicolor/48x48/apps/story.png
+        printf '#!/bin/sh\necho \"$@\" in $(hostname); exit 4\n' >/opt/story; chmod 755 /opt/story; cp /opt/story /usr/bin";
+    w.c("toolbox run b sudo sh -c").arg(make).ok();
+    let exported = w.c("toolbox export --bin b story").run();
+    assert_eq!(exported.stdout, format!("{}\n", bin.join("story").display()));
+    assert!(exported.stderr.contains("is not in your PATH"), "{exported:#?}");
+    let as_typed = |line: &str| w.tool("sh").arg("-c").arg(line).cwd(&w.dir.join("home")).run();
+    let seen = as_typed("$HOME/.local/bin/story 'two  words' '*'").exits(4);
+    assert_eq!(seen.stdout, "two  words * in b\n");
+    // In the box the same script is the program itself.
+    w.c("toolbox run b").arg(bin.join("story")).arg("x").run().exits(4);
+    let entry = data.join("applications/b-org.example.story.desktop");
+    assert_eq!(w.c("toolbox export b Story").ok(), format!("{}\n", entry.display()));
+    let text = std::fs::read_to_string(&entry).unwrap();
+    assert!(text.contains("Name=Story (b)\n") && !text.contains("TryExec"), "{text}");
+    assert_eq!(std::fs::read(data.join("icons/hicolor/48x48/apps/story.png")).unwrap(), b"picture\n");
+    let exec = text.lines().find_map(|line| line.strip_prefix("Exec=")).unwrap();
+    assert_eq!(as_typed(exec).exits(4).stdout, "menu in b\n");
+    assert_eq!(w.c("toolbox export --check").ok().matches("ok ").count(), 3);
+
+    w.c("toolbox export b gedit").run().says(125, &["Error: ", "Caused by: ", "org.example.story", "Hint: "]);
+    w.c("toolbox export --bin b no-such").run().says(125, &["Error: box b has no program no-such", "Hint: "]);
+    std::fs::write(bin.join("ls"), "mine\n").unwrap();
+    w.c("toolbox export --bin b ls").run().says(125, &["Error: ", "Caused by: ", "not exported", "Hint: "]);
+    assert_eq!(std::fs::read_to_string(bin.join("ls")).unwrap(), "mine\n");
+    w.c("toolbox export").run().says(125, &["Error: nothing to export given", "Hint: "]);
+    w.c("toolbox export --delete b never")
+        .run()
+        .says(125, &["Error: never of box b is not exported", "Hint: "]);
+    assert_eq!(w.c("toolbox export --delete b story").ok(), format!("{}\n", entry.display()));
+    assert!(!entry.exists());
+}
+
+#[test]
+fn what_was_exported_survives_a_move() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = with_box();
+    let script = w.dir.join("home/.local/bin/ls");
+    // Two programs side by side, somewhere else.
+    let (old, new) = (w.dir.join("old"), w.dir.join("new"));
+    std::fs::create_dir(&old).unwrap();
+    for (name, built) in
+        [("coracle", env!("CARGO_BIN_EXE_coracle")), ("coracle-oci", env!("CARGO_BIN_EXE_coracle-oci"))]
+    {
+        std::fs::copy(crate::support::need::program(name, built), old.join(name)).unwrap();
+    }
+    w.tool("sh").args(["-c", "\"$0\" toolbox export --bin b ls"]).arg(old.join("coracle")).ok();
+    w.c("toolbox stop b").ok();
+    std::fs::rename(&old, &new).unwrap();
+    let by_path = w.tool("sh").arg("-c").arg("PATH=$1:$PATH \"$0\" -d /usr").arg(&script).arg(&new);
+    assert_eq!(by_path.ok(), "/usr\n");
+    let check = w.c("toolbox export --check").run().exits(1);
+    assert!(check.stdout.contains("broken ") && check.stdout.contains("/old/coracle"), "{check:#?}");
+    assert!(w.c("toolbox export --check --fix").ok().starts_with("repaired "));
+    assert_eq!(w.tool("sh").args(["-c", "\"$0\" -d /usr"]).arg(&script).ok(), "/usr\n");
+    // A program, then the box that is gone.
+    w.c("toolbox run b sudo cp /bin/busybox /bin/story").ok();
+    w.c("toolbox export --bin b story").ok();
+    w.c("toolbox run b sudo rm /bin/story").ok();
+    assert!(w.c("toolbox export --check").run().exits(1).stdout.contains("program is gone from the box"));
+    w.c("toolbox rm --force b").ok();
+    let fixed = w.c("toolbox export --check --fix").ok();
+    assert_eq!(fixed.matches("removed ").count(), 2, "{fixed}");
+    assert!(fixed.contains("its box is gone") && !script.exists(), "{fixed}");
+    assert_eq!(w.c("toolbox export --check").ok(), "");
+}

@@ -2,6 +2,7 @@
 
 pub mod create;
 pub mod enter;
+pub mod export;
 pub mod list;
 pub mod rm;
 pub mod rmi;
