@@ -274,6 +274,9 @@ _coracle() {
             coracle__subcmd__toolbox,create)
                 cmd="coracle__subcmd__toolbox__subcmd__create"
                 ;;
+            coracle__subcmd__toolbox,diff)
+                cmd="coracle__subcmd__toolbox__subcmd__diff"
+                ;;
             coracle__subcmd__toolbox,enter)
                 cmd="coracle__subcmd__toolbox__subcmd__enter"
                 ;;
@@ -3585,7 +3588,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__toolbox)
-            opts="-h --help create enter run list ls stop rm rmi export"
+            opts="-h --help create enter run list ls stop rm rmi export diff"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3633,6 +3636,20 @@ _coracle() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__toolbox__subcmd__diff)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

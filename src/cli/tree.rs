@@ -275,6 +275,7 @@ const TOOLBOX: &[Node] = &[
     leaf!("rm", toolbox::rm),
     leaf!("rmi", toolbox::rmi),
     leaf!("export", toolbox::export),
+    leaf!("diff", toolbox::diff),
 ];
 
 const SYSTEM: &[Node] = &[

@@ -6,6 +6,8 @@
 //! `.wh..wh..opq`.
 
 use crate::error::Result;
+use crate::ondisk::container::{Container, Rootfs};
+use crate::paths::Dirs;
 use crate::sys::CallContext;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use std::collections::{BTreeMap, VecDeque};
@@ -18,6 +20,12 @@ use std::path::{Component, Path, PathBuf};
 
 /// Symlinks followed before a lookup gives up, as the kernel does.
 const MAX_SYMLINKS: u32 = 40;
+
+/// The image's files of a container, as they were before its first start. `None`: it is not made of layers.
+pub fn of_image(dirs: &Dirs, c: &Container) -> Result<Option<View>> {
+    let Rootfs::Layers { layers, .. } = &c.rootfs else { return Ok(None) };
+    View::open(layers.iter().map(|diff_id| crate::store::layer_diff_path(dirs, diff_id))).map(Some)
+}
 
 /// Directories stacked as in overlay, top first; or a few files that are known of a tree that cannot be looked at.
 #[derive(Debug)]

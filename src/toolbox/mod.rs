@@ -23,6 +23,7 @@ pub mod export;
 pub mod identity;
 pub mod inside;
 mod live;
+pub mod packages;
 mod places;
 
 use crate::engine;

@@ -422,3 +422,31 @@ fn what_was_exported_survives_a_move() {
     assert!(fixed.contains("its box is gone") && !script.exists(), "{fixed}");
     assert_eq!(w.c("toolbox export --check").ok(), "");
 }
+
+#[test]
+fn packages_that_the_image_has_not() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = with_box();
+    w.c("toolbox diff b")
+        .run()
+        .says(125, &["Error: cannot tell the packages of box b", "Caused by: ", "Hint: "]);
+    w.c("toolbox run b sudo mkdir -p /var/lib/rpm").ok();
+    w.c("toolbox diff b").run().says(125, &["Error: ", "Caused by: ", "Hint: ", "toolbox run b rpm -qa"]);
+    w.c("toolbox run b sudo sh -c")
+        .arg("mkdir -p /lib/apk/db; printf 'P:htop\\nV:3.4-r0\\n\\n' >/lib/apk/db/installed")
+        .ok();
+    assert_eq!(w.c("toolbox diff").ok(), "added htop 3.4-r0\n");
+    w.pull("debian", "deb");
+    w.c("toolbox create -i deb d").ok();
+    assert_eq!(w.c("toolbox diff d").ok(), "");
+    let build = "set -e; cd /root; mkdir -p p/DEBIAN
+        printf 'Package: story\nVersion: 1-2\nArchitecture: all\nMaintainer: a <a@b>\nDescription: x\n' >p/DEBIAN/control
+        dpkg-deb -b p story.deb; dpkg -i story.deb; dpkg --purge --force-all bash";
+    w.c("toolbox run d sudo sh -c").arg(build).ok();
+    let diff = w.c("toolbox diff d").ok();
+    let mut lines = diff.lines();
+    assert_eq!(lines.next(), Some("added story 1-2"), "{diff}");
+    assert!(lines.next().is_some_and(|line| line.starts_with("removed bash ")), "{diff}");
+    assert_eq!(lines.next(), None, "{diff}");
+    w.c("toolbox diff nobody").run().says(125, &["Error: no box \"nobody\"", "Hint: "]);
+}

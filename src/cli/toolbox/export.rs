@@ -1,9 +1,7 @@
 //! `coracle toolbox export`.
 
-use crate::cli::global::CgroupManager;
 use crate::cli::{App, ui};
 use crate::error::{Error, Result};
-use crate::monitor::client::LaunchOptions;
 use crate::paths::Dirs;
 use crate::toolbox::{self, export};
 use std::path::Path;
@@ -49,15 +47,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         return delete(&dirs, &host, of_box, names, args.bin);
     }
     let c = toolbox::find(&dirs, of_box)?;
-    let launch = LaunchOptions {
-        attach: false,
-        stdin: false,
-        detach_keys: Vec::new(),
-        sig_proxy: false,
-        scope: app.globals.cgroup_manager()? == CgroupManager::Systemd,
-        preserved: Vec::new(),
-    };
-    toolbox::start(&dirs, &c, &launch)?.iter().for_each(ui::warn);
+    super::started(app, &dirs, &c)?.iter().for_each(ui::warn);
     let mut code = 0;
     for name in names {
         let written = match args.bin {

@@ -1,6 +1,7 @@
 //! `coracle toolbox …`: boxes to live in. What a box is: `crate::toolbox`.
 
 pub mod create;
+pub mod diff;
 pub mod enter;
 pub mod export;
 pub mod list;
@@ -14,24 +15,16 @@ use crate::cli::{App, parse, ui};
 use crate::error::{Error, Result};
 use crate::host::Distribution;
 use crate::monitor::client::{self, ExecRequest, LaunchOptions};
+use crate::ondisk::container::Container;
 use crate::paths::Dirs;
 use crate::toolbox;
 
 /// Starts the box when it must be, and runs the command, or the login shell, in it. Returns the command's exit code.
 fn enter(app: &App, name: Option<&str>, command: &[String]) -> Result<u8> {
     let dirs = app.dirs()?;
-    let usual = of_distro(None, None).ok();
-    let c = toolbox::find_or_only(&dirs, name, usual.as_ref().map(|usual| usual.name.as_str()))?;
+    let c = named_or_usual(&dirs, name)?;
     let who = toolbox::identity::caller(&dirs)?;
-    let launch = LaunchOptions {
-        attach: false,
-        stdin: false,
-        detach_keys: Vec::new(),
-        sig_proxy: false,
-        scope: app.globals.cgroup_manager()? == CgroupManager::Systemd,
-        preserved: Vec::new(),
-    };
-    let warnings = toolbox::start(&dirs, &c, &launch)?;
+    let warnings = started(app, &dirs, &c)?;
     let prepared = toolbox::enter::process(&dirs, &c, &who, &parse::env::host(), command)?;
     for text in warnings.iter().chain(&prepared.notes) {
         ui::warn(text);
@@ -55,6 +48,25 @@ fn enter(app: &App, name: Option<&str>, command: &[String]) -> Result<u8> {
         ui::out("\x1b]777;container;pop;;;\x1b\\")?;
     }
     Ok(super::exec::exit_code(&outcome?))
+}
+
+/// The box of this name; without one the only box, or that of this machine's own distribution.
+fn named_or_usual(dirs: &Dirs, name: Option<&str>) -> Result<Container> {
+    let usual = of_distro(None, None).ok();
+    toolbox::find_or_only(dirs, name, usual.as_ref().map(|usual| usual.name.as_str()))
+}
+
+/// Starts the box when it does not run. Returns what is gone from the host.
+fn started(app: &App, dirs: &Dirs, c: &Container) -> Result<Vec<String>> {
+    let launch = LaunchOptions {
+        attach: false,
+        stdin: false,
+        detach_keys: Vec::new(),
+        sig_proxy: false,
+        scope: app.globals.cgroup_manager()? == CgroupManager::Systemd,
+        preserved: Vec::new(),
+    };
+    toolbox::start(dirs, c, &launch)
 }
 
 /// Image and name for `--distro` and `--release`, and for what this machine is where they are left out.

@@ -1,0 +1,155 @@
+//! `coracle toolbox diff`: which packages a box has that its image has not, from the lists that package managers keep.
+//!
+//! The lists are files: nothing of the box runs for this. Known are dpkg's and apk's.
+
+use crate::engine::{peek::peek, view, view::View};
+use crate::error::{Error, Result};
+use crate::ondisk::container::Container;
+use crate::paths::Dirs;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Name to version.
+type Packages = BTreeMap<String, String>;
+
+/// A list: where it is, and how it is read.
+struct List {
+    path: &'static str,
+    read: fn(&str) -> Packages,
+}
+
+const LISTS: [List; 3] = [
+    List { path: "/var/lib/dpkg/status", read: dpkg },
+    List { path: "/lib/apk/db/installed", read: apk },
+    List { path: "/usr/lib/apk/db/installed", read: apk },
+];
+
+/// Lists that only their own program can read.
+const OTHERS: [(&str, &str); 4] = [
+    ("/usr/lib/sysimage/rpm", "rpm -qa"),
+    ("/var/lib/rpm", "rpm -qa"),
+    ("/var/lib/pacman/local", "pacman -Q"),
+    ("/var/db/xbps", "xbps-query -l"),
+];
+
+/// Of everything that a large distribution can install.
+const LONGEST: u64 = 256 << 20;
+
+/// One package that is not as in the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Added(String, String),
+    Removed(String, String),
+    /// Name, version in the image, version now.
+    Changed(String, String, String),
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Added(name, version) => write!(f, "added {name} {version}"),
+            Self::Removed(name, version) => write!(f, "removed {name} {version}"),
+            Self::Changed(name, old, new) => write!(f, "changed {name} {old} -> {new}"),
+        }
+    }
+}
+
+/// What is other than in the image, by name. The box runs.
+pub fn diff(dirs: &Dirs, c: &Container) -> Result<Vec<Change>> {
+    let now = peek(dirs, c, |root| {
+        let view = View::of(root);
+        let other = OTHERS.iter().find(|(path, _)| view.is_directory(path)).map(|(_, command)| *command);
+        Ok(json!([packages(&view), other]))
+    })?;
+    let (now, other): (Option<Packages>, Option<String>) = serde_json::from_value(now)
+        .map_err(|e| Error::internal(format_args!("cannot read an answer: {e}")))?;
+    let Some(now) = now else {
+        let error = Error::usage(format_args!("cannot tell the packages of box {}", c.name));
+        return Err(match other {
+            Some(command) => error
+                .cause("their list can be read only by its own package manager")
+                .hint(format_args!("Ask it: `coracle toolbox run {} {command}`.", c.name)),
+            None => error
+                .cause("there is no list of dpkg's or apk's in it")
+                .hint("Boxes of Debian, Ubuntu and Alpine have one."),
+        });
+    };
+    let before = view::of_image(dirs, c)?.and_then(|view| packages(&view)).unwrap_or_default();
+    Ok(compare(&before, &now))
+}
+
+fn packages(view: &View) -> Option<Packages> {
+    let mut lists = LISTS.iter().map(|list| (list, view.read(list.path, LONGEST)));
+    let (list, bytes) = lists.find(|(_, bytes)| !bytes.is_empty())?;
+    Some((list.read)(&String::from_utf8_lossy(&bytes)))
+}
+
+fn compare(before: &Packages, now: &Packages) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (name, new) in now {
+        match before.get(name) {
+            None => changes.push(Change::Added(name.clone(), new.clone())),
+            Some(old) if old != new => {
+                changes.push(Change::Changed(name.clone(), old.clone(), new.clone()));
+            }
+            Some(_) => {}
+        }
+    }
+    let gone = before.iter().filter(|(name, _)| !now.contains_key(*name));
+    changes.extend(gone.map(|(name, old)| Change::Removed(name.clone(), old.clone())));
+    changes
+}
+
+/// Paragraphs of fields; a package that was removed may keep its paragraph.
+fn dpkg(text: &str) -> Packages {
+    let mut all = Packages::new();
+    for paragraph in text.split("\n\n") {
+        let get = |key: &str| {
+            paragraph.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(str::trim)
+        };
+        if let (Some(name), Some(version), Some(status)) = (get("Package"), get("Version"), get("Status"))
+            && status.ends_with(" installed")
+        {
+            // The same package of two architectures.
+            let name = match all.contains_key(name) {
+                true => format!("{name}:{}", get("Architecture").unwrap_or("")),
+                false => name.to_owned(),
+            };
+            all.insert(name, version.to_owned());
+        }
+    }
+    all
+}
+
+/// Paragraphs of lines with a letter: P is the name, V the version.
+fn apk(text: &str) -> Packages {
+    let one = |paragraph: &str| {
+        let get = |key: &str| paragraph.lines().find_map(|line| line.strip_prefix(key)).map(str::to_owned);
+        Some((get("P:")?, get("V:")?))
+    };
+    text.split("\n\n").filter_map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_read_and_compared() {
+        let image = dpkg(
+            "Package: a\nStatus: install ok installed\nVersion: 1\n\nPackage: b\nStatus: install ok installed\nVersion: 2\n",
+        );
+        let now = dpkg(
+            "Package: a\nStatus: install ok installed\nVersion: 1.1\nConffiles:\n /etc/a 00\n\n\
+             Package: b\nStatus: deinstall ok config-files\nVersion: 2\n\n\
+             Package: c\nStatus: install ok installed\nArchitecture: amd64\nVersion: 3\n\n\
+             Package: c\nStatus: install ok installed\nArchitecture: i386\nVersion: 3\n",
+        );
+        let shown: Vec<String> = compare(&image, &now).iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["changed a 1 -> 1.1", "added c 3", "added c:i386 3", "removed b 2"]);
+        let apk = apk("C:Q1x=\nP:musl\nV:1.2.5-r0\nA:x86_64\nF:lib\n\nP:htop\nV:3-r1\n");
+        assert_eq!(apk.get("musl").map(String::as_str), Some("1.2.5-r0"));
+        assert_eq!(apk.len(), 2);
+        assert!(compare(&apk, &apk).is_empty());
+    }
+}
