@@ -382,6 +382,7 @@ pub(super) fn seccomp(options: &CreateOptions, uid: u32, single: bool) -> Result
     let profile = match &options.security.seccomp {
         SeccompOption::Unconfined => return Ok(None),
         SeccompOption::Default if options.security.privileged => return Ok(None),
+        SeccompOption::Pretending => crate::seccomp::pretend(crate::seccomp::default_profile(&capabilities)),
         SeccompOption::Default if single => {
             crate::seccomp::pretend(crate::seccomp::default_profile(&capabilities))
         }

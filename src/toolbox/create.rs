@@ -47,7 +47,8 @@ pub fn create(dirs: &Dirs, wanted: &Wanted, who: &Identity) -> Result<Created> {
     }
     let map = userns::store_map()?;
     let size = idmap::size(&map.maps().uids);
-    let sudo = if map.is_single() { None } else { Some(engine::programs::runtime_path()?) };
+    // Where one id is mapped, setuid leads nowhere: it makes a user namespace (`inside`).
+    let sudo_mode = if map.is_single() { 0o755 } else { 0o4755 };
     // Container root in the store's namespace, as `--userns keep-id` maps it.
     let root = |id: u32| -> Result<u32> { Ok(idmap::to_outside(&idmap::keep_id(id, size)?, 0).unwrap_or(0)) };
     let root = if map.is_single() { (0, 0) } else { (root(who.uid)?, root(who.gid)?) };
@@ -55,10 +56,8 @@ pub fn create(dirs: &Dirs, wanted: &Wanted, who: &Identity) -> Result<Created> {
     if !wanted.isolated {
         entries.extend(links_to_the_host());
     }
-    if let Some(program) = &sudo {
-        let source = program.to_string_lossy().into_owned();
-        entries.push(Entry::Program { path: "/usr/bin/sudo".into(), source, mode: 0o4755 });
-    }
+    let source = engine::programs::runtime_path()?.to_string_lossy().into_owned();
+    entries.push(Entry::Program { path: "/usr/bin/sudo".into(), source, mode: sudo_mode });
     let seed = Seed { version: ondisk::VERSION, root, entries };
     let record = Toolbox {
         version: ondisk::VERSION,
@@ -77,14 +76,7 @@ pub fn create(dirs: &Dirs, wanted: &Wanted, who: &Identity) -> Result<Created> {
         directories: vec![super::live::DIRECTORY, "home"],
         no_pids_limit: !wanted.isolated,
     };
-    let mut created = engine::create(dirs, &options(wanted, who, extra))?;
-    if sudo.is_none() {
-        created.warnings.push(
-            "only your own user id is mapped: the box has no root and no sudo; see `coracle doctor`"
-                .to_owned(),
-        );
-    }
-    Ok(created)
+    engine::create(dirs, &options(wanted, who, extra, map.is_single()))
 }
 
 /// What every box gets, whatever the image has.
@@ -134,7 +126,7 @@ fn profile(name: &str) -> String {
     format!("# The prompt shows the box.\ncase $- in *i*) PS1=\"({name}) ${{PS1:-\\$ }}\" ;; esac\n")
 }
 
-fn options(wanted: &Wanted, who: &Identity, extra: Extra) -> CreateOptions {
+fn options(wanted: &Wanted, who: &Identity, extra: Extra, single: bool) -> CreateOptions {
     // What is isolated has what `coracle run` gives.
     let shared = !wanted.isolated;
     let host = if shared { NamespaceMode::Host } else { NamespaceMode::Private };
@@ -173,7 +165,11 @@ fn options(wanted: &Wanted, who: &Identity, extra: Extra) -> CreateOptions {
             cap_add: Vec::new(),
             cap_drop: Vec::new(),
             no_new_privileges: false,
-            seccomp: if shared { SeccompOption::Unconfined } else { SeccompOption::Default },
+            seccomp: match (shared, single) {
+                (false, _) => SeccompOption::Default,
+                (true, false) => SeccompOption::Unconfined,
+                (true, true) => SeccompOption::Pretending,
+            },
             unmask: Vec::new(),
             mask: Vec::new(),
         },

@@ -3,11 +3,15 @@
 //! `sudo` is setuid root *of the box*: whoever is in a box may be its root, without a password, as with the distributions'
 //! own sudo and a NOPASSWD line. It takes sudo's usual flags and refuses the others. The environment is made anew as sudo
 //! does it, so that a root shell does not write the user's files by HOME.
+//!
+//! Where only the user's own id is mapped there is no root to become. There `sudo` makes a user namespace in which the user
+//! is root, and the box's seccomp profile lets changes of owner and user seem to succeed: packages install.
 
 use crate::error::{Context, Error, Kind, Result};
 use crate::external;
 use crate::sys::{self, CallContext, reap};
 use std::ffi::OsString;
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
@@ -68,14 +72,24 @@ pub fn sudo(args: Vec<OsString>) -> Result<u8> {
     }
     let caller = rustix::process::getuid().as_raw();
     let what = || "sudo: cannot become another user";
-    sys::creds::set_uid(0).call(|| "setresuid(0)").what(what).hint(|| {
-        "The box's files must not be on a file system mounted with nosuid, and a box of a user without subordinate ids has no root."
-    })?;
+    let alone = !has_root();
     let target = target(&asked)?;
+    if alone {
+        root_alone(target.uid).what(what).hint(
+            || "A box of a user without subordinate ids has one root and no other users; an isolated one has no root.",
+        )?;
+    } else {
+        sys::creds::set_uid(0)
+            .call(|| "setresuid(0)")
+            .what(what)
+            .hint(|| "The box's files must not be on a file system mounted with nosuid.")?;
+    }
     let command = command(&asked, &target)?;
     let groups: Vec<rustix::process::Gid> =
         target.groups.iter().map(|g| rustix::process::Gid::from_raw(*g)).collect();
-    rustix::thread::set_thread_groups(&groups).call(|| "setgroups()").what(what)?;
+    if !alone {
+        rustix::thread::set_thread_groups(&groups).call(|| "setgroups()").what(what)?;
+    }
     sys::creds::set_gid(target.gid).call(|| format!("setresgid({})", target.gid)).what(what)?;
     sys::creds::set_uid(target.uid).call(|| format!("setresuid({})", target.uid)).what(what)?;
     let (program, rest) = command.split_first().ok_or_else(|| Error::usage("sudo: no command"))?;
@@ -86,6 +100,31 @@ pub fn sudo(args: Vec<OsString>) -> Result<u8> {
     }
     let failed = child.exec();
     Err(Error::new(Kind::CannotInvoke, format_args!("sudo: cannot run {program}")).cause(failed))
+}
+
+/// Whether the box maps a root. Not where only the user's own id is mapped.
+fn has_root() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.lines().any(|line| line.split_whitespace().next() == Some("0"))
+}
+
+/// Root of a user namespace of its own, in which the box's files, all of them the user's, are root's.
+fn root_alone(wanted: u32) -> Result<()> {
+    if wanted != 0 {
+        return Err(Error::usage(format_args!("user id {wanted} is not mapped")));
+    }
+    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+    sys::ns::unshare(rustix::thread::UnshareFlags::NEWUSER).call(|| "unshare(CLONE_NEWUSER)")?;
+    for (file, text) in [
+        ("setgroups", "deny".to_owned()),
+        ("uid_map", format!("0 {uid} 1\n")),
+        ("gid_map", format!("0 {gid} 1\n")),
+    ] {
+        let path = format!("/proc/self/{file}");
+        let opened = std::fs::File::options().write(true).open(&path);
+        opened.and_then(|mut f| f.write_all(text.as_bytes())).call(|| format!("write({path:?})"))?;
+    }
+    Ok(())
 }
 
 fn parse(words: &[String]) -> Result<Asked> {

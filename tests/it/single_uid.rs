@@ -73,3 +73,53 @@ fn an_image_in_one_file_runs_and_keeps_its_owners() {
     }
     alone(&w, "rmi --all --force").ok();
 }
+
+#[test]
+fn a_box_with_a_root_of_ones_own() {
+    need!("subid", "images", "setpriv");
+    let w = World::new();
+    alone(&w, "pull -q").arg(format!("oci:{}:latest", World::layout("debian"))).ok();
+    let image = alone(&w, "images -q").ok();
+    let name = w.tool("id").arg("-un").ok();
+    // Each time another namespace around it, as the lane makes it: what one starts, another may not look into.
+    let in_box = |script: &str| {
+        let seen = alone(&w, "toolbox run s sh -c").arg(script).run();
+        alone(&w, "toolbox stop s").ok();
+        seen
+    };
+    let made = alone(&w, "toolbox create -i").arg(image.trim()).arg("s").run();
+    assert!(made.code == 0 && made.stderr.contains("only your own user id is mapped"), "{made:#?}");
+    let home = w.dir.join("home");
+    let seen = in_box(
+        "id -un; cd; pwd; echo x >made; sudo id -u; sudo sh -c 'echo new >/etc/new; stat -c %U /etc/new'",
+    );
+    assert_eq!(
+        seen.stdout,
+        format!(
+            "{name}{0}
+0
+root
+",
+            home.display()
+        ),
+        "{seen:#?}"
+    );
+    assert!(home.join("made").exists());
+    assert_eq!(
+        in_box("cat /etc/new; exit 5").exits(5).stdout,
+        "new
+"
+    );
+    let build = "set -e; cd /tmp; d=$(mktemp -d); mkdir -p $d/DEBIAN $d/var/lib/story
+        printf 'Package: story\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b>\nDescription: x\n' >$d/DEBIAN/control
+        printf '#!/bin/sh\nchown daemon:daemon /var/lib/story\n' >$d/DEBIAN/postinst; chmod 755 $d $d/DEBIAN $d/DEBIAN/postinst
+        dpkg-deb -b $d $d.deb >/dev/null; sudo dpkg -i $d.deb >/dev/null; dpkg -s story | grep Status; rm -r $d $d.deb";
+    assert_eq!(
+        in_box(build).stdout,
+        "Status: install ok installed
+"
+    );
+    in_box("sudo -u daemon id").says(125, &["Error: sudo: cannot become another user", "Hint: "]);
+    alone(&w, "toolbox rm --force s").ok();
+    alone(&w, "rmi --all --force").ok();
+}
