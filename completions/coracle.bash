@@ -106,6 +106,9 @@ _coracle() {
             coracle,run)
                 cmd="coracle__subcmd__run"
                 ;;
+            coracle,slurm)
+                cmd="coracle__subcmd__slurm"
+                ;;
             coracle,start)
                 cmd="coracle__subcmd__start"
                 ;;
@@ -256,6 +259,9 @@ _coracle() {
             coracle__subcmd__image,untag)
                 cmd="coracle__subcmd__image__subcmd__untag"
                 ;;
+            coracle__subcmd__slurm,oci-conf)
+                cmd="coracle__subcmd__slurm__subcmd__oci__subcmd__conf"
+                ;;
             coracle__subcmd__system,check)
                 cmd="coracle__subcmd__system__subcmd__check"
                 ;;
@@ -332,7 +338,7 @@ _coracle() {
 
     case "${cmd}" in
         coracle)
-            opts="-h -V --root --runroot --log-level --runtime --storage-driver --cgroup-manager --help --version run create start stop restart kill rm ps list ls exec attach logs inspect wait top cp export port rename pause unpause update pull images load history rmi tag untag login logout bundle info version doctor unshare completion container image volume toolbox system"
+            opts="-h -V --root --runroot --log-level --runtime --storage-driver --cgroup-manager --help --version run create start stop restart kill rm ps list ls exec attach logs inspect wait top cp export port rename pause unpause update pull images load history rmi tag untag login logout bundle info version doctor unshare completion container image volume toolbox slurm system"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3399,6 +3405,38 @@ _coracle() {
                     return 0
                     ;;
                 --tls-verify)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__slurm)
+            opts="-h --help oci-conf"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__slurm__subcmd__oci__subcmd__conf)
+            opts="-h --slurm-version --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --slurm-version)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -74,6 +74,7 @@ complete -c coracle -n "__fish_coracle_needs_command" -f -a "container" -d 'Mana
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "image" -d 'Manage images'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "volume" -d 'Manage volumes'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "toolbox" -d 'Live in boxes with your own home, user and tools'
+complete -c coracle -n "__fish_coracle_needs_command" -f -a "slurm" -d 'Set up a Slurm cluster'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "system" -d 'Manage what coracle keeps'
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l preserve-fds -d 'Pass this many open files from number 3 on' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -s a -l attach -d 'Connect stdin, stdout or stderr; stdout and stderr go together' -r
@@ -985,6 +986,10 @@ complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from export" -l fix -d 'With --check: repair it, or remove it where its box or program is gone'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c coracle -n "__fish_coracle_using_subcommand slurm; and not __fish_seen_subcommand_from oci-conf" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand slurm; and not __fish_seen_subcommand_from oci-conf" -f -a "oci-conf" -d 'Print the oci.conf that lets `srun --container` start containers of coracle'
+complete -c coracle -n "__fish_coracle_using_subcommand slurm; and __fish_seen_subcommand_from oci-conf" -l slurm-version -d 'Version of Slurm, such as 22.05; the installed one if not given' -r
+complete -c coracle -n "__fish_coracle_using_subcommand slurm; and __fish_seen_subcommand_from oci-conf" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune" -f -a "check" -d 'Check everything on disk against its record'
 complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune" -f -a "df" -d 'Show how much space images, containers and volumes take'

@@ -39,6 +39,7 @@ pub mod restart;
 pub mod rm;
 pub mod rmi;
 pub mod run;
+pub mod slurm;
 pub mod start;
 pub mod stop;
 pub mod suggest;

@@ -214,6 +214,7 @@ pub const NODES: &[Node] = &[
         about: "Live in boxes with your own home, user and tools",
         nodes: TOOLBOX,
     },
+    Node::Group { name: "slurm", about: "Set up a Slurm cluster", nodes: SLURM },
     Node::Group { name: "system", about: "Manage what coracle keeps", nodes: SYSTEM },
 ];
 
@@ -277,6 +278,8 @@ const TOOLBOX: &[Node] = &[
     leaf!("export", toolbox::export),
     leaf!("diff", toolbox::diff),
 ];
+
+const SLURM: &[Node] = &[leaf!("oci-conf", slurm::oci_conf)];
 
 const SYSTEM: &[Node] = &[
     leaf!("check", system::check),

@@ -34,6 +34,7 @@ pub mod rename;
 pub mod restart;
 pub mod rm;
 pub mod signals;
+pub mod slurm;
 mod source;
 pub mod specgen;
 pub mod squash;

@@ -10,6 +10,7 @@ pub mod fuse_overlayfs;
 pub mod mksquashfs;
 pub mod runtime;
 pub mod slirp4netns;
+pub mod slurm;
 pub mod squashfuse;
 
 use crate::error::{Error, Kind, Result};

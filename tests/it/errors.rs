@@ -45,6 +45,12 @@ const CASES: &[Case] = &[
         "Error: flag --preserve-fds is not supported yet\nHint: Files are passed by `coracle run --preserve-fds`.\n",
     ),
     (
+        "slurm oci-conf --slurm-version new",
+        125,
+        "",
+        "Error: invalid --slurm-version \"new\": not a year and a month\nHint: For example: `--slurm-version 23.11`.\n",
+    ),
+    (
         "volume mk",
         125,
         "",

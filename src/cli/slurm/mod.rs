@@ -1,0 +1,3 @@
+//! `coracle slurm …`: for who runs a cluster.
+
+pub mod oci_conf;
