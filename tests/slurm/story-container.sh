@@ -5,7 +5,7 @@
 bundle=$home/bundle
 in_container() { as_user srun -Q --container "$bundle" "$@"; }
 until_up() { soon grep -q up "$work/up"; }
-current() { as_user squeue -h -o %i -n story; }
+current() { as_user squeue -h -t R -o %i -n story; }
 left() { ! pgrep -u "$user" -x sleep; }
 
 check 'an image becomes a bundle' as_user coracle bundle "oci:$CORACLE_TEST_IMAGES/busybox:latest" bundle

@@ -16,11 +16,11 @@ exits 'the highest exit code comes back' 7 as_user srun -n2 coracle run --rm --n
 exits 'a cancelled job takes its containers with it' '1|15|137|143' as_user bash -c '
   srun -n2 coracle run --rm --network host app.sqsh sh -c "echo up; sleep 600" >cancelled &
   for i in $(seq 200); do grep -q up cancelled && break; sleep 0.1; done
-  scancel "$(squeue -h -o %i)"; wait $!'
+  scancel "$(squeue -h -t R -o %i)"; wait $!'
 left() { ! pgrep -u "$user" -x sleep; }
 check 'and nothing of them is left' soon left
 exits 'a signal reaches the payload' 42 as_user bash -c '
   srun -n1 coracle run --rm --network host --sig-proxy app.sqsh sh -c "trap \"exit 42\" TERM; echo up; while :; do sleep 0.1; done" >out &
   for i in $(seq 200); do grep -q up out && break; sleep 0.1; done
-  job=$(squeue -h -o %i); scancel -s TERM "$job.0"; wait $!'
+  job=$(squeue -h -t R -o %i); scancel -s TERM "$job.0"; wait $!'
 is 'nothing is left in the list of containers' '' "$(as_user coracle ps -aq)"
