@@ -8,8 +8,10 @@ use super::idmap;
 use super::plan::Plan;
 use super::plan::mounts::{MountPlan, Source};
 use super::plan::namespaces::{NEWUSER, Namespaces};
+use super::words;
 use crate::error::{Context, Error, Result};
 use crate::sys::CallContext;
+use crate::sys::exact;
 use crate::sys::fs::file_type;
 use crate::sys::mount::{self, MS_SHARED, MS_SLAVE, MountAttr};
 use crate::sys::tree;
@@ -84,8 +86,14 @@ fn open_source(
     if let Some(map) = &bind.idmap {
         idmap::apply(tree.as_fd(), map, namespaces, &plan.shown, proc)?;
     }
-    let attr = |e| Err(e).call(|| format!("mount_setattr({path:?})")).what(cannot);
-    tree::set_what_may_be_set(tree.as_fd(), &plan.attr, false).or_else(attr)?;
+    let attr = |e: Errno| {
+        let error: Result<()> = Err(e).call(|| format!("mount_setattr({path:?})")).what(cannot);
+        if e == Errno::PERM { error.map_err(|error| error.hint(words::LOCKED)) } else { error }
+    };
+    match bind.exact {
+        true => exact::set(tree.as_fd(), &plan.attr, own_user).or_else(attr)?,
+        false => tree::set_what_may_be_set(tree.as_fd(), &plan.attr, false).or_else(attr)?,
+    }
     tree::set_what_may_be_set(tree.as_fd(), &plan.recursive_attr, true).or_else(attr)?;
     bind.tree = Some(tree);
     Ok(())

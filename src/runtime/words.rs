@@ -8,6 +8,9 @@ use super::step::{Fail, Step, ended_words};
 use crate::error::{Error, Kind};
 use crate::sys::ErrnoText;
 
+/// What to do about attributes of a bind mount that are not ours to clear.
+pub const LOCKED: &str = "In a user namespace a bind mount keeps ro, nosuid, nodev, noexec and the atime mode of its source's mount: leave their opposites out of its options.";
+
 /// The error behind a failure of the container's first process.
 pub fn of_init(fail: Fail, plan: &Plan) -> Error {
     let index = fail.index as usize;
@@ -139,6 +142,7 @@ fn plain(fail: Fail, object: Option<String>) -> Error {
                 .cause(ErrnoText(fail.errno))
                 .hint("The root file system has a symlink where a directory belongs.")
         }
+        (Step::MountAttributes, libc::EPERM) => error.hint(LOCKED),
         _ => error,
     }
 }

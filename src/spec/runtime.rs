@@ -22,7 +22,7 @@ pub const CONFIG: &str = "config.json";
 /// Reads `bundle/config.json` (or `file`, when the caller names another) and checks its version.
 pub fn load(bundle: &Path, file: Option<&Path>) -> Result<Spec> {
     let path = file.map_or_else(|| bundle.join(CONFIG), Path::to_path_buf);
-    let bytes = bytes_of(&path)?;
+    let bytes = renamed(bytes_of(&path)?, "/process/scheduler/flags");
     let cannot = || format!("cannot use {}", path.display());
     let spec: Spec = from_bytes(&bytes).what(cannot)?;
     if !spec.version().starts_with("1.") {
@@ -35,7 +35,7 @@ pub fn load(bundle: &Path, file: Option<&Path>) -> Result<Spec> {
 
 /// Reads the bare `process` object of an exec.
 pub fn load_process(path: &Path) -> Result<Process> {
-    let bytes = bytes_of(path)?;
+    let bytes = renamed(bytes_of(path)?, "/scheduler/flags");
     let cannot = || format!("cannot use {}", path.display());
     from_bytes::<Capabilities>(&bytes).and_then(|names| names.check()).what(cannot)?;
     // Without a user it is root, as in the documents that engines leave it out of.
@@ -45,6 +45,29 @@ pub fn load_process(path: &Path) -> Result<Process> {
         return from_document(&document).map_err(|e| Error::usage(e).wrap(cannot()));
     }
     from_bytes(&bytes).what(cannot)
+}
+
+/// Flags of a scheduler whose names in the specification are not those that oci-spec reads.
+const SCHEDULER_FLAGS: [(&str, &str); 2] = [
+    ("SCHED_FLAG_RESET_ON_FORK", "SCHED_RESET_ON_FORK"),
+    ("SCHED_FLAG_DL_OVERRUN", "SCHED_FLAG_D_L_OVERRUN"),
+];
+
+/// The document with oci-spec's names in the list at `flags`. Hardly any has one of these.
+fn renamed(bytes: Vec<u8>, flags: &str) -> Vec<u8> {
+    let has = |name: &str| bytes.windows(name.len()).any(|part| part == name.as_bytes());
+    if !SCHEDULER_FLAGS.iter().any(|(name, _)| has(name)) {
+        return bytes;
+    }
+    // What is wrong with it is for the real reader to say.
+    let Ok(mut document) = serde_json::from_slice::<serde_json::Value>(&bytes) else { return bytes };
+    let list = document.pointer_mut(flags).and_then(serde_json::Value::as_array_mut);
+    for flag in list.into_iter().flatten() {
+        if let Some((_, name)) = SCHEDULER_FLAGS.iter().find(|(name, _)| *flag == *name) {
+            *flag = (*name).into();
+        }
+    }
+    document.to_string().into_bytes()
 }
 
 /// Capability names as they stand in the document: oci-spec takes `chown` and `CAP_CAP_CHOWN` for CAP_CHOWN too, and a

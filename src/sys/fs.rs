@@ -2,7 +2,8 @@
 //!
 //! Safe after clone: bare errnos, no allocation.
 
-use super::resolve::openat2;
+pub use super::resolve::Make;
+use super::resolve::{self, openat2};
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, Result};
 use std::ffi::CStr;
@@ -32,6 +33,13 @@ pub fn open_below(root: BorrowedFd<'_>, path: &CStr, flags: OFlags, symlinks: Sy
         }
     }
     Err(Errno::AGAIN)
+}
+
+/// Opens `path` below `root` as an O_PATH fd, and makes what is missing of it.
+pub fn make_below(root: BorrowedFd<'_>, path: &CStr, end: Make, symlinks: Symlinks) -> Result<OwnedFd> {
+    let mut flags = ResolveFlags::NO_MAGICLINKS;
+    flags.set(ResolveFlags::NO_SYMLINKS, symlinks == Symlinks::Refused);
+    resolve::make(root, path, end, flags)
 }
 
 /// Opens `path` below `root` as an O_PATH fd.

@@ -9,6 +9,7 @@ mod alloc;
 pub mod bpf;
 pub mod creds;
 mod error;
+pub mod exact;
 pub mod fds;
 pub mod fork;
 pub mod fs;

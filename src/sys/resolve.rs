@@ -9,6 +9,7 @@
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, Result};
 use rustix::path::Arg;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -40,8 +41,35 @@ pub fn openat2(
             }
             MISSING.store(true, Ordering::Relaxed);
         }
-        walk(root, path.to_bytes(), flags, mode, resolve)
+        walk(root, path.to_bytes(), flags, mode, resolve, None)
     })
+}
+
+/// Opens `path` below `root` with O_PATH, and makes what is missing on the way: directories, and what the way ends at as an
+/// empty file if that is asked for. Also behind symlinks to what is not there yet.
+pub fn make(root: BorrowedFd<'_>, path: &CStr, end: Make, resolve: ResolveFlags) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    walk(root, path.to_bytes(), flags, Mode::empty(), resolve | ResolveFlags::IN_ROOT, Some(end))
+}
+
+/// What a missing path becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Make {
+    Directory,
+    File,
+}
+
+impl Make {
+    /// Somebody else may be faster.
+    fn one(self, dir: BorrowedFd<'_>, name: &[u8], last: bool) -> Result<()> {
+        let made = if self == Self::File && last {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            rustix::fs::openat(dir, name, flags, Mode::from(0o644)).map(drop)
+        } else {
+            rustix::fs::mkdirat(dir, name, Mode::from(0o755))
+        };
+        made.or_else(|e| if e == Errno::EXIST { Ok(()) } else { Err(e) })
+    }
 }
 
 /// Asks for what nobody may be refused.
@@ -130,13 +158,14 @@ struct Component {
 
 const STEP: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// What openat2 does, by hand.
+/// What openat2 does, by hand; `missing` says what to make of what is not there.
 fn walk(
     root: BorrowedFd<'_>,
     path: &[u8],
     flags: OFlags,
     mode: Mode,
     resolve: ResolveFlags,
+    missing: Option<Make>,
 ) -> Result<OwnedFd> {
     let beneath = resolve.contains(ResolveFlags::BENEATH);
     if !beneath && !resolve.contains(ResolveFlags::IN_ROOT) {
@@ -175,6 +204,10 @@ fn walk(
         let there = match rustix::fs::openat(dir, name, STEP, Mode::empty()) {
             Err(Errno::NOENT) if component.last && flags.contains(OFlags::CREATE) => {
                 return rustix::fs::openat(dir, name, flags | OFlags::NOFOLLOW, mode);
+            }
+            Err(Errno::NOENT) if let Some(make) = missing => {
+                make.one(dir, name, component.last)?;
+                rustix::fs::openat(dir, name, STEP, Mode::empty())?
             }
             other => other?,
         };
@@ -355,7 +388,7 @@ mod tests {
                     let mode = if flags.contains(OFlags::CREATE) { Mode::from(0o600) } else { Mode::empty() };
                     let kernel = rustix::fs::openat2(&root, path, flags, mode, resolve);
                     let (wanted, kernel) = (inode(&kernel), tidy(kernel));
-                    let ours = walk(root.as_fd(), path.as_bytes(), flags, mode, resolve);
+                    let ours = walk(root.as_fd(), path.as_bytes(), flags, mode, resolve, None);
                     let (found, ours) = (inode(&ours), tidy(ours));
                     assert_eq!(ours, kernel, "{path:?} {flags:?} {resolve:?}");
                     if !flags.contains(OFlags::CREATE) {
@@ -373,7 +406,7 @@ mod tests {
     fn magic_links_are_refused() {
         let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
         let open = |path: &str| {
-            walk(proc.as_fd(), path.as_bytes(), OFlags::PATH, Mode::empty(), ResolveFlags::IN_ROOT)
+            walk(proc.as_fd(), path.as_bytes(), OFlags::PATH, Mode::empty(), ResolveFlags::IN_ROOT, None)
         };
         for path in ["self/exe", "self/cwd", "self/root", "self/ns/user", "self/fd/0", "self/root/etc"] {
             assert_eq!(open(path).unwrap_err(), Errno::LOOP, "{path}");
@@ -381,7 +414,7 @@ mod tests {
         open("self/status").unwrap();
         open("mounts").unwrap();
         assert_eq!(
-            walk(CWD, b"a", OFlags::PATH, Mode::empty(), ResolveFlags::NO_SYMLINKS).unwrap_err(),
+            walk(CWD, b"a", OFlags::PATH, Mode::empty(), ResolveFlags::NO_SYMLINKS, None).unwrap_err(),
             Errno::NOSYS,
             "a root is what it is for"
         );

@@ -13,8 +13,9 @@
     reason = "calls with arguments that the kernel must refuse, and mount(2) with C strings"
 )]
 
+use super::exact;
 use super::mount::{self, MountAttr};
-use rustix::fs::{FsWord, Mode, OFlags, StatVfsMountFlags};
+use rustix::fs::{FsWord, Mode, OFlags};
 use rustix::io::{Errno, Result};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 use std::ffi::{CStr, CString, c_ulong};
@@ -82,6 +83,8 @@ pub struct NewFs<'a> {
     pub kind: &'a CStr,
     pub source: Option<&'a CStr>,
     pub options: Options<'a>,
+    /// For one that names none itself.
+    pub mode: Option<&'a CStr>,
     /// Without options that name an owner.
     pub ownerless: bool,
     /// MOUNT_ATTR_* of the mount.
@@ -106,6 +109,8 @@ pub enum Part {
 #[derive(Debug, Clone, Copy, Default)]
 struct Late {
     attrs: [Option<(MountAttr, bool)>; 4],
+    /// Of a bind, with whether the source's are locked.
+    exact: Option<(MountAttr, bool)>,
 }
 
 impl<'a> Tree<'a> {
@@ -161,6 +166,17 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// Gives a bind exactly these attributes, see `exact`.
+    pub fn set_exactly(&mut self, asked: &MountAttr, locked: bool) -> Result<()> {
+        match &mut self.0 {
+            Kind::Detached(fd) => exact::set(fd.as_fd(), asked, locked),
+            Kind::Bind { late, .. } | Kind::New { late, .. } => {
+                late.exact = Some((*asked, locked));
+                Ok(())
+            }
+        }
+    }
+
     /// For a whole tree where that can be, else for its top alone, as every runtime did on such kernels.
     pub fn set_attr_where_it_can(&mut self, attr: &MountAttr) -> Result<()> {
         let whole = matches!(self.0, Kind::Detached(_));
@@ -192,6 +208,9 @@ impl<'a> Tree<'a> {
                 (late, mounted)
             }
         };
+        if let Some((asked, locked)) = &late.exact {
+            set_exactly_on_mounted(mounted.as_fd(), asked, *locked)?;
+        }
         for (attr, recursive) in late.attrs.iter().flatten() {
             set_attr_of_mounted(mounted.as_fd(), attr, *recursive)?;
         }
@@ -230,7 +249,8 @@ impl<'a> NewFs<'a> {
             Options::Fixed(fixed) => ([].as_slice(), fixed),
         };
         let planned = planned.iter().map(|(key, value)| (key.as_c_str(), value.as_deref()));
-        let all = planned.chain(fixed.iter().copied());
+        let mode = self.mode.map(|mode| (c"mode", Some(mode)));
+        let all = planned.chain(fixed.iter().copied()).chain(mode);
         all.filter(move |(key, _)| !(ownerless && [c"gid", c"uid"].contains(key)))
     }
 
@@ -315,25 +335,27 @@ fn set_attr_of_mounted(fd: BorrowedFd<'_>, attr: &MountAttr, recursive: bool) ->
     if recursive || attr.set & mount::ATTR_NOSYMFOLLOW != 0 {
         return Err(Errno::NOSYS);
     }
-    let now = rustix::fs::fstatvfs(fd)?.f_flag;
-    let known = [
-        (StatVfsMountFlags::RDONLY, mount::ATTR_RDONLY),
-        (StatVfsMountFlags::NOSUID, mount::ATTR_NOSUID),
-        (StatVfsMountFlags::NODEV, mount::ATTR_NODEV),
-        (StatVfsMountFlags::NOEXEC, mount::ATTR_NOEXEC),
-        (StatVfsMountFlags::NOATIME, mount::ATTR_NOATIME),
-        (StatVfsMountFlags::NODIRATIME, mount::ATTR_NODIRATIME),
-    ];
-    let locked = known.iter().filter(|(flag, _)| now.contains(*flag)).fold(0, |all, (_, attr)| all | attr);
-    // Neither: atime is written always.
-    let strict = !now.contains(StatVfsMountFlags::RELATIME) && locked & mount::ATTR_NOATIME == 0;
-    let locked = locked | if strict { mount::ATTR_STRICTATIME } else { 0 };
+    let locked = exact::flags(fd)?;
     let change = |clear: u64, set: u64| {
         let flags = flags_of(locked & !clear | set) | libc::MS_REMOUNT | libc::MS_BIND;
         old_mount(None, fd, None, flags, None)
     };
     match change(attr.clear, attr.set) {
         Err(Errno::PERM) if attr.clear != 0 => change(0, attr.set & !mount::ATTR_ATIME),
+        other => other,
+    }
+}
+
+/// The old way of `exact::set`.
+fn set_exactly_on_mounted(fd: BorrowedFd<'_>, asked: &MountAttr, locked: bool) -> Result<()> {
+    let now = exact::flags(fd)?;
+    let wanted = exact::wanted(asked, now, locked)?;
+    if wanted & mount::ATTR_NOSYMFOLLOW != 0 {
+        return Err(Errno::NOSYS);
+    }
+    let flags = flags_of(wanted) | libc::MS_REMOUNT | libc::MS_BIND;
+    match old_mount(None, fd, None, flags, None) {
+        Err(Errno::PERM) if !locked => set_exactly_on_mounted(fd, asked, true),
         other => other,
     }
 }

@@ -117,10 +117,11 @@ pub fn replace(mounts: &mut Vec<Value>, before: &[String], now: &[Place]) {
         mounts.retain(|m| !(bound(m) && ["/dev/mqueue", "/dev/shm"].contains(&destination(m).as_str())));
     }
     mounts.extend(now.iter().map(|place| {
-        let options = match place.access {
-            Access::Writable => ["rbind", "rslave", "rw"],
-            Access::ReadOnly => ["rbind", "rslave", "ro"],
-            Access::ReadOnlyTree => ["rbind", "rprivate", "rro"],
+        // Not `rw`, as in `specgen::mounts`.
+        let options: &[&str] = match place.access {
+            Access::Writable => &["rbind", "rslave"],
+            Access::ReadOnly => &["rbind", "rslave", "ro"],
+            Access::ReadOnlyTree => &["rbind", "rprivate", "rro"],
         };
         json!({
             "destination": place.destination, "type": "bind", "source": place.source, "options": options,

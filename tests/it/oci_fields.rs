@@ -63,6 +63,13 @@ fn priorities_are_set() {
     let out = bundle.run().ok();
     // Its nice value and its policy, SCHED_BATCH.
     assert_eq!(out, "best-effort: prio 6\n9 3\n");
+    // runtime-spec, config.md: "SCHED_FLAG_RESET_ON_FORK" is one of `flags`.
+    bundle.set("/process/scheduler/flags", json!(["SCHED_FLAG_RESET_ON_FORK"]));
+    bundle.set("/process/args", json!(["sleep", "100"]));
+    let ctr = bundle.start();
+    let shown = env.tool("chrt").arg("-p").arg(ctr.state()["pid"].to_string()).ok();
+    assert!(shown.contains("SCHED_BATCH|SCHED_RESET_ON_FORK"), "{shown}");
+    drop(ctr);
     // Not for a user.
     bundle.set("/process/scheduler", json!({"policy": "SCHED_FIFO", "priority": 5}));
     let words = bundle.run().fails();

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::need;
-use crate::support::Env;
+use crate::support::{Env, need};
 
 #[test]
 fn tmpfs_and_its_options() {
@@ -161,6 +160,105 @@ fn a_mount_never_reaches_the_host() {
     bundle.mount("/shared", "bind", &shared, &["rbind", "rslave"]);
     assert_eq!(bundle.run().ok(), "mounted\n");
     assert!(!std::fs::read_to_string("/proc/self/mountinfo").unwrap().contains(shared.to_str().unwrap()));
+}
+
+/// Without a mode of its own, a tmpfs hides that it is there: what may be done at /tmp may be done afterwards.
+#[test]
+fn a_tmpfs_without_a_mode_takes_over_that_of_its_directory() {
+    need!("userns", "busybox", "runtime");
+    // crun 1.8 does not.
+    if need::runtime().unwrap().ends_with("crun") {
+        return;
+    }
+    let env = Env::new();
+    let mut bundle = env.script("inherit", "stat -c %a /dir /new");
+    let dir = bundle.rootfs().join("dir");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o2710)).unwrap();
+    for place in ["/dir", "/new"] {
+        bundle.mount(place, "tmpfs", Path::new("tmpfs"), &["nosuid"]);
+    }
+    assert_eq!(bundle.run().ok(), "2710\n1777\n");
+}
+
+/// Distributions make /etc/resolv.conf a link into /run, which is empty in an image.
+#[test]
+fn a_bind_goes_through_links_to_what_is_not_there() {
+    need!("userns", "busybox", "runtime");
+    // crun makes nothing behind a link.
+    if need::runtime().unwrap().ends_with("crun") {
+        return;
+    }
+    let env = Env::new();
+    let source = env.dir.join("source");
+    std::fs::write(&source, "from host\n").unwrap();
+    let mut bundle = env.script("dangling", "cat /run/deep/er/resolv.conf /etc/resolv.conf");
+    let link = |text: &str, name: &str| {
+        let link = bundle.rootfs().join(name);
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(text, link).unwrap();
+    };
+    link("/run/deep", "jump");
+    link("../jump/er/resolv.conf", "etc/resolv.conf");
+    bundle.mount("/etc/resolv.conf", "bind", &source, &["bind", "ro"]);
+    assert_eq!(bundle.run().ok(), "from host\nfrom host\n");
+    // And never out of the rootfs.
+    let mut bundle = env.script("out", "cat /out");
+    let outside = env.dir.join("outside/file");
+    let text = format!("../../../../../..{}", outside.display());
+    std::os::unix::fs::symlink(text, bundle.rootfs().join("out")).unwrap();
+    bundle.mount("/out", "bind", &source, &["bind"]);
+    assert_eq!(bundle.run().ok(), "from host\n");
+    assert!(!outside.parent().unwrap().exists());
+}
+
+/// mount_namespaces(7): flags "become locked when propagated from a more privileged to a less privileged mount namespace, and
+/// may not be changed in the less privileged mount namespace".
+#[test]
+fn a_bind_that_names_attributes_has_no_others() {
+    need!("subid", "busybox", "runtime");
+    let env = Env::in_store();
+    let source = env.dir.join("source");
+    std::fs::create_dir(&source).unwrap();
+    env.tool("mount").args(["-t", "tmpfs", "-o", "nosuid,nodev,noexec", "x"]).arg(&source).ok();
+    let flags = "grep ' /mnt ' /proc/mounts | cut -d' ' -f4 | grep -oE '\\b(ro|nosuid|nodev|noexec)\\b' | tr '\\n' ' '";
+    let shown = |name: &str, options: &[&str], own_user: bool| {
+        let mut bundle = env.script(name, flags);
+        bundle.mount("/mnt", "bind", &source, options);
+        if !own_user {
+            bundle.remove("/linux/uidMappings").remove("/linux/gidMappings");
+            bundle.set(
+                "/linux/namespaces",
+                json!(["pid", "network", "ipc", "uts", "mount"].map(|kind| json!({"type": kind}))),
+            );
+        }
+        bundle.run()
+    };
+    // crun clears without being told to.
+    if !need::runtime().unwrap().ends_with("crun") {
+        assert_eq!(shown("none", &["bind"], false).ok(), "nosuid nodev noexec ");
+    }
+    assert_eq!(shown("some", &["bind", "ro"], false).ok(), "ro ");
+    // As runc from 1.2 on: a word that clears counts too, what is locked stays, and is not taken off in silence.
+    if need::runtime().unwrap().ends_with("coracle-oci") {
+        assert_eq!(shown("clear", &["bind", "suid"], false).ok(), "");
+        assert_eq!(shown("user", &["bind", "ro"], true).ok(), "ro nosuid nodev noexec ");
+        let words = shown("locked", &["bind", "suid"], true).fails();
+        assert!(words.contains("EPERM"), "{words}");
+    }
+    env.tool("umount").arg(&source).ok();
+}
+
+/// What the kernel has locked, for a user without any other privilege.
+#[test]
+fn a_bind_cannot_take_off_what_is_locked() {
+    need!("userns", "busybox", "coracle-oci");
+    let env = Env::new();
+    let locked = Path::new("/proc");
+    let mut bundle = env.script("exec", "grep ' /mnt ' /proc/mounts");
+    bundle.mount("/mnt", "bind", locked, &["rbind", "exec", "nodev"]);
+    let words = bundle.run().fails();
+    assert!(words.contains("/proc on /mnt") && words.contains("EPERM"), "{words}");
 }
 
 /// Links in a destination are followed inside the rootfs, never out of it.

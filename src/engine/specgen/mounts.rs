@@ -53,7 +53,18 @@ pub fn mounts(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
     let mut list = system(options, facts);
     list.retain(|m| !m["destination"].as_str().is_some_and(taken));
     list.extend(rest);
+    list.iter_mut().filter(|m| m["type"] == "bind").for_each(writable_as_its_source);
     list
+}
+
+/// A bind can be written to unless it says `ro`. The word `rw` would ask more: that it can be where its source cannot, which
+/// is refused in a user namespace.
+fn writable_as_its_source(mount: &mut Value) {
+    let Some(options) = mount["options"].as_array_mut() else { return };
+    let last = options.iter().rev().find(|o| *o == "ro" || *o == "rw");
+    if last.is_some_and(|o| o == "rw") {
+        options.retain(|o| o != "ro" && o != "rw");
+    }
 }
 
 fn depth(mount: &Value) -> usize {

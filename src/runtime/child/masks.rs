@@ -68,6 +68,7 @@ fn mask(
                 kind: c"tmpfs",
                 source: None,
                 options: Options::Fixed(&options),
+                mode: None,
                 ownerless: false,
                 attr: ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC,
             };

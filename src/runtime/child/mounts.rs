@@ -34,10 +34,12 @@ pub fn apply(
         Source::Bind(bind) => bind_on_target(root, plan, bind, index)?,
         Source::FileSystem(fs) => {
             // Before it is covered.
+            let mode = Mode4::below(root, fs, plan);
             let below = super::rootfs::copied_up(root, plan).or_fail(Step::MountCopyUp, index)?;
             let target =
                 ensure(root, &plan.target, Make::Directory, symlinks).or_fail(Step::MountTarget, index)?;
-            let attached = Attached::Here(file_system(fs, plan, index, target.as_fd(), &again)?);
+            let attached =
+                Attached::Here(file_system(fs, plan, index, mode.as_ref(), target.as_fd(), &again)?);
             if let Some(below) = below {
                 let copied = super::rootfs::copy_up(below.as_fd(), plan, attached.as_fd());
                 copied.or_fail(Step::MountCopyUp, index)?;
@@ -113,7 +115,13 @@ fn bind_on_target<'a>(
         Some(root) => file_type(root).or_fail(Step::MountSource, index)? == FileType::Directory,
         None => bind.is_dir,
     };
-    change(&mut tree, plan, index)?;
+    if bind.exact {
+        // Whatever is locked was locked by the kernel, on its way into this namespace.
+        tree.set_exactly(&plan.attr, false).or_fail(Step::MountAttributes, index)?;
+        tree.set_attr(&plan.recursive_attr, true).or_fail(Step::MountAttributes, index)?;
+    } else {
+        change(&mut tree, plan, index)?;
+    }
     let target = target(make(is_dir))?;
     let attached = tree.attach(target.as_fd(), || path_below(root, &plan.target.path, symlinks));
     attached.map(Attached::Here).or_fail(Step::MountAttach, index)
@@ -125,11 +133,36 @@ fn change(tree: &mut Tree<'_>, plan: &MountPlan, index: usize) -> std::result::R
     tree.set_attr(&plan.recursive_attr, true).or_fail(Step::MountAttributes, index)
 }
 
+/// The mode that a tmpfs takes over, in octal.
+struct Mode4([u8; 5]);
+
+impl Mode4 {
+    /// That of the directory which it covers, where its options name none.
+    fn below(root: BorrowedFd<'_>, fs: &FileSystem, plan: &MountPlan) -> Option<Self> {
+        let named = || fs.options.iter().any(|(key, _)| key.as_c_str() == c"mode");
+        if fs.kind.as_c_str() != c"tmpfs" || named() {
+            return None;
+        }
+        let below = path_below(root, &plan.target.path, Symlinks::InRoot).ok()?;
+        let mode = rustix::fs::fstat(&below).ok()?.st_mode;
+        let mut text = [0; 5];
+        text.iter_mut().take(4).zip([9, 6, 3, 0]).for_each(|(digit, shift)| {
+            *digit = b'0' + (mode >> shift & 7) as u8;
+        });
+        Some(Self(text))
+    }
+
+    fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or(c"1777")
+    }
+}
+
 /// Mounts a new file system, or its fallback where this is not ours to mount.
 fn file_system(
     fs: &FileSystem,
     plan: &MountPlan,
     index: usize,
+    mode: Option<&Mode4>,
     target: BorrowedFd<'_>,
     again: &dyn Fn() -> Result<OwnedFd>,
 ) -> std::result::Result<OwnedFd, Fail> {
@@ -138,6 +171,7 @@ fn file_system(
             kind: &fs.kind,
             source: fs.source.as_deref(),
             options: Options::Planned(&fs.options),
+            mode: mode.map(Mode4::as_c_str),
             ownerless,
             attr: plan.attr.set,
         };

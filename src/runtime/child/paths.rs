@@ -2,52 +2,18 @@
 //! absolute symlinks stay inside, and a rename by somebody else cannot lead out.
 
 use crate::runtime::plan::target::Target;
-use crate::sys::fs::{Symlinks, path_below};
-use rustix::fs::{Mode, OFlags};
+pub use crate::sys::fs::Make;
+use crate::sys::fs::{Symlinks, make_below, path_below};
+use rustix::fs::Mode;
 use rustix::io::{Errno, Result};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-/// What a missing target becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Make {
-    Directory,
-    File,
-}
 
 /// Opens `target` as an O_PATH fd, with what is missing on the way made.
 pub fn ensure(root: BorrowedFd<'_>, target: &Target, make: Make, symlinks: Symlinks) -> Result<OwnedFd> {
     match path_below(root, &target.path, symlinks) {
-        Err(Errno::NOENT) => {}
-        other => return other,
+        Err(Errno::NOENT) => make_below(root, &target.path, make, symlinks),
+        other => other,
     }
-    let mut at: Option<OwnedFd> = None;
-    let mut left = target.steps.len();
-    for step in &target.steps {
-        left -= 1;
-        match path_below(root, &step.path, symlinks) {
-            Ok(fd) => {
-                at = Some(fd);
-                continue;
-            }
-            Err(Errno::NOENT) => {}
-            Err(e) => return Err(e),
-        }
-        let dir = at.as_ref().map_or(root, AsFd::as_fd);
-        let made = match make {
-            Make::File if left == 0 => {
-                let flags =
-                    OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                rustix::fs::openat(dir, step.name.as_c_str(), flags, Mode::from(0o644)).map(drop)
-            }
-            _ => rustix::fs::mkdirat(dir, step.name.as_c_str(), Mode::from(0o755)),
-        };
-        match made {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(e) => return Err(e),
-        }
-        at = Some(path_below(root, &step.path, symlinks)?);
-    }
-    at.ok_or(Errno::INVAL)
 }
 
 /// The directory that holds `target`, made when it is missing.

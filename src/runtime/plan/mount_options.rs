@@ -16,6 +16,8 @@ use oci_spec::runtime::{LinuxIdMapping, LinuxIdMappingBuilder};
 pub struct MountOptions {
     /// For the mount itself.
     pub attr: MountAttr,
+    /// Whether any word is about the mount's own: then a bind has these attributes and no others.
+    pub named: bool,
     /// For the mount and all below it.
     pub recursive_attr: MountAttr,
     /// MS_SHARED…, and whether for the whole tree; in the order given.
@@ -63,6 +65,11 @@ const ATTRIBUTES: [(&str, u64, u64); 18] = [
     ("nosymfollow", ATTR_NOSYMFOLLOW, 0),
     ("symfollow", 0, ATTR_NOSYMFOLLOW),
 ];
+
+/// Words that take back one atime mode and choose none. For one mount they only undo an earlier word: mount(2) has no flag
+/// for them, and leaves what is there.
+const NO_TIMES: [(&str, u64); 3] =
+    [("atime", ATTR_NOATIME), ("norelatime", 0), ("nostrictatime", ATTR_STRICTATIME)];
 
 const PROPAGATION: [(&str, u64, bool); 8] = [
     ("private", MS_PRIVATE, false),
@@ -117,7 +124,11 @@ fn parse_word(word: &str, parsed: &mut MountOptions) {
     if let Some((_, propagation, recursive)) = PROPAGATION.iter().find(|(name, ..)| *name == word) {
         parsed.propagation.push((*propagation, *recursive));
     } else if let Some(attribute) = ATTRIBUTES.iter().find(|(name, ..)| *name == word) {
-        change(&mut parsed.attr, attribute);
+        parsed.named = true;
+        match NO_TIMES.iter().find(|(name, _)| *name == word) {
+            Some((_, attr)) => parsed.attr.set &= !attr,
+            None => change(&mut parsed.attr, attribute),
+        }
     } else if let Some(attribute) = ATTRIBUTES.iter().find(|(name, ..)| word.strip_prefix('r') == Some(*name))
     {
         change(&mut parsed.recursive_attr, attribute);
@@ -221,5 +232,16 @@ mod tests {
         assert_eq!(o.propagation, [(MS_SLAVE, true)]);
         assert_eq!(o.attr, MountAttr { clear: ATTR_ATIME, ..MountAttr::default() });
         assert!(known().contains(&"rro".to_owned()));
+    }
+
+    #[test]
+    fn a_word_that_chooses_no_atime_mode_changes_none() {
+        for words in
+            [&["atime"][..], &["noatime", "atime"], &["strictatime", "nostrictatime"], &["norelatime"]]
+        {
+            let o = parsed(words);
+            assert!(o.named && o.attr.set == 0, "{words:?}: {o:?}");
+        }
+        assert_eq!(parsed(&["norelatime"]).attr, MountAttr::default());
     }
 }

@@ -46,6 +46,8 @@ pub struct BindSource {
     pub is_dir: bool,
     /// Id maps for the tree, as config.json has them; the parent needs them.
     pub idmap: Option<IdMap>,
+    /// Whether its attributes are all that the mount has, see `sys::exact`; else they change what the source's has.
+    pub exact: bool,
     /// `copy-symlink`: where the path is a link, the source becomes a `Symlink`.
     pub copy_symlink: bool,
 }
@@ -122,8 +124,15 @@ pub fn plan_all(index: usize, mount: &Mount, scope: Scope<'_>) -> Result<Vec<Mou
     let mut all = vec![with(Target::new(&base)?, Source::FileSystem(tmpfs), open)];
     for (name, dir) in scope.hierarchies {
         let path = c_string(&dir.to_string_lossy())?;
-        let bind =
-            BindSource { path, recursive: true, tree: None, is_dir: true, idmap: None, copy_symlink: false };
+        let bind = BindSource {
+            path,
+            recursive: true,
+            tree: None,
+            is_dir: true,
+            idmap: None,
+            exact: false,
+            copy_symlink: false,
+        };
         all.push(with(Target::new(&base.join(name))?, Source::Bind(bind), first.attr));
     }
     if readonly {
@@ -187,6 +196,7 @@ fn source_of(
                 tree: None,
                 is_dir: true,
                 idmap: None,
+                exact: false,
                 copy_symlink: false,
             }),
             attr,
@@ -240,6 +250,7 @@ fn bind_source(
         tree: None,
         is_dir: true,
         idmap,
+        exact: options.named,
         copy_symlink: options.copy_symlink,
     })
 }
