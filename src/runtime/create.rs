@@ -10,6 +10,7 @@ use super::handshake::{self, Message};
 use super::hooks::{self, HookState};
 use super::limits::Wanted;
 use super::notify::{self, Notify};
+use super::plan::mounts::MountPlan;
 use super::plan::{self, Facts, Plan};
 use super::spawn::{self, Child, Files, Place};
 use super::state::{self, StateDir, Status};
@@ -179,7 +180,8 @@ fn build(request: &Request<'_>, mode: Mode, dir: &StateDir, made: &mut Made) -> 
         write_pid_file(args.pid_file.as_deref(), child.pid)?;
     }
     // The word lies ready for the child, which reads it when it gets there; unless it has to hear something before.
-    let asks = plan.process.filter.as_ref().is_some_and(|filter| filter.agent.is_some());
+    let asks = plan.mounts.iter().any(MountPlan::asks)
+        || plan.process.filter.as_ref().is_some_and(|filter| filter.agent.is_some());
     if !plan.waits_for_hooks && !asks {
         send(child, word)?;
     }

@@ -4,6 +4,8 @@
 //! runtime                      child
 //!   │  id maps, cgroup           │
 //!   ├───── Go(pid) ─────────────▶│   only when there is something to wait for
+//!   │◀──── Tree, with fd ────────┤   for each mount with ids to map whose source is in the rootfs
+//!   ├───── Continue ────────────▶│
 //!   │◀──── AtHooks ──────────────┤   only with prestart, createRuntime or createContainer hooks
 //!   ├───── Continue ────────────▶│
 //!   │◀──── Listener, with fd ────┤   only with a seccomp filter that asks an agent
@@ -44,6 +46,8 @@ pub enum Message {
     Waiting(i32),
     /// With the fd of a seccomp listener.
     Listener,
+    /// With the tree of the mount of that index, whose ids are to be mapped.
+    Tree(u32),
 }
 
 const SIZE: usize = 16;
@@ -61,6 +65,7 @@ impl Message {
             Self::Cloned(pid) => (8, pid_body(pid)),
             Self::Waiting(pid) => (9, pid_body(pid)),
             Self::Listener => (10, [0; 12]),
+            Self::Tree(index) => (11, pid_body(index.cast_signed())),
         };
         let mut bytes = [0; SIZE];
         let (head, rest) = bytes.split_at_mut(4);
@@ -83,6 +88,7 @@ impl Message {
             8 => Some(Self::Cloned(pid()?)),
             9 => Some(Self::Waiting(pid()?)),
             10 => Some(Self::Listener),
+            11 => Some(Self::Tree(pid()?.cast_unsigned())),
             _ => None,
         }
     }
@@ -185,6 +191,7 @@ mod tests {
             Message::Cloned(-5),
             Message::Waiting(6),
             Message::Listener,
+            Message::Tree(7),
         ];
         for message in all {
             send(&ours, message).unwrap();

@@ -5,7 +5,8 @@
 //! only to make it, and is killed as soon as its maps are written.
 
 use super::maps;
-use super::plan::mounts::{IdMap, MountPlan, Source};
+use super::plan::Plan;
+use super::plan::mounts::{BindSource, IdMap, MountPlan, Source};
 use super::plan::namespaces::{NEWUSER, Namespaces};
 use super::spawn::{self, Child};
 use crate::error::{Context, Error, Result};
@@ -18,22 +19,31 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-/// Maps the ids of a detached tree. `own` are the container's maps, for a mount that names none.
+/// Maps the ids of a detached tree. `own` are the container's namespaces and those of them that are joined: a mount that names no
+/// maps has those of the container's user namespace.
 pub fn apply(
     tree: BorrowedFd<'_>,
     map: &IdMap,
-    own: &Namespaces,
+    (own, joined): (&Namespaces, &[(u64, OwnedFd)]),
     shown: &str,
     proc: BorrowedFd<'_>,
 ) -> Result<()> {
     let cannot = || format!("cannot mount {shown}");
     let named = !map.uids.is_empty() || !map.gids.is_empty();
     let (uids, gids) = if named { (&map.uids, &map.gids) } else { (&own.uid_maps, &own.gid_maps) };
-    if uids.is_empty() || gids.is_empty() {
+    let joined = joined.iter().find(|(kind, _)| *kind == NEWUSER && !named);
+    if joined.is_none() && (uids.is_empty() || gids.is_empty()) {
         return Err(Error::usage(cannot())
             .cause("an idmapped mount needs both uidMappings and gidMappings, its own or the container's"));
     }
-    let namespace = namespace(uids, gids, proc).what(cannot)?;
+    let made;
+    let namespace = match joined {
+        Some((_, fd)) => fd,
+        None => {
+            made = namespace(uids, gids, proc).what(cannot)?;
+            &made
+        }
+    };
     let attr = MountAttr { set: ATTR_IDMAP, userns_fd: namespace.as_raw_fd() as u64, ..MountAttr::default() };
     match mount::set_attr(tree, &attr, map.recursive) {
         Ok(()) => Ok(()),
@@ -43,6 +53,13 @@ pub fn apply(
             .map_err(|e| e.hint("The file system must know idmapped mounts (ext4, xfs, btrfs, tmpfs and others do) and belong to your own user namespace: for those of the host only root may.")),
         Err(e) => Err(e).call(|| "mount_setattr(MOUNT_ATTR_IDMAP)").what(cannot),
     }
+}
+
+/// The same for a mount of `plan` whose tree the child has made.
+pub fn apply_to(tree: BorrowedFd<'_>, mount: &MountPlan, plan: &Plan) -> Result<()> {
+    let Source::Bind(BindSource { idmap: Some(map), .. }) = &mount.source else { return Ok(()) };
+    let proc = super::sources::open_proc()?;
+    apply(tree, map, (&plan.namespaces, &plan.joined), &mount.shown, proc.as_fd())
 }
 
 /// Who may not copy mounts may not map their ids either.

@@ -56,7 +56,7 @@ pub fn open(plan: &mut Plan, proc: BorrowedFd<'_>) -> Result<()> {
         }
     }
     for mount in &mut plan.mounts {
-        open_source(mount, own_user, &plan.namespaces, proc)?;
+        open_source(mount, own_user, &plan.namespaces, &plan.joined, proc)?;
     }
     Ok(())
 }
@@ -65,9 +65,13 @@ fn open_source(
     plan: &mut MountPlan,
     own_user: bool,
     namespaces: &Namespaces,
+    joined: &[(u64, OwnedFd)],
     proc: BorrowedFd<'_>,
 ) -> Result<()> {
     let Source::Bind(bind) = &mut plan.source else { return Ok(()) };
+    if bind.inside.is_some() {
+        return Ok(());
+    }
     let path = bind.path.to_string_lossy().into_owned();
     let cannot = || format!("cannot mount {}", plan.shown);
     let tree = mount::clone_tree(CWD, &bind.path, bind.recursive)
@@ -84,7 +88,7 @@ fn open_source(
             .what(cannot)?;
     }
     if let Some(map) = &bind.idmap {
-        idmap::apply(tree.as_fd(), map, namespaces, &plan.shown, proc)?;
+        idmap::apply(tree.as_fd(), map, (namespaces, joined), &plan.shown, proc)?;
     }
     let attr = |e: Errno| {
         let error: Result<()> = Err(e).call(|| format!("mount_setattr({path:?})")).what(cannot);

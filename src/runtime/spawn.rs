@@ -5,6 +5,7 @@ use super::child::Inherited;
 use super::child::init::{self, Waits};
 use super::child::stage::{self, not_born_there};
 use super::handshake::{self, Message};
+use super::idmap;
 use super::maps;
 use super::plan::Plan;
 use super::plan::process::ProcessPlan;
@@ -241,12 +242,23 @@ fn explain(error: Error, plan: &Plan) -> Error {
 
 /// The child's next word. The listener of its filter is handed on meanwhile.
 pub fn next(child: &Child, process: &ProcessPlan) -> Result<Option<Message>> {
+    next_of(child, process, None)
+}
+
+/// The same of a container's first process, which may have ids mapped meanwhile.
+fn next_of(child: &Child, process: &ProcessPlan, plan: Option<&Plan>) -> Result<Option<Message>> {
     loop {
         match handshake::receive_fd(&child.socket).call(|| "recv(handshake)")? {
             Some((Message::Listener, Some(listener))) => {
                 let agent = process.filter.as_ref().and_then(|filter| filter.agent.as_ref());
                 let agent = agent.ok_or_else(|| Error::internal("a listener without an agent"))?;
                 agent::hand_over(agent, &child.state, child.pid, &listener)?;
+                handshake::send(&child.socket, Message::Continue).call(|| "send(handshake)")?;
+            }
+            Some((Message::Tree(index), Some(tree))) => {
+                let mount = plan.and_then(|plan| Some((plan, plan.mounts.get(index as usize)?)));
+                let (plan, mount) = mount.ok_or_else(|| Error::internal("a tree without a mount"))?;
+                idmap::apply_to(tree.as_fd(), mount, plan)?;
                 handshake::send(&child.socket, Message::Continue).call(|| "send(handshake)")?;
             }
             other => return Ok(other.map(|(message, _)| message)),
@@ -256,7 +268,7 @@ pub fn next(child: &Child, process: &ProcessPlan) -> Result<Option<Message>> {
 
 /// The child's next word; its death is an error.
 pub fn hear(child: &Child, plan: &Plan) -> Result<Message> {
-    match next(child, &plan.process)? {
+    match next_of(child, &plan.process, Some(plan))? {
         Some(Message::Fail(fail)) => Err(words::of_init(fail, plan)),
         Some(message) => Ok(message),
         None => Err(Error::internal("the container's first process died before it was ready")

@@ -162,6 +162,29 @@ fn a_mount_never_reaches_the_host() {
     assert!(!std::fs::read_to_string("/proc/self/mountinfo").unwrap().contains(shared.to_str().unwrap()));
 }
 
+/// A source in the rootfs is what the mounts before it have made of it; a destination may begin with the path of the rootfs.
+#[test]
+fn a_source_in_the_rootfs_shows_earlier_mounts() {
+    need!("userns", "busybox", "runtime");
+    // crun takes all sources before it makes the first mount.
+    if need::runtime().unwrap().ends_with("crun") {
+        return;
+    }
+    let env = Env::new();
+    let source = env.dir.join("source");
+    std::fs::create_dir_all(source.join("x")).unwrap();
+    std::fs::write(source.join("x/file"), "from host\n").unwrap();
+    let mut bundle =
+        env.script("order", "cat /final/x/file; cat /mnt/again/file; grep -c ' /final ' /proc/mounts");
+    let rootfs = bundle.rootfs();
+    std::fs::create_dir(rootfs.join("mnt")).unwrap();
+    std::fs::create_dir(source.join("again")).unwrap();
+    bundle.mount("/mnt", "bind", &source, &["bind"]);
+    bundle.mount(rootfs.join("mnt/again").to_str().unwrap(), "bind", &rootfs.join("mnt/x"), &["bind"]);
+    bundle.mount("/final", "bind", &rootfs.join("mnt"), &["rbind", "ro"]);
+    assert_eq!(bundle.run().ok(), "from host\nfrom host\n1\n");
+}
+
 /// Without a mode of its own, a tmpfs hides that it is there: what may be done at /tmp may be done afterwards.
 #[test]
 fn a_tmpfs_without_a_mode_takes_over_that_of_its_directory() {

@@ -1,6 +1,8 @@
 //! The mounts of config.json, in order, by fd: a detached tree with its attributes, attached on the fd of its target.
 
+use super::expect;
 use super::paths::{Make, ensure, ensure_parent};
+use crate::runtime::handshake::{Message, send_fd};
 use crate::runtime::plan::mounts::{BindSource, FileSystem, MountPlan, Source};
 use crate::runtime::step::{Fail, OrFail, Step, fail};
 use crate::sys::fs::{Symlinks, file_type, path_below};
@@ -14,6 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Makes one mount. Returns the tree, when it is the proc file system that sysctls are written through.
 pub fn apply(
     root: BorrowedFd<'_>,
+    socket: BorrowedFd<'_>,
     plan: &MountPlan,
     index: usize,
 ) -> std::result::Result<Option<OwnedFd>, Fail> {
@@ -31,7 +34,7 @@ pub fn apply(
             make_link(root, plan, text).or_fail(Step::MountTarget, index)?;
             return Ok(None);
         }
-        Source::Bind(bind) => bind_on_target(root, plan, bind, index)?,
+        Source::Bind(bind) => bind_on_target(root, socket, plan, bind, index)?,
         Source::FileSystem(fs) => {
             // Before it is covered.
             let mode = Mode4::below(root, fs, plan);
@@ -99,6 +102,7 @@ impl Attached<'_> {
 
 fn bind_on_target<'a>(
     root: BorrowedFd<'_>,
+    socket: BorrowedFd<'_>,
     plan: &MountPlan,
     bind: &'a BindSource,
     index: usize,
@@ -110,7 +114,19 @@ fn bind_on_target<'a>(
         mount::attach(given, target(make(bind.is_dir))?).or_fail(Step::MountAttach, index)?;
         return Ok(Attached::Given(given.as_fd()));
     }
-    let mut tree = Tree::copy_of(CWD, &bind.path, bind.recursive).or_fail(Step::MountSource, index)?;
+    let copy = match &bind.inside {
+        Some(inside) => path_below(root, &inside.path, Symlinks::InRoot)
+            .and_then(|source| Tree::copy_of(source, c"", bind.recursive)),
+        None => Tree::copy_of(CWD, &bind.path, bind.recursive),
+    };
+    let mut tree = copy.or_fail(Step::MountSource, index)?;
+    if bind.inside.is_some() && bind.idmap.is_some() {
+        // Only the runtime has the rights to that.
+        let fd = tree.root().ok_or(Errno::NOSYS).or_fail(Step::MountSource, index)?;
+        let index_sent = u32::try_from(index).unwrap_or(u32::MAX);
+        send_fd(socket, Message::Tree(index_sent), fd).or_fail(Step::Handshake, 0)?;
+        expect(socket, |m| m == Message::Continue)?;
+    }
     let is_dir = match tree.root() {
         Some(root) => file_type(root).or_fail(Step::MountSource, index)? == FileType::Directory,
         None => bind.is_dir,

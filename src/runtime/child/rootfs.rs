@@ -43,7 +43,7 @@ pub fn set_up(plan: &Plan, inherited: &Inherited<'_>, pid: i32) -> std::result::
 
     let mut proc: Option<OwnedFd> = None;
     for (index, mount) in plan.mounts.iter().enumerate() {
-        proc = mounts::apply(root, mount, index)?.or(proc);
+        proc = mounts::apply(root, inherited.socket, mount, index)?.or(proc);
     }
     if let Some(dev) = &plan.dev {
         devices::fill(root, dev)?;

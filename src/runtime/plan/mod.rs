@@ -127,8 +127,10 @@ pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
     if let Some((uids, gids)) = &facts.default_maps {
         namespaces.add_user(uids, gids);
     }
+    let host_rootfs = rootfs_path(config, facts.bundle)?;
     let scope = Scope {
         bundle: facts.bundle,
+        rootfs: &host_rootfs,
         cgroup_dir: facts.cgroup_dir,
         cgroup_tree: facts.cgroup_tree,
         hierarchies: &facts.hierarchies,
@@ -163,6 +165,7 @@ pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
         planned.extend(mounts::plan_all(index, mount, scope)?);
     }
     let mut mounts = planned;
+    mounts::find_inside(&mut mounts, &host_rootfs)?;
     let mut dev = dev.transpose()?;
     if let Some(dev) = &mut dev {
         // A read-only /dev must still be filled.

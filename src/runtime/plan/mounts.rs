@@ -5,6 +5,7 @@ use super::target::{Target, c_string};
 use crate::error::{Error, Result};
 use crate::sys::mount::{ATTR_RDONLY, MountAttr};
 use oci_spec::runtime::{LinuxIdMapping, Mount};
+use std::borrow::Cow;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,13 @@ pub struct MountPlan {
     pub strict: bool,
     /// For messages: `mounts[3] (bind /data on /data)`.
     pub shown: String,
+}
+
+impl MountPlan {
+    /// Whether the child needs the runtime for it.
+    pub fn asks(&self) -> bool {
+        matches!(&self.source, Source::Bind(bind) if bind.inside.is_some() && bind.idmap.is_some())
+    }
 }
 
 /// Where the tree comes from.
@@ -42,6 +50,9 @@ pub struct BindSource {
     pub recursive: bool,
     /// A detached copy, with its attributes set, when the parent could make one. Else the child does it by path.
     pub tree: Option<OwnedFd>,
+    /// Where the source is itself in the rootfs and an earlier mount has changed what is there: the child takes it from its own
+    /// rootfs, at its turn.
+    pub inside: Option<Target>,
     /// Whether the target must be a directory; known once the source was seen.
     pub is_dir: bool,
     /// Id maps for the tree, as config.json has them; the parent needs them.
@@ -77,6 +88,8 @@ pub struct FileSystem {
 pub struct Scope<'a> {
     /// Relative bind sources start here.
     pub bundle: &'a Path,
+    /// The rootfs on the host.
+    pub rootfs: &'a Path,
     /// The container's cgroup on the host: what a `cgroup` mount shows where cgroup2 cannot be mounted.
     pub cgroup_dir: Option<&'a Path>,
     /// The host's cgroup2 mount: what it shows to a container that shares the host's cgroup namespace.
@@ -98,7 +111,7 @@ pub fn plan_all(index: usize, mount: &Mount, scope: Scope<'_>) -> Result<Vec<Mou
         return Ok(vec![first]);
     }
     // A tmpfs, with the container's directory of each hierarchy bound in it; read-only when all are there.
-    let base = Path::new("/").join(mount.destination());
+    let base = Path::new("/").join(below(scope.rootfs, mount.destination()));
     let data = [("mode", Some("755")), ("size", Some("64k"))];
     let data =
         data.iter().map(|(k, v)| Ok((c_string(k)?, v.map(c_string).transpose()?))).collect::<Result<_>>()?;
@@ -128,6 +141,7 @@ pub fn plan_all(index: usize, mount: &Mount, scope: Scope<'_>) -> Result<Vec<Mou
             path,
             recursive: true,
             tree: None,
+            inside: None,
             is_dir: true,
             idmap: None,
             exact: false,
@@ -146,15 +160,15 @@ pub fn plan_all(index: usize, mount: &Mount, scope: Scope<'_>) -> Result<Vec<Mou
 pub fn plan(index: usize, mount: &Mount, scope: Scope<'_>) -> Result<MountPlan> {
     let options = mount_options::parse(mount.options().as_deref().unwrap_or_default())?;
     let kind = mount.typ().as_deref().unwrap_or("none");
-    let destination = mount.destination();
+    let destination = below(scope.rootfs, mount.destination());
     let source = mount.source().as_ref().map(|path| path.to_string_lossy().into_owned());
     let shown = format!(
         "mounts[{index}] ({} {} on {})",
         if options.bind.is_some() { "bind" } else { kind },
         source.as_deref().unwrap_or("none"),
-        destination.display()
+        mount.destination().display()
     );
-    let target = Target::new(destination)?;
+    let target = Target::new(&destination)?;
     if target.is_root() && options.bind.is_none() && !options.remount {
         return Err(Error::usage(format_args!("{shown}: cannot mount over the root file system")));
     }
@@ -171,6 +185,35 @@ pub fn plan(index: usize, mount: &Mount, scope: Scope<'_>) -> Result<MountPlan> 
         strict,
         shown,
     })
+}
+
+/// A destination in the container: engines of old wrote it with the path of the rootfs in front, as runc still takes it.
+fn below<'a>(rootfs: &Path, destination: &'a Path) -> Cow<'a, Path> {
+    match destination.strip_prefix(rootfs) {
+        Ok(rest) if rootfs != Path::new("/") => Cow::Owned(Path::new("/").join(rest)),
+        _ => Cow::Borrowed(destination),
+    }
+}
+
+/// Finds the binds whose source lies in the rootfs, at, above or below what an earlier mount covers.
+pub fn find_inside(mounts: &mut [MountPlan], rootfs: &Path) -> Result<()> {
+    if rootfs == Path::new("/") {
+        return Ok(());
+    }
+    for at in 1..mounts.len() {
+        let (earlier, rest) = mounts.split_at_mut(at);
+        let Some(Source::Bind(bind)) = rest.first_mut().map(|mount| &mut mount.source) else { continue };
+        let path = bind.path.to_string_lossy().into_owned();
+        let Ok(source) = Path::new(&path).strip_prefix(rootfs) else { continue };
+        let source = Target::new(source)?;
+        let touches = |mount: &MountPlan| {
+            mount.target.steps.iter().zip(&source.steps).all(|(covered, step)| covered.name == step.name)
+        };
+        if earlier.iter().any(touches) {
+            bind.inside = Some(source);
+        }
+    }
+    Ok(())
 }
 
 fn source_of(
@@ -194,6 +237,7 @@ fn source_of(
                 path,
                 recursive: true,
                 tree: None,
+                inside: None,
                 is_dir: true,
                 idmap: None,
                 exact: false,
@@ -248,6 +292,7 @@ fn bind_source(
         path: c_string(&scope.bundle.join(path).to_string_lossy())?,
         recursive: bind == Bind::Recursive,
         tree: None,
+        inside: None,
         is_dir: true,
         idmap,
         exact: options.named,
@@ -266,6 +311,7 @@ mod tests {
             &mount,
             Scope {
                 bundle: Path::new("/b"),
+                rootfs: Path::new("/b/rootfs"),
                 cgroup_dir: Some(Path::new("/sys/fs/cgroup/x")),
                 cgroup_tree: None,
                 hierarchies: &[],
@@ -294,6 +340,22 @@ mod tests {
         assert_eq!(fs.kind.to_str().unwrap(), "cgroup2");
         assert_eq!(fs.fallback.unwrap().to_str().unwrap(), "/sys/fs/cgroup/x");
         assert!(plan.strict);
+    }
+
+    #[test]
+    fn a_source_that_an_earlier_mount_covers_is_the_containers() {
+        let mount = |source: &str, target: &str| {
+            one(serde_json::json!({"destination": target, "source": source, "options": ["bind"]})).unwrap()
+        };
+        let mut mounts =
+            [mount("/d", "/b/rootfs/mnt/x"), mount("rootfs/mnt", "/y"), mount("/b/rootfs/other", "/z")];
+        find_inside(&mut mounts, Path::new("/b/rootfs")).unwrap();
+        assert_eq!(mounts[0].target.path.to_str().unwrap(), "mnt/x");
+        let inside = mounts.map(|mount| match mount.source {
+            Source::Bind(bind) => bind.inside.map(|target| target.shown),
+            _ => None,
+        });
+        assert_eq!(inside, [None, Some("mnt".to_owned()), None]);
     }
 
     #[test]
