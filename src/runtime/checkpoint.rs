@@ -157,6 +157,7 @@ pub fn checkpoint(context: &Context, id: &RuntimeId, args: &CheckpointArgs) -> R
         .flag(field::TCP_SKIP_IN_FLIGHT, args.tcp_skip_in_flight)
         .flag(field::TRACK_MEM, args.pre_dump || args.parent.is_some());
     if let Some(parent) = &args.parent {
+        check_parent(&session.images, parent)?;
         session.options.text(field::PARENT_IMG, parent);
     }
     if let Some((address, port)) = &args.page_server {
@@ -189,6 +190,16 @@ pub fn checkpoint(context: &Context, id: &RuntimeId, args: &CheckpointArgs) -> R
         return Ok(());
     }
     delete::remove(&dir, Some(&record), true)
+}
+
+/// criu says nothing of a folder that is not there.
+fn check_parent(images: &OwnedFd, parent: &str) -> Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(images, parent, flags, Mode::empty())
+        .call(|| format!("openat({parent:?})"))
+        .what(|| format!("cannot use --parent-path {parent}"))
+        .map(drop)
+        .map_err(|e| e.hint("It starts at --image-path: ../before, for example."))
 }
 
 /// Namespaces that somebody else made: criu leaves their contents alone. Their kind, and the name that criu knows them by.
