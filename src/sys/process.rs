@@ -150,13 +150,21 @@ pub fn execve(path: &CStr, argv: &ExecStrings, envp: &ExecStrings) -> Errno {
     errno()
 }
 
-/// Replaces the process by the program behind `fd`; returns only when that failed.
+/// Replaces the process by the program behind `fd`, which is a binary, not a script; returns only when that failed. Where
+/// there is no execveat (a seccomp filter around us), by way of /proc, which is as good while it is the kernel's own.
 pub fn fexecve(fd: BorrowedFd<'_>, argv: &ExecStrings, envp: &ExecStrings) -> Errno {
     let (argv, envp) = (argv.pointers.as_ptr(), envp.pointers.as_ptr());
     // SAFETY: as in `execve`.
     unsafe {
         libc::syscall(libc::SYS_execveat, fd.as_raw_fd(), c"".as_ptr(), argv, envp, libc::AT_EMPTY_PATH)
     };
+    let failed = errno();
+    if !matches!(failed, Errno::NOSYS | Errno::PERM) {
+        return failed;
+    }
+    let Ok(path) = CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())) else { return failed };
+    // SAFETY: as in `execve`.
+    unsafe { libc::execve(path.as_ptr(), argv, envp) };
     errno()
 }
 

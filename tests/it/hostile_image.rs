@@ -170,7 +170,9 @@ fn working_directories() {
     {
         load(&w, &files, json!({"WorkingDir": cwd}));
         let output = w.script(NAME, "ls -a . ..").run();
-        assert!(!output.stdout.contains("canary") && !output.stdout.contains("deep\n"), "{cwd}: {output:#?}");
+        // A directory of that name is made inside, as runc and crun do; what the host has there, and beside it, is not in it.
+        let seen = ["file\n", "data\n"].iter().any(|name| output.stdout.contains(name));
+        assert!(!seen, "{cwd}: {output:#?}");
         canary.check(cwd);
     }
     load(&w, &files, json!({}));

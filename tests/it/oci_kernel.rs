@@ -166,6 +166,25 @@ fn a_life_without_each_newer_call() {
     }
 }
 
+/// Who has built coracle at home may write the runtime; it then executes a protected copy of itself.
+#[test]
+fn a_runtime_of_the_users_own_protects_itself_without_execveat() {
+    need!("subid", "busybox", "coracle-oci");
+    for env in [Env::new(), Env::in_store()] {
+        let own = env.dir.join("coracle-oci");
+        std::fs::copy(crate::support::need::runtime().unwrap(), &own).unwrap();
+        for (name, denied) in [("none", &[][..]), ("execveat", &[libc::SYS_execveat][..])] {
+            for errno in REFUSALS {
+                let bundle = env.script(&format!("{name}{errno}"), "echo hello");
+                bundle.write();
+                let args = ["run", "--bundle", bundle.dir.to_str().unwrap(), &bundle.id];
+                let out = env.runtime_without(&own, denied, errno, &args).ok();
+                assert!(out.ends_with("hello\n"), "{name} {errno}: {out}");
+            }
+        }
+    }
+}
+
 /// The walk that stands in for openat2 keeps to the rootfs as well: links and races of `oci_escape`, without the call.
 #[test]
 fn without_openat2_nothing_leads_out() {

@@ -76,8 +76,12 @@ impl Env {
 
     /// The same with ARGS, where the system calls `denied` fail with `errno`. Its output begins with words of the harness.
     pub fn oci_without(&self, denied: &[i64], errno: i32, args: &[&str]) -> Cmd {
-        let mut run =
-            vec![need::runtime().unwrap().into_os_string(), "--root".into(), self.dir.join("state").into()];
+        self.runtime_without(&need::runtime().unwrap(), denied, errno, args)
+    }
+
+    /// The same with a runtime that lies elsewhere.
+    pub fn runtime_without(&self, runtime: &Path, denied: &[i64], errno: i32, args: &[&str]) -> Cmd {
+        let mut run: Vec<OsString> = vec![runtime.into(), "--root".into(), self.dir.join("state").into()];
         run.extend(args.iter().map(OsString::from));
         let run: Vec<_> = run.iter().map(|word| word.to_str().unwrap()).collect();
         let filter: Vec<i64> = std::iter::once(i64::from(errno)).chain(denied.iter().copied()).collect();
