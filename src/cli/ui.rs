@@ -106,7 +106,8 @@ pub fn render(error: &Error) -> String {
             }
         }
     }
-    for hint in error.hints() {
+    let of_root = crate::userns::root::hint_for(error);
+    for hint in error.hints().iter().map(String::as_str).chain(of_root) {
         let _ = writeln!(text, "Hint: {}", indent(hint));
     }
     if error.kind() == crate::error::Kind::Internal {

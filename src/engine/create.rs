@@ -427,7 +427,10 @@ fn prepare_mounts(
                 rustix::fs::stat(host.as_str())
                     .call(|| format!("stat({host:?})"))
                     .what(|| format!("cannot mount {host} at {}", mount.destination))
-                    .hint(|| format!("Make the directory first, for example `mkdir -p {host}`."))?;
+                    .map_err(|e| match e.errno() {
+                        Some(libc::EACCES) => e,
+                        _ => e.hint(format_args!("Make the directory first, for example `mkdir -p {host}`.")),
+                    })?;
                 ("bind", host.clone(), None)
             }
             MountKind::Tmpfs => ("tmpfs", "tmpfs".to_owned(), None),

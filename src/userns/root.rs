@@ -5,7 +5,7 @@
 //! reach is not reached for it either.
 
 use super::{StoreMap, store_map};
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::paths::Dirs;
 use crate::sys::{self, CallContext};
 use rustix::fs::{Gid, Uid};
@@ -39,6 +39,24 @@ pub fn with_own_file_access<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
     sys::spawn::set_fs_ids(uid, gid)?;
     done
 }
+
+/// Why root may not reach what it can read as root, where that is what `error` is about and nothing else was said.
+pub fn hint_for(error: &Error) -> Option<&'static str> {
+    if error.errno() != Some(libc::EACCES) || !error.hints().is_empty() {
+        return None;
+    }
+    let stepped_down = FS_UID.load(Ordering::Relaxed) != 0;
+    (stepped_down || super::inside_store() && is_roots_store()).then_some(HINT)
+}
+
+/// Inside a store's namespace: only root's has many ids from the first on.
+fn is_roots_store() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().nth(2).is_some_and(|count| count != "1")
+}
+
+const HINT: &str = "Root's containers are not root outside, and reach only what everybody may: use a path whose directories \
+                    others may enter (`namei -l PATH` shows them), for example below /srv.";
 
 /// Runs `act` as the range's first id in the eyes of who asks (SO_PEERCRED): in the store's user namespace real root has no
 /// id of its own, and cannot be told from anybody else without one.

@@ -12,6 +12,12 @@ if [[ $c == coracle ]]; then
   # From /root, which nobody else may enter.
   like 'on the overlay of the kernel' ' overlay ' "$("$c" run --rm --network none "$image" head -n 1 /proc/self/mountinfo)"
 fi
+if [[ $c == coracle ]]; then
+  for refused in "-v /root/project:/src $image" docker-archive:/root/image.tar '--rootfs /root/rootfs'; do
+    # shellcheck disable=SC2086    # words
+    like "$refused is refused, with a way out" 'Hint: Root.s containers are not root outside.* /srv' "$("$c" run --rm --network none $refused true 2>&1)"
+  done
+fi
 map=$("$c" run --rm --network none "$image" cat /proc/self/uid_map)
 check 'a payload runs' "$c" run -d --name mapped --network none "$image" sleep 600
 init=$("$c" inspect --format '{{.State.Pid}}' mapped)

@@ -144,7 +144,10 @@ fn overlay_directory(dir: &str, cwd: &Path) -> Result<String> {
         Err(e) => Err(e)
             .call(|| format!("stat({path:?})"))
             .what(|| format!("cannot use {dir} as an overlay"))
-            .hint(|| format!("Make it first: `mkdir -p {dir}`.")),
+            .map_err(|e| match e.errno() {
+                Some(libc::EACCES) => e,
+                _ => e.hint(format_args!("Make it first: `mkdir -p {dir}`.")),
+            }),
     }
 }
 
