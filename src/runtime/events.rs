@@ -50,7 +50,8 @@ pub fn events(
     let pidfd = pidfd_of(record.pid)?;
     let watch = watch_memory(&cgroup);
     let mut kills = stats::oom_kills(&cgroup);
-    let mut next = Instant::now() + wanted.interval;
+    let interval = wanted.interval.min(sys::pidfd::LONGEST);
+    let mut next = Instant::now() + interval;
     let told = sys::pidfd::is_pollable(pidfd.as_fd());
     while is_alive(&record) {
         let mut left = next.saturating_duration_since(Instant::now());
@@ -73,7 +74,7 @@ pub fn events(
         }
         if (told && ready == 0) || Instant::now() >= next {
             tell(&stats())?;
-            next = Instant::now() + wanted.interval;
+            next = Instant::now() + interval;
         }
     }
     Ok(())

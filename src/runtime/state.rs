@@ -84,14 +84,31 @@ impl StateDir {
         Ok(Self { fd, path })
     }
 
-    /// Opens the directory of a container; none when there is no such container.
-    pub fn open(context: &Context, id: &RuntimeId) -> Result<Option<Self>> {
+    /// Opens the directory of a container to look at it, whoever it belongs to; none when there is no such container.
+    pub fn look(context: &Context, id: &RuntimeId) -> Result<Option<Self>> {
         let path = context.root.join(id);
         match rustix::fs::open(&path, DIRECTORY, Mode::empty()) {
             Ok(fd) => Ok(Some(Self { fd, path })),
             Err(Errno::NOENT) => Ok(None),
             Err(e) => Err(e).call(|| format!("open({path:?})"))?,
         }
+    }
+
+    /// The same, to act on it. What is in it is acted on with our rights: hooks are executed, processes killed. So real root
+    /// acts on no state that somebody else may write (a batch system's daemon would, for the containers of its users).
+    pub fn open(context: &Context, id: &RuntimeId) -> Result<Option<Self>> {
+        let Some(found) = Self::look(context, id)? else { return Ok(None) };
+        if v1::is_real_root() {
+            let owner = rustix::fs::fstat(&found.fd).call(|| "fstat(state directory)")?.st_uid;
+            if owner != 0 {
+                return Err(Error::usage(format_args!("container {id} is not root's"))
+                    .cause(format_args!("{:?} belongs to user {owner}, who could have written anything there", found.path))
+                    .hint(format_args!(
+                        "Act as that user, for example `setpriv --reuid {owner} --clear-groups coracle-oci ...`."
+                    )));
+            }
+        }
+        Ok(Some(found))
     }
 
     /// The same; a missing container is an error that engines recognise.
@@ -297,7 +314,7 @@ pub fn list(context: &Context) -> Result<Vec<StateView>> {
         let Some(id) = entry.file_name().to_str().ok().and_then(|name| RuntimeId::parse(name).ok()) else {
             continue;
         };
-        if let Ok(Some(dir)) = StateDir::open(context, &id)
+        if let Ok(Some(dir)) = StateDir::look(context, &id)
             && let Ok(view) = view(&dir, &id)
         {
             views.push(view);

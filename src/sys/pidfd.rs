@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// How often a process is looked at where the kernel does not tell its end.
 pub const LOOK: Duration = Duration::from_millis(10);
 
+/// What is longer has no end on the kernel's clock: a century stands for it.
+pub const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// Holds the process `pid` of our pid namespace. ESRCH: there is none.
 pub fn open(pid: i32) -> Result<OwnedFd> {
     let number = Pid::from_raw(pid).filter(|_| pid > 0).ok_or(Errno::SRCH)?;
@@ -112,7 +115,7 @@ fn has_ended(process: BorrowedFd<'_>) -> bool {
 
 /// Waits for its end, at most that long. Whether it has come.
 pub fn wait(process: BorrowedFd<'_>, limit: Duration) -> Result<bool> {
-    let end = Instant::now() + limit;
+    let end = Instant::now() + limit.min(LONGEST);
     loop {
         let left = end.saturating_duration_since(Instant::now());
         if is_pollable(process) {

@@ -385,6 +385,21 @@ fn hooks_run_in_order_with_the_state_on_stdin() {
 }
 
 #[test]
+fn times_that_no_clock_reaches_are_for_ever() {
+    need!("userns", "busybox", "coracle-oci");
+    let env = Env::new();
+    let mut bundle = env.bundle("ages", &["sleep", "1000"]);
+    bundle.set("/hooks/createRuntime", json!([{"path": "/bin/true", "timeout": i64::MAX}]));
+    let ctr = bundle.start();
+    let events = ctr.cmd(&["events", "--interval", "4000000000000000h"]).spawn();
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    ctr.cmd(&["kill"]).arg("KILL").ok();
+    let output = events.wait();
+    // Where the container has no cgroup there is nothing to count.
+    assert!(output.code == 0 || output.stderr.contains("has no cgroup"), "{output:#?}");
+}
+
+#[test]
 fn a_failing_hook_stops_the_creation() {
     need!("userns", "busybox", "runtime");
     let env = Env::new();

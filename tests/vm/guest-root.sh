@@ -71,6 +71,16 @@ if [[ $c == coracle ]]; then
   is 'and does' yes "$(inside 'mknod /tmp/disk b 254 0; : </tmp/disk && echo yes')"
   like 'but not write it' 'Operation not permitted' "$(inside 'mknod /tmp/d b 254 0; echo x >/tmp/d')"
   check 'it goes, too' coracle-oci delete -f devices
+  # State that another user may write is not acted on: its hooks would run as root.
+  chown -R u1 "$bundle" && chmod 755 "$bundle"
+  check 'another user has a container' runuser -u u1 -- sh -c \
+    'jq "del(.linux.resources, .linux.cgroupsPath)" config.json >new && mv new config.json && coracle-oci --root "$PWD/state" run -d theirs'
+  for verb in 'kill theirs KILL' 'delete --force theirs' 'exec theirs true' 'state theirs'; do
+    # shellcheck disable=SC2086    # words
+    like "root's $verb is refused" 'is not root.s.*belongs to user 100.*' "$(coracle-oci --root "$bundle/state" $verb 2>&1)"
+  done
+  like 'list shows it' theirs "$(coracle-oci --root "$bundle/state" list)"
+  check 'and its owner removes it' runuser -u u1 -- coracle-oci --root "$bundle/state" delete --force theirs
   cd / && rm -rf "$bundle"
 fi
 plan
