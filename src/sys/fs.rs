@@ -28,18 +28,42 @@ pub fn open_below(root: BorrowedFd<'_>, path: &CStr, flags: OFlags, symlinks: Sy
         match openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
             Err(Errno::AGAIN | Errno::INTR) => {}
             #[cfg(feature = "unsafe-paths")]
-            Ok(_) => return rustix::fs::openat(root, path, flags | OFlags::CLOEXEC, Mode::empty()),
+            Ok(_) => return open_again(root, path, flags | OFlags::CLOEXEC),
             other => return other,
         }
     }
     Err(Errno::AGAIN)
 }
 
+/// What must never be done: a second look, by name.
+#[cfg(feature = "unsafe-paths")]
+fn open_again(root: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> Result<OwnedFd> {
+    let absolute = path.to_bytes_with_nul().iter().take_while(|byte| **byte == b'/').count();
+    let below = path.to_bytes_with_nul().get(absolute..).unwrap_or_default();
+    let below = CStr::from_bytes_with_nul(below).unwrap_or(c".");
+    rustix::fs::openat(root, if below.is_empty() { c"." } else { below }, flags, Mode::empty())
+}
+
 /// Opens `path` below `root` as an O_PATH fd, and makes what is missing of it.
 pub fn make_below(root: BorrowedFd<'_>, path: &CStr, end: Make, symlinks: Symlinks) -> Result<OwnedFd> {
     let mut flags = ResolveFlags::NO_MAGICLINKS;
     flags.set(ResolveFlags::NO_SYMLINKS, symlinks == Symlinks::Refused);
+    #[cfg(feature = "unsafe-paths")]
+    return make_again(root, path).or_else(|_| resolve::make(root, path, end, flags));
+    #[cfg(not(feature = "unsafe-paths"))]
     resolve::make(root, path, end, flags)
+}
+
+/// The same for directories that are missing: each is made by its whole name.
+#[cfg(feature = "unsafe-paths")]
+fn make_again(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    let path = path.to_bytes();
+    let below = path.get(path.iter().take_while(|byte| **byte == b'/').count()..).unwrap_or_default();
+    let ends = below.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    for end in ends {
+        let _ = rustix::fs::mkdirat(root, below.get(..end).unwrap_or_default(), Mode::from(0o755));
+    }
+    Err(Errno::NOENT)
 }
 
 /// Opens `path` below `root` as an O_PATH fd.
