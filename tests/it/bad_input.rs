@@ -112,7 +112,7 @@ fn users_capabilities_limits_and_signals() {
             ("run -u 0:no-group bb true", &["Error: ", "no-group"]),
             ("run -u -1 bb true", &["Error: "]),
             ("run -u 4294967296 bb true", &["Error: ", "4294967296"]),
-            ("run -u 70000 bb true", &["Error: ", "70000", "Hint: "]),
+            ("run -u 4000000000 bb true", &["Error: ", "4000000000", "Hint: "]),
             ("run --cap-add NOPE bb true", &["Error: ", "NOPE"]),
             ("run --cap-drop CAP_NOPE bb true", &["Error: ", "NOPE"]),
             ("run --ulimit nope=1 bb true", &["Error: ", "nope"]),
