@@ -63,6 +63,22 @@ pub struct BindSource {
     pub copy_symlink: bool,
 }
 
+impl BindSource {
+    /// A directory of the host with all that is mounted below it, as it is.
+    fn of_host(path: CString) -> Self {
+        Self {
+            path,
+            recursive: true,
+            tree: None,
+            inside: None,
+            is_dir: true,
+            idmap: None,
+            exact: false,
+            copy_symlink: false,
+        }
+    }
+}
+
 /// Maps of an idmapped mount.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IdMap {
@@ -137,16 +153,7 @@ pub fn plan_all(index: usize, mount: &Mount, scope: Scope<'_>) -> Result<Vec<Mou
     let mut all = vec![with(Target::new(&base)?, Source::FileSystem(tmpfs), open)];
     for (name, dir) in scope.hierarchies {
         let path = c_string(&dir.to_string_lossy())?;
-        let bind = BindSource {
-            path,
-            recursive: true,
-            tree: None,
-            inside: None,
-            is_dir: true,
-            idmap: None,
-            exact: false,
-            copy_symlink: false,
-        };
+        let bind = BindSource::of_host(path);
         all.push(with(Target::new(&base.join(name))?, Source::Bind(bind), first.attr));
     }
     if readonly {
@@ -232,19 +239,7 @@ fn source_of(
     }
     if let ("cgroup" | "cgroup2", false, Some(dir)) = (kind, scope.own_cgroupns, scope.cgroup_tree) {
         let path = c_string(&dir.to_string_lossy())?;
-        return Ok((
-            Source::Bind(BindSource {
-                path,
-                recursive: true,
-                tree: None,
-                inside: None,
-                is_dir: true,
-                idmap: None,
-                exact: false,
-                copy_symlink: false,
-            }),
-            attr,
-        ));
+        return Ok((Source::Bind(BindSource::of_host(path)), attr));
     }
     let (kind, fallback) = match kind {
         "cgroup" | "cgroup2" => ("cgroup2", scope.cgroup_dir.map(Path::to_path_buf)),
