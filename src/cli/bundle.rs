@@ -7,7 +7,7 @@ use crate::cli::{App, parse};
 use crate::engine::bundle;
 use crate::engine::options::{
     CreateOptions, Extra, ImageVolumes, Limits, MountOption, NamespaceMode, NamespaceOptions, NetworkOptions,
-    ProcessOptions, SeccompOption, SecurityOptions, UsernsMode,
+    ProcessOptions, UsernsMode,
 };
 use crate::error::{Error, Result};
 use crate::ondisk::container::{Cgroups, NetworkMode, Restart};
@@ -117,15 +117,7 @@ impl Args {
             read_only: self.read_only,
             read_only_tmpfs: true,
             image_volumes: ImageVolumes::Ignore,
-            security: SecurityOptions {
-                privileged: false,
-                cap_add: Vec::new(),
-                cap_drop: Vec::new(),
-                no_new_privileges: false,
-                seccomp: SeccompOption::Default,
-                unmask: Vec::new(),
-                mask: Vec::new(),
-            },
+            security: parse::security::parse(&[], cwd)?,
             namespaces: NamespaceOptions {
                 userns: UsernsMode::Host,
                 pid: parse::namespace::parse("--pid", Some(&self.pid))?,

@@ -42,14 +42,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     let mut code = 0;
     for name in &names {
         match engine::rm::remove_image(&dirs, &store, name, args.force || args.all, args.force) {
-            Ok(removed) => {
-                for name in &removed.untagged {
-                    ui::line(format_args!("Untagged: {name}"))?;
-                }
-                if let Some(id) = removed.image {
-                    ui::line(format_args!("Deleted: {id}"))?;
-                }
-            }
+            Ok(removed) => say(&removed)?,
             Err(e) if e.kind() == Kind::NotFound && args.ignore => {}
             Err(e) if e.kind() == Kind::NotFound => {
                 code = ui::error(
@@ -62,4 +55,15 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         }
     }
     Ok(code)
+}
+
+/// Prints what became of an image and its names.
+pub fn say(removed: &crate::store::collect::Removed) -> Result<()> {
+    for name in &removed.untagged {
+        ui::line(format_args!("Untagged: {name}"))?;
+    }
+    if let Some(id) = &removed.image {
+        ui::line(format_args!("Deleted: {id}"))?;
+    }
+    Ok(())
 }

@@ -149,9 +149,7 @@ fn prepared(mount: &MountOption) -> Result<PreparedMount> {
     let mut options = mount.options.clone();
     match &mount.kind {
         MountKind::Bind(host) => {
-            if !options.iter().any(|o| o == "bind" || o == "rbind") {
-                options.insert(0, "rbind".to_owned());
-            }
+            create::with_what_is_below(&mut options);
             Ok(PreparedMount { kind: "bind", source: host.clone(), destination, options })
         }
         MountKind::Tmpfs => {

@@ -406,6 +406,13 @@ struct Volumes {
     records: Vec<MountRecord>,
 }
 
+/// A bind that does not say otherwise takes along what is mounted below its source.
+pub(super) fn with_what_is_below(options: &mut Vec<String>) {
+    if !options.iter().any(|o| o == "bind" || o == "rbind") {
+        options.insert(0, "rbind".to_owned());
+    }
+}
+
 /// Checks bind sources, makes missing volumes, and turns everything into mounts of host paths. `owner`: whom the
 /// container runs as, in ids of the store's namespace.
 fn prepare_mounts(
@@ -451,8 +458,8 @@ fn prepare_mounts(
         if kind == "tmpfs" && mount.copy_up && !mount_options.iter().any(|o| o == "tmpcopyup") {
             mount_options.push("tmpcopyup".into());
         }
-        if kind == "bind" && !mount_options.iter().any(|o| o == "bind" || o == "rbind") {
-            mount_options.insert(0, "rbind".into());
+        if kind == "bind" {
+            with_what_is_below(&mut mount_options);
         }
         out.records.push(MountRecord {
             kind: if volume.is_some() { "volume" } else { kind }.to_owned(),

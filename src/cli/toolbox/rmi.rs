@@ -39,10 +39,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     let mut code = 0;
     for name in &names {
         match engine::rm::remove_image(&dirs, &store, name, args.force || args.all, args.force) {
-            Ok(removed) => {
-                removed.untagged.iter().try_for_each(|name| ui::line(format_args!("Untagged: {name}")))?;
-                removed.image.iter().try_for_each(|id| ui::line(format_args!("Deleted: {id}")))?;
-            }
+            Ok(removed) => crate::cli::rmi::say(&removed)?,
             Err(e) => code = ui::error(&e),
         }
     }
