@@ -277,6 +277,9 @@ _coracle() {
             coracle__subcmd__system,prune)
                 cmd="coracle__subcmd__system__subcmd__prune"
                 ;;
+            coracle__subcmd__toolbox,assemble)
+                cmd="coracle__subcmd__toolbox__subcmd__assemble"
+                ;;
             coracle__subcmd__toolbox,create)
                 cmd="coracle__subcmd__toolbox__subcmd__create"
                 ;;
@@ -3626,7 +3629,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__toolbox)
-            opts="-h --help create enter run list ls stop rm rmi export diff"
+            opts="-h --help create enter run list ls stop rm rmi export diff assemble"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3639,8 +3642,34 @@ _coracle() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        coracle__subcmd__toolbox__subcmd__assemble)
+            opts="-n -R -h --file --name --replace --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         coracle__subcmd__toolbox__subcmd__create)
-            opts="-i -d -r -h --image --distro --release --home --isolate --read-only-host --help"
+            opts="-i -d -r -v -h --image --distro --release --home --isolate --read-only-host --volume --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3671,6 +3700,14 @@ _coracle() {
                     return 0
                     ;;
                 --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --volume)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -v)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

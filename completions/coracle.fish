@@ -946,21 +946,23 @@ complete -c coracle -n "__fish_coracle_using_subcommand volume; and __fish_seen_
 complete -c coracle -n "__fish_coracle_using_subcommand volume; and __fish_seen_subcommand_from remove" -s a -l all -d 'All volumes'
 complete -c coracle -n "__fish_coracle_using_subcommand volume; and __fish_seen_subcommand_from remove" -s f -l force -d 'Also the containers that use them, stopped first'
 complete -c coracle -n "__fish_coracle_using_subcommand volume; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff" -s h -l help -d 'Print help'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff" -f -a "create" -d 'Make a box from any image'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff" -f -a "enter" -d 'Enter a box: a login shell, or a command'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff" -f -a "run" -d 'Run a command in a box'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff" -f -a "list" -d 'List boxes'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff" -f -a "ls" -d 'List boxes'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff" -f -a "stop" -d 'Stop boxes; the next enter starts them again'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff" -f -a "rm" -d 'Remove boxes with everything in them, except what is in the host\'s home'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff" -f -a "rmi" -d 'Remove images of boxes'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff" -f -a "export" -d 'Put a box\'s applications into the host\'s menu, and its programs into ~/.local/bin'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff" -f -a "diff" -d 'List the packages that a box has and its image has not, those removed, and those of another version'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff assemble" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff assemble" -f -a "create" -d 'Make a box from any image'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff assemble" -f -a "enter" -d 'Enter a box: a login shell, or a command'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff assemble" -f -a "run" -d 'Run a command in a box'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff assemble" -f -a "list" -d 'List boxes'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff assemble" -f -a "ls" -d 'List boxes'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff assemble" -f -a "stop" -d 'Stop boxes; the next enter starts them again'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff assemble" -f -a "rm" -d 'Remove boxes with everything in them, except what is in the host\'s home'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff assemble" -f -a "rmi" -d 'Remove images of boxes'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff assemble" -f -a "export" -d 'Put a box\'s applications into the host\'s menu, and its programs into ~/.local/bin'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff assemble" -f -a "diff" -d 'List the packages that a box has and its image has not, those removed, and those of another version'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and not __fish_seen_subcommand_from create enter run list ls stop rm rmi export diff assemble" -f -a "assemble" -d 'Make all boxes that a file declares, or remove them'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s i -l image -d 'Image: a name, an id, oci:DIR, docker-archive:FILE' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s d -l distro -d 'Distribution: alpine, arch, debian, fedora, rhel, ubuntu' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s r -l release -d 'Its release, as 42, 13 or 24.04' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l home -d 'Whose home: host, or own (a new one at the same path, removed with the box)' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s v -l volume -d 'Mount a directory or file of the host\'s, or a named volume, as for run' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l isolate -d 'For what you do not trust: no file, process, network or variable of the host\'s, and its own home'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l read-only-host -d 'Show the host\'s files read-only, except home, /tmp and /dev. Against accidents: the box\'s root can undo it'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -986,6 +988,10 @@ complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from export" -l fix -d 'With --check: repair it, or remove it where its box or program is gone'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from assemble" -l file -d 'The file, as distrobox-assemble takes it' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from assemble" -s n -l name -d 'Only this box of the file' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from assemble" -s R -l replace -d 'Make boxes anew that are there. The old one is removed when the new one is complete; an own home is kept'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from assemble" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand slurm; and not __fish_seen_subcommand_from oci-conf" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand slurm; and not __fish_seen_subcommand_from oci-conf" -f -a "oci-conf" -d 'Print the oci.conf that lets `srun --container` start containers of coracle'
 complete -c coracle -n "__fish_coracle_using_subcommand slurm; and __fish_seen_subcommand_from oci-conf" -l slurm-version -d 'Version of Slurm, such as 22.05; the installed one if not given' -r

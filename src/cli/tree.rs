@@ -277,6 +277,7 @@ const TOOLBOX: &[Node] = &[
     leaf!("rmi", toolbox::rmi),
     leaf!("export", toolbox::export),
     leaf!("diff", toolbox::diff),
+    leaf!("assemble", toolbox::assemble),
 ];
 
 const SLURM: &[Node] = &[leaf!("oci-conf", slurm::oci_conf)];

@@ -16,6 +16,14 @@ pub struct Toolbox {
     /// The host's files are shown read-only, but for the home, /tmp and /dev.
     #[serde(default)]
     pub read_only_host: bool,
+    /// `-v` of its creation, with absolute paths.
+    #[serde(default)]
+    pub volumes: Vec<String>,
+    #[serde(default)]
+    pub turn: Turn,
+    /// The own home is still another box's, and is fetched at the next start at the latest.
+    #[serde(default)]
+    pub fetches: Option<Fetch>,
     /// Places of the host's that its last start mounted: the next start replaces them, and says which are gone.
     pub mounted: Vec<String>,
 }
@@ -28,4 +36,25 @@ pub enum Home {
     Host,
     /// Its own, in the container's directory, at the same path.
     Own,
+}
+
+/// Which of a name's boxes it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Turn {
+    #[default]
+    Current,
+    /// Being made, to take the name over.
+    Next,
+    /// It had the name, and is kept to go back to.
+    Former,
+}
+
+/// A home that moves from one box to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// Id of the box that has it.
+    pub from: String,
+    /// Number of the directory's inode: it tells which of the two homes it is, whatever has been done already.
+    pub inode: u64,
 }

@@ -5,7 +5,7 @@ use super::identity::Identity;
 use super::live::{HOST, PLACE};
 use super::places::PROGRAM;
 use crate::engine::options::{
-    CreateOptions, Extra, ImageVolumes, Limits, NamespaceMode, NamespaceOptions, NetworkOptions,
+    CreateOptions, Extra, ImageVolumes, Limits, MountOption, NamespaceMode, NamespaceOptions, NetworkOptions,
     ProcessOptions, PullPolicy, SeccompOption, SecurityOptions, Source, UsernsMode,
 };
 use crate::engine::{self, Created};
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::ondisk;
 use crate::ondisk::container::{Cgroups, Log, LogDriver, NetworkMode, Restart};
 use crate::ondisk::seed::{self, Entry, Seed};
-use crate::ondisk::toolbox::{self, Home, Toolbox};
+use crate::ondisk::toolbox::{self, Home, Toolbox, Turn};
 use crate::paths::Dirs;
 use crate::userns::{self, idmap};
 use std::collections::BTreeMap;
@@ -25,12 +25,18 @@ const SHM_SIZE: u64 = 65_536_000;
 #[derive(Debug, Clone)]
 pub struct Wanted {
     pub name: String,
+    /// The name that it shows inside, for it will have it.
+    pub shown: String,
+    pub turn: Turn,
     /// As `coracle run` takes it.
     pub image: String,
     pub home: Home,
     /// Nothing of the host; `home` is its own.
     pub isolated: bool,
     pub read_only_host: bool,
+    /// `-v`, as text with absolute paths, and as mounts.
+    pub volumes: Vec<String>,
+    pub mounts: Vec<MountOption>,
     pub pull: PullPolicy,
     /// For `inspect`.
     pub argv: Vec<String>,
@@ -52,7 +58,7 @@ pub fn create(dirs: &Dirs, wanted: &Wanted, who: &Identity) -> Result<Created> {
     // Container root in the store's namespace, as `--userns keep-id` maps it.
     let root = |id: u32| -> Result<u32> { Ok(idmap::to_outside(&idmap::keep_id(id, size)?, 0).unwrap_or(0)) };
     let root = if map.is_single() { (0, 0) } else { (root(who.uid)?, root(who.gid)?) };
-    let mut entries = seeds(who, &wanted.name);
+    let mut entries = seeds(who, &wanted.shown);
     if !wanted.isolated {
         entries.extend(links_to_the_host());
     }
@@ -64,6 +70,9 @@ pub fn create(dirs: &Dirs, wanted: &Wanted, who: &Identity) -> Result<Created> {
         home: wanted.home,
         isolated: wanted.isolated,
         read_only_host: wanted.read_only_host,
+        volumes: wanted.volumes.clone(),
+        turn: wanted.turn,
+        fetches: None,
         mounted: Vec::new(),
     };
     let encode =
@@ -148,7 +157,7 @@ fn options(wanted: &Wanted, who: &Identity, extra: Extra, single: bool) -> Creat
             workdir: Some("/".to_owned()),
             user: None,
             groups: Vec::new(),
-            hostname: Some(hostname(&wanted.name)),
+            hostname: Some(hostname(&wanted.shown)),
             init: false,
             umask: None,
             rlimits: Vec::new(),
@@ -156,7 +165,7 @@ fn options(wanted: &Wanted, who: &Identity, extra: Extra, single: bool) -> Creat
             timezone: wanted.isolated.then(|| "local".to_owned()),
             sysctl: BTreeMap::new(),
         },
-        mounts: Vec::new(),
+        mounts: wanted.mounts.clone(),
         read_only: false,
         read_only_tmpfs: false,
         image_volumes: ImageVolumes::Ignore,

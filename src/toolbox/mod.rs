@@ -15,6 +15,7 @@
 //! same program, owned by the box's root and setuid, is its `sudo`: one that is bound from the host could not be, for the
 //! host's files are the user's. It gives what is in the box and nothing of the host: its root is a subordinate id there.
 
+pub mod assemble;
 pub mod create;
 pub mod distro;
 pub mod enter;
@@ -23,8 +24,10 @@ pub mod export;
 pub mod identity;
 pub mod inside;
 mod live;
+pub mod manager;
 pub mod packages;
 mod places;
+pub mod succession;
 
 use crate::engine;
 use crate::error::{Context, Error, Result};
@@ -75,7 +78,9 @@ pub fn find_or_only(dirs: &Dirs, name: Option<&str>, usual: Option<&str>) -> Res
     if let Some(name) = name {
         return find(dirs, name);
     }
-    let mut boxes = list(dirs)?.0.into_iter();
+    let boxes = list(dirs)?.0.into_iter();
+    let mut boxes =
+        boxes.filter(|(c, _)| !matches!(record(dirs, c), Ok(Some(r)) if succession::is_aside(c, &r)));
     match (boxes.next(), boxes.next()) {
         (Some((only, _)), None) => Ok(only),
         (None, _) => {
@@ -138,6 +143,7 @@ pub fn refresh(dirs: &Dirs, c: &Container) -> Result<Vec<String>> {
     let what = || format!("cannot prepare box {}", c.name);
     live::write(dirs, c).what(what)?;
     let dir = records::lock(dirs, &c.id)?;
+    succession::fetch_home(dirs, c, &mut toolbox).what(what)?;
     let text =
         std::fs::read(dirs.container(&c.id).join("config.json")).call(|| "read(config.json)").what(what)?;
     let damaged = || Error::corrupt("the file config.json is damaged").hint("See `coracle system check`.");

@@ -56,4 +56,5 @@ mod squash;
 mod terminal;
 mod tidy;
 mod toolbox;
+mod toolbox_assemble;
 mod volume;

@@ -1,10 +1,10 @@
 //! `coracle toolbox create`.
 
-use crate::cli::{App, ui};
-use crate::engine::options::PullPolicy;
+use crate::cli::{App, parse, ui};
+use crate::engine::options::{MountKind, MountOption, PullPolicy};
 use crate::error::{Error, Result};
 use crate::id::ContainerName;
-use crate::ondisk::toolbox::Home;
+use crate::ondisk::toolbox::{Home, Turn};
 use crate::toolbox::{self, create::Wanted};
 
 /// Make a box from any image
@@ -32,25 +32,26 @@ pub struct Args {
     /// Show the host's files read-only, except home, /tmp and /dev. Against accidents: the box's root can undo it
     #[arg(long)]
     pub read_only_host: bool,
+    /// Mount a directory or file of the host's, or a named volume, as for run
+    #[arg(short, long, value_name = "[SRC:]PATH[:OPTS]")]
+    pub volume: Vec<String>,
     /// Name; else the image's or the distribution's
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 }
 
 pub fn run(args: &Args, app: &App) -> Result<u8> {
+    let wanted = wanted(args, app)?;
     let dirs = app.dirs()?;
-    let home = match args.home.as_deref() {
-        None if args.isolate => Home::Own,
-        Some("host") if args.isolate => {
-            return Err(Error::usage("an isolated box cannot have the host's home")
-                .hint("Leave out --isolate, or --home host."));
-        }
-        None | Some("host") => Home::Host,
-        Some("own") => Home::Own,
-        Some(other) => {
-            return Err(super::super::parse::invalid("--home", other, "one of host, own", "--home own"));
-        }
-    };
+    let who = toolbox::identity::caller(&dirs)?;
+    let created = toolbox::create::create(&dirs, &wanted, &who)?;
+    created.warnings.iter().for_each(ui::warn);
+    ui::line(&created.container.name)?;
+    Ok(0)
+}
+
+/// The box that these flags describe.
+pub fn wanted(args: &Args, app: &App) -> Result<Wanted> {
     let (image, usual) = match &args.image {
         Some(image) => (image.clone(), name_of(image)),
         None => {
@@ -63,20 +64,43 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     if image == "host:" {
         return Err(Error::usage("a box cannot be made from host:").hint("Name an image: `--image debian`."));
     }
-    let who = toolbox::identity::caller(&dirs)?;
-    let wanted = Wanted {
+    let (volumes, mounts) = volumes(&args.volume, app)?;
+    Ok(Wanted {
+        shown: name.clone(),
         name,
+        turn: Turn::Current,
         image,
-        home,
+        home: home(args)?,
         isolated: args.isolate,
         read_only_host: args.read_only_host,
+        volumes,
+        mounts,
         pull: PullPolicy::Missing,
         argv: app.argv.clone(),
+    })
+}
+
+fn home(args: &Args) -> Result<Home> {
+    match args.home.as_deref() {
+        None if args.isolate => Ok(Home::Own),
+        Some("host") if args.isolate => Err(Error::usage("an isolated box cannot have the host's home")
+            .hint("Leave out --isolate, or --home host.")),
+        None | Some("host") => Ok(Home::Host),
+        Some("own") => Ok(Home::Own),
+        Some(other) => Err(parse::invalid("--home", other, "one of host, own", "--home own")),
+    }
+}
+
+/// As text with absolute paths, which means the same from everywhere, and as mounts.
+pub fn volumes(flags: &[String], app: &App) -> Result<(Vec<String>, Vec<MountOption>)> {
+    let cwd = app.cwd()?;
+    let mounts: Vec<MountOption> =
+        flags.iter().map(|text| parse::volume::parse(text, &cwd)).collect::<Result<_>>()?;
+    let absolute = |(text, mount): (&String, &MountOption)| match (&mount.kind, text.split_once(':')) {
+        (MountKind::Bind(path), Some((_, rest))) => format!("{path}:{rest}"),
+        _ => text.clone(),
     };
-    let created = toolbox::create::create(&dirs, &wanted, &who)?;
-    created.warnings.iter().for_each(ui::warn);
-    ui::line(&created.container.name)?;
-    Ok(0)
+    Ok((flags.iter().zip(&mounts).map(absolute).collect(), mounts))
 }
 
 /// `registry/debian:13` → `debian-13`, `registry/debian:latest` → `debian`.

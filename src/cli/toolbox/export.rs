@@ -66,7 +66,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
 }
 
 /// What a script must give coracle to find the same box.
-fn flags(app: &App) -> Result<Vec<String>> {
+pub(super) fn flags(app: &App) -> Result<Vec<String>> {
     let mut flags = Vec::new();
     for (flag, dir) in [("--root", &app.globals.root), ("--runroot", &app.globals.runroot)] {
         if let Some(dir) = dir {

@@ -1,5 +1,6 @@
 //! `coracle toolbox …`: boxes to live in. What a box is: `crate::toolbox`.
 
+pub mod assemble;
 pub mod create;
 pub mod diff;
 pub mod enter;
@@ -8,6 +9,7 @@ pub mod list;
 pub mod rm;
 pub mod rmi;
 pub mod run;
+mod setup;
 pub mod stop;
 
 use crate::cli::global::CgroupManager;

@@ -6,6 +6,7 @@
 
 #![allow(dead_code, reason = "helpers for every module of tests, some of which are still to come")]
 
+pub mod apt;
 mod bundle;
 mod canary;
 mod cmd;

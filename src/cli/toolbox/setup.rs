@@ -1,0 +1,65 @@
+//! What several subcommands do to a box before it is used: commands as its root, packages, and a place for the next one.
+
+use crate::cli::{App, parse};
+use crate::engine;
+use crate::error::{Error, Kind, Result};
+use crate::monitor::client::{self, ExecRequest};
+use crate::ondisk::container::Container;
+use crate::paths::Dirs;
+use crate::toolbox::{self, succession};
+
+/// Runs a command as the root of a box that runs, without a terminal. What it prints goes to our stderr: stdout is for
+/// names. Returns its exit code.
+pub(super) fn as_root(dirs: &Dirs, c: &Container, command: &[String]) -> Result<u8> {
+    let mut words: Vec<String> = ["sudo", "sh", "-c", "exec \"$@\" >&2", "sh"].map(str::to_owned).to_vec();
+    words.extend_from_slice(command);
+    let who = toolbox::identity::caller(dirs)?;
+    let prepared = toolbox::enter::process(dirs, c, &who, &parse::env::host(), &words)?;
+    let request = ExecRequest {
+        process: prepared.process,
+        tty: false,
+        interactive: false,
+        detach: false,
+        detach_keys: Vec::new(),
+        preserved: Vec::new(),
+    };
+    Ok(crate::cli::exec::exit_code(&client::exec(dirs, c, &request)?))
+}
+
+/// Runs commands one after the other; one that fails ends it.
+pub(super) fn all_as_root(dirs: &Dirs, c: &Container, commands: &[Vec<String>]) -> Result<()> {
+    for command in commands {
+        let code = as_root(dirs, c, command)?;
+        if code != 0 {
+            return Err(Error::new(Kind::External, format_args!("`{}` failed", command.join(" ")))
+                .cause(format_args!("it ended with exit code {code}; what it says is above")));
+        }
+    }
+    Ok(())
+}
+
+/// Installs packages by the box's own package manager.
+pub(super) fn install(dirs: &Dirs, c: &Container, packages: &[String]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    all_as_root(dirs, c, &toolbox::manager::of_box(dirs, c)?.install(packages))
+}
+
+/// Removes a box with everything in it.
+pub(super) fn remove(dirs: &Dirs, c: &Container) -> Result<()> {
+    engine::rm::remove_replaced(dirs, &c.id)
+}
+
+/// Removes the box of this name that was kept beside another, or was begun and never finished, so that the name is free.
+pub(super) fn make_free(dirs: &Dirs, name: &str) -> Result<()> {
+    match succession::aside(dirs, name)? {
+        Some(c) => remove(dirs, &c),
+        None => Ok(()),
+    }
+}
+
+/// Starts a box; what is gone from the host is said at the next enter.
+pub(super) fn start(app: &App, dirs: &Dirs, c: &Container) -> Result<()> {
+    super::started(app, dirs, c).map(drop)
+}
