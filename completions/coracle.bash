@@ -298,17 +298,26 @@ _coracle() {
             coracle__subcmd__toolbox,ls)
                 cmd="coracle__subcmd__toolbox__subcmd__list"
                 ;;
+            coracle__subcmd__toolbox,rebase)
+                cmd="coracle__subcmd__toolbox__subcmd__rebase"
+                ;;
             coracle__subcmd__toolbox,rm)
                 cmd="coracle__subcmd__toolbox__subcmd__rm"
                 ;;
             coracle__subcmd__toolbox,rmi)
                 cmd="coracle__subcmd__toolbox__subcmd__rmi"
                 ;;
+            coracle__subcmd__toolbox,rollback)
+                cmd="coracle__subcmd__toolbox__subcmd__rollback"
+                ;;
             coracle__subcmd__toolbox,run)
                 cmd="coracle__subcmd__toolbox__subcmd__run"
                 ;;
             coracle__subcmd__toolbox,stop)
                 cmd="coracle__subcmd__toolbox__subcmd__stop"
+                ;;
+            coracle__subcmd__toolbox,upgrade)
+                cmd="coracle__subcmd__toolbox__subcmd__upgrade"
                 ;;
             coracle__subcmd__volume,create)
                 cmd="coracle__subcmd__volume__subcmd__create"
@@ -3629,7 +3638,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__toolbox)
-            opts="-h --help create enter run list ls stop rm rmi export diff assemble"
+            opts="-h --help create enter run list ls stop rm rmi export diff assemble upgrade rebase rollback"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3790,6 +3799,32 @@ _coracle() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        coracle__subcmd__toolbox__subcmd__rebase)
+            opts="-i -h --image --without --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --image)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --without)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         coracle__subcmd__toolbox__subcmd__rm)
             opts="-a -f -h --all --force --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -3818,6 +3853,20 @@ _coracle() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        coracle__subcmd__toolbox__subcmd__rollback)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         coracle__subcmd__toolbox__subcmd__run)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -3833,6 +3882,20 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__toolbox__subcmd__stop)
+            opts="-a -h --all --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__toolbox__subcmd__upgrade)
             opts="-a -h --all --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

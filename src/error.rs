@@ -147,9 +147,12 @@ impl Error {
         self
     }
 
-    /// Puts the user's action above what is there: the old `what` becomes the first cause.
+    /// Puts the user's action above what is there: the old `what` becomes the first cause. What has been said stays said.
     #[must_use]
     pub fn wrap(mut self, what: impl fmt::Display) -> Self {
+        if self.is_already_said() {
+            return self;
+        }
         let below = std::mem::replace(&mut self.0.what, what.to_string());
         self.0.causes.insert(0, below);
         self

@@ -278,6 +278,9 @@ const TOOLBOX: &[Node] = &[
     leaf!("export", toolbox::export),
     leaf!("diff", toolbox::diff),
     leaf!("assemble", toolbox::assemble),
+    leaf!("upgrade", toolbox::upgrade),
+    leaf!("rebase", toolbox::rebase),
+    leaf!("rollback", toolbox::rollback),
 ];
 
 const SLURM: &[Node] = &[leaf!("oci-conf", slurm::oci_conf)];

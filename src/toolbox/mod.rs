@@ -78,11 +78,9 @@ pub fn find_or_only(dirs: &Dirs, name: Option<&str>, usual: Option<&str>) -> Res
     if let Some(name) = name {
         return find(dirs, name);
     }
-    let boxes = list(dirs)?.0.into_iter();
-    let mut boxes =
-        boxes.filter(|(c, _)| !matches!(record(dirs, c), Ok(Some(r)) if succession::is_aside(c, &r)));
+    let mut boxes = current(dirs)?.into_iter();
     match (boxes.next(), boxes.next()) {
-        (Some((only, _)), None) => Ok(only),
+        (Some(only), None) => Ok(only),
         (None, _) => {
             Err(Error::not_found("there is no box").hint("Make one with `coracle toolbox create -i IMAGE`."))
         }
@@ -99,6 +97,12 @@ pub fn list(dirs: &Dirs) -> Result<engine::lookup::Listing> {
     let (mut good, bad) = engine::list(dirs)?;
     good.retain(|(c, _)| matches!(record(dirs, c), Ok(Some(_))));
     Ok((good, bad))
+}
+
+/// Every box but those that are kept beside another (`succession`), oldest first.
+pub fn current(dirs: &Dirs) -> Result<Vec<Container>> {
+    let aside = |c: &Container| matches!(record(dirs, c), Ok(Some(r)) if succession::is_aside(c, &r));
+    Ok(list(dirs)?.0.into_iter().map(|(c, _)| c).filter(|c| !aside(c)).collect())
 }
 
 /// Starts the box when it does not run, with the host's places as they are now. Returns what is gone.

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::ondisk::container::Container;
 use crate::paths::Dirs;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Name to version.
 type Packages = BTreeMap<String, String>;
@@ -74,8 +74,38 @@ pub fn diff(dirs: &Dirs, c: &Container) -> Result<Vec<Change>> {
                 .hint("Boxes of Debian, Ubuntu and Alpine have one."),
         });
     };
-    let before = view::of_image(dirs, c)?.and_then(|view| packages(&view)).unwrap_or_default();
-    Ok(compare(&before, &now))
+    Ok(compare(&of_image(dirs, c)?, &now))
+}
+
+/// Those that somebody has asked for in a running box: what is other than in the image, without what came along only
+/// because another package needs it. Package managers write down which those are; without a list of theirs it is all.
+pub fn chosen(dirs: &Dirs, c: &Container) -> Result<Vec<String>> {
+    let notes = peek(dirs, c, |root| {
+        let view = View::of(root);
+        let read = |path: &str| String::from_utf8_lossy(&view.read(path, LONGEST)).into_owned();
+        Ok(json!([read("/var/lib/apt/extended_states"), read("/etc/apk/world")]))
+    })?;
+    let (states, world): (String, String) = serde_json::from_value(notes)
+        .map_err(|e| Error::internal(format_args!("cannot read an answer: {e}")))?;
+    let (automatic, world) = (apt_automatic(&states), apk_world(&world));
+    let added = diff(dirs, c)?.into_iter().filter_map(|change| match change {
+        Change::Added(name, _) => Some(name),
+        _ => None,
+    });
+    let asked = |name: &String| !automatic.contains(name) && (world.is_empty() || world.contains(name));
+    Ok(added.filter(asked).collect())
+}
+
+/// The names of all packages that a running box has.
+pub fn names(dirs: &Dirs, c: &Container) -> Result<BTreeSet<String>> {
+    let now = peek(dirs, c, |root| Ok(json!(packages(&View::of(root)))))?;
+    let now: Option<Packages> = serde_json::from_value(now)
+        .map_err(|e| Error::internal(format_args!("cannot read an answer: {e}")))?;
+    Ok(now.unwrap_or_default().into_keys().collect())
+}
+
+fn of_image(dirs: &Dirs, c: &Container) -> Result<Packages> {
+    Ok(view::of_image(dirs, c)?.and_then(|view| packages(&view)).unwrap_or_default())
 }
 
 fn packages(view: &View) -> Option<Packages> {
@@ -130,6 +160,21 @@ fn apk(text: &str) -> Packages {
     text.split("\n\n").filter_map(one).collect()
 }
 
+/// apt's list of what came along.
+fn apt_automatic(text: &str) -> BTreeSet<String> {
+    let one = |paragraph: &str| {
+        let get = |key: &str| paragraph.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+        (get("Auto-Installed:") == Some("1")).then(|| get("Package:").map(str::to_owned))?
+    };
+    text.split("\n\n").filter_map(one).collect()
+}
+
+/// apk's list of what was asked for, without versions, repositories, conflicts and packages that were made up.
+fn apk_world(text: &str) -> BTreeSet<String> {
+    let name = |word: &str| word.split(['<', '>', '=', '~', '@']).next().unwrap_or(word).to_owned();
+    text.split_whitespace().filter(|word| !word.starts_with(['!', '.'])).map(name).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,5 +196,11 @@ mod tests {
         assert_eq!(apk.get("musl").map(String::as_str), Some("1.2.5-r0"));
         assert_eq!(apk.len(), 2);
         assert!(compare(&apk, &apk).is_empty());
+        let automatic = apt_automatic(
+            "Package: a\nArchitecture: amd64\nAuto-Installed: 1\n\nPackage: b\nArchitecture: amd64\nAuto-Installed: 0\n",
+        );
+        assert_eq!(automatic.into_iter().collect::<Vec<_>>(), ["a"]);
+        let world = apk_world("htop\ngit>2@edge\n!vim .build-deps\n");
+        assert_eq!(world.into_iter().collect::<Vec<_>>(), ["git", "htop"]);
     }
 }

@@ -57,4 +57,5 @@ mod terminal;
 mod tidy;
 mod toolbox;
 mod toolbox_assemble;
+mod toolbox_rebase;
 mod volume;

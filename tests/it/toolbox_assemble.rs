@@ -138,8 +138,13 @@ fn files_that_cannot_be_assembled() {
         let all: Vec<&str> = ["Error: cannot read boxes from x.toml"].into_iter().chain(words).collect();
         assemble(&w, "x.toml").run().says(125, &all);
     }
-    write(&w, "x.toml", "[a]\nimage = \"bb\"\npackages = [\"git\"]\n[plain]\nimage = \"bb\"\n");
-    assemble(&w, "-n c x.toml").run().says(125, &["Error: no box \"c\" in x.toml", "There are a, plain"]);
+    write(
+        &w,
+        "x.toml",
+        "[a]\nimage = \"bb\"\npackages = [\"git\"]\n[plain]\nimage = \"bb\"\n\
+         [q]\nimage = \"127.0.0.1:1/none\"\n",
+    );
+    assemble(&w, "-n c x.toml").run().says(125, &["Error: no box \"c\" in x.toml", "There are a, plain, q"]);
     w.start("plain", "bb sleep 1000");
     assemble(&w, "x.toml").run().says(
         125,
@@ -150,6 +155,7 @@ fn files_that_cannot_be_assembled() {
             "Hint: Make the box from an image of a distribution.",
             "Error: cannot assemble box plain",
             "container plain is not a box",
+            "Error: cannot pull 127.0.0.1:1/none",
         ],
     );
     assemble(&w, "rm x.toml").run().says(125, &["Error: container plain is not a box"]);

@@ -6,11 +6,14 @@ pub mod diff;
 pub mod enter;
 pub mod export;
 pub mod list;
+pub mod rebase;
 pub mod rm;
 pub mod rmi;
+pub mod rollback;
 pub mod run;
 mod setup;
 pub mod stop;
+pub mod upgrade;
 
 use crate::cli::global::CgroupManager;
 use crate::cli::{App, parse, ui};

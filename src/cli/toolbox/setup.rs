@@ -4,7 +4,7 @@ use crate::cli::{App, parse};
 use crate::engine;
 use crate::error::{Error, Kind, Result};
 use crate::monitor::client::{self, ExecRequest};
-use crate::ondisk::container::Container;
+use crate::ondisk::container::{Container, Status};
 use crate::paths::Dirs;
 use crate::toolbox::{self, succession};
 
@@ -32,7 +32,8 @@ pub(super) fn all_as_root(dirs: &Dirs, c: &Container, commands: &[Vec<String>]) 
         let code = as_root(dirs, c, command)?;
         if code != 0 {
             return Err(Error::new(Kind::External, format_args!("`{}` failed", command.join(" ")))
-                .cause(format_args!("it ended with exit code {code}; what it says is above")));
+                .cause(format_args!("it ended with exit code {code}; what it says is above"))
+                .with_exit_code(code));
         }
     }
     Ok(())
@@ -62,4 +63,19 @@ pub(super) fn make_free(dirs: &Dirs, name: &str) -> Result<()> {
 /// Starts a box; what is gone from the host is said at the next enter.
 pub(super) fn start(app: &App, dirs: &Dirs, c: &Container) -> Result<()> {
     super::started(app, dirs, c).map(drop)
+}
+
+/// Does something in a box that must run for it. One that did not run is stopped again.
+pub(super) fn while_running<T>(
+    app: &App,
+    dirs: &Dirs,
+    c: &Container,
+    act: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let running = engine::lookup::state(dirs, c)?.status == Status::Running;
+    let done = start(app, dirs, c).and_then(|()| act());
+    if !running {
+        engine::stop::stop(dirs, c, None)?;
+    }
+    done
 }

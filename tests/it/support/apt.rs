@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::World;
 use super::registry::{Entry, digest, gzip, tar_of};
 
-/// A repository in the home of the world's user, where boxes see it, too.
+/// A repository in the home of the world's user, which boxes see below /run/host.
 #[derive(Debug)]
 pub struct Repository {
     dir: PathBuf,
@@ -56,7 +56,7 @@ impl Repository {
 
     /// Loads the Debian fixture as `name`, with this repository alone.
     pub fn image(&self, w: &World, name: &str) {
-        let sources = format!("deb [trusted=yes] file:{} ./\n", self.dir.display());
+        let sources = format!("deb [trusted=yes] file:/run/host{} ./\n", self.dir.display());
         let mark = format!("{name}\n");
         let files = [
             Entry::file("etc/apt/sources.list", sources.as_bytes()),
