@@ -69,6 +69,7 @@ complete -c coracle -n "__fish_coracle_needs_command" -f -a "info" -d 'Show what
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "version" -d 'Show the version'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "doctor" -d 'Check by trying what containers need on this machine'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "unshare" -d 'Run a command as root of the user namespace of images and containers'
+complete -c coracle -n "__fish_coracle_needs_command" -f -a "host" -d 'Run a command on the host, from inside a box'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "completion" -d 'Print a completion script for a shell'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "container" -d 'Manage containers'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "image" -d 'Manage images'
@@ -483,6 +484,9 @@ complete -c coracle -n "__fish_coracle_using_subcommand doctor" -l json -d 'Prin
 complete -c coracle -n "__fish_coracle_using_subcommand doctor" -l fix-script -d 'Print a shell script of the fixes for the administrator'
 complete -c coracle -n "__fish_coracle_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand unshare" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c coracle -n "__fish_coracle_using_subcommand host" -s e -l env -d 'Set an environment variable' -r
+complete -c coracle -n "__fish_coracle_using_subcommand host" -s w -l workdir -d 'Working directory on the host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand host" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand completion" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and not __fish_seen_subcommand_from attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait" -f -a "attach" -d 'Connect to a running container\'s terminal or streams'
@@ -968,6 +972,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s v -l volume -d 'Mount a directory or file of the host\'s, or a named volume, as for run' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l isolate -d 'For what you do not trust: no file, process, network or variable of the host\'s, and its own home'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l read-only-host -d 'Show the host\'s files read-only, except home, /tmp and /dev. Against accidents: the box\'s root can undo it'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l host-exec -d 'Let `coracle host` in the box run commands on the host, as you; all other commands of coracle act on the host\'s containers then, and so do xdg-open and `flatpak-spawn --host` where the image has none'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from enter" -s d -l distro -d 'The box that `create --distro` makes' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from enter" -s r -l release -d 'The box that `create --release` makes' -r

@@ -4,7 +4,7 @@
 //! recognised before any command line is parsed.
 
 use coracle::error::{Error, Result};
-use coracle::{cli, engine, monitor, userns};
+use coracle::{cli, engine, monitor, toolbox, userns};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::process::ExitCode;
@@ -15,12 +15,18 @@ fn main() -> ExitCode {
         let rest = args.split_off(2);
         return role(&args[1], rest);
     }
+    if toolbox::host::client::is_offered() {
+        // In a box: the host's coracle does it.
+        let done = toolbox::host::client::coracle(&args, &mut |note| cli::ui::warn(note));
+        return ExitCode::from(done.unwrap_or_else(|error| cli::fail(&error)));
+    }
     ExitCode::from(cli::main(args))
 }
 
 fn role(name: &OsString, args: Vec<OsString>) -> ExitCode {
     match name.to_str() {
         Some("monitor") => monitor::role_main(args),
+        Some(toolbox::host::ROLE) => toolbox::host::server::role_main(args),
         Some("in-store") => in_store(userns::SYNC_FD, userns::enter_store, args),
         Some("in-store-of") => in_store(userns::USERNS_FD, userns::join_store, args),
         Some(name) => engine::role_main(name, args),

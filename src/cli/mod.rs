@@ -19,6 +19,7 @@ pub mod flags;
 pub mod format;
 pub mod global;
 pub mod history;
+pub mod host;
 pub mod image;
 pub mod images;
 pub mod info;

@@ -205,6 +205,7 @@ pub const NODES: &[Node] = &[
     leaf!("version", version),
     leaf!("doctor", doctor),
     leaf!("unshare", unshare),
+    leaf!("host", host),
     leaf!("completion", completion),
     Node::Group { name: "container", about: "Manage containers", nodes: CONTAINER },
     Node::Group { name: "image", about: "Manage images", nodes: IMAGE },

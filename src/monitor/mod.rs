@@ -48,7 +48,7 @@ mod guard;
 mod image;
 pub mod lock;
 mod oom;
-mod protocol;
+pub mod protocol;
 pub mod records;
 pub mod recover;
 pub mod remove;

@@ -1,4 +1,4 @@
-//! The words between the monitor and its clients: one message is one SOCK_SEQPACKET packet.
+//! The words between the monitor and its clients, and those of `toolbox::host`: one message is one SOCK_SEQPACKET packet.
 //!
 //! The first packet of a client is a `Request` as JSON (the starting CLI sends `Launch` on the sync socket instead). After
 //! that every packet is a tag byte and data, in both directions: no parsing where the bytes of a payload flow. Both ends
@@ -14,7 +14,7 @@ use std::os::fd::BorrowedFd;
 pub(super) const CHUNK: usize = 32 << 10;
 
 /// Largest packet.
-pub(super) const MAX_PACKET: usize = 64 << 10;
+pub const MAX_PACKET: usize = 64 << 10;
 
 /// The first packet of the CLI that starts the container.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -52,37 +52,37 @@ pub(super) enum Request {
 }
 
 /// Monitor → client.
-pub(super) mod event {
+pub mod event {
     /// It runs: pid of init (4 bytes).
-    pub(crate) const STARTED: u8 = b'S';
-    pub(crate) const STDOUT: u8 = b'1';
-    pub(crate) const STDERR: u8 = b'2';
+    pub const STARTED: u8 = b'S';
+    pub const STDOUT: u8 = b'1';
+    pub const STDERR: u8 = b'2';
     /// It ended: exit code (4 bytes).
-    pub(crate) const EXITED: u8 = b'X';
+    pub const EXITED: u8 = b'X';
     /// It failed: an error as JSON.
-    pub(crate) const ERROR: u8 = b'E';
+    pub const ERROR: u8 = b'E';
     /// Done.
-    pub(crate) const OK: u8 = b'O';
+    pub const OK: u8 = b'O';
     /// The pty master of an exec, as the fd of this packet.
-    pub(crate) const TERMINAL: u8 = b'T';
+    pub const TERMINAL: u8 = b'T';
 }
 
 /// Client → monitor.
-pub(super) mod input {
-    pub(crate) const STDIN: u8 = b'i';
+pub mod input {
+    pub const STDIN: u8 = b'i';
     /// No more input.
-    pub(crate) const END: u8 = b'e';
+    pub const END: u8 = b'e';
     /// Rows, columns (2 bytes each).
-    pub(crate) const RESIZE: u8 = b'w';
+    pub const RESIZE: u8 = b'w';
     /// A signal for init (4 bytes).
-    pub(crate) const SIGNAL: u8 = b's';
+    pub const SIGNAL: u8 = b's';
 }
 
-pub(super) fn encode_error(error: &Error) -> Vec<u8> {
+pub fn encode_error(error: &Error) -> Vec<u8> {
     error.to_wire()
 }
 
-pub(super) fn decode_error(bytes: &[u8]) -> Error {
+pub fn decode_error(bytes: &[u8]) -> Error {
     Error::from_wire(bytes)
 }
 
@@ -94,12 +94,12 @@ pub(super) fn send_json<T: Serialize>(to: BorrowedFd<'_>, value: &T, fds: &[Borr
 }
 
 /// Sends a tagged packet and waits for room.
-pub(super) fn send(to: BorrowedFd<'_>, tag: u8, data: &[u8]) -> rustix::io::Result<()> {
+pub fn send(to: BorrowedFd<'_>, tag: u8, data: &[u8]) -> rustix::io::Result<()> {
     socket::send(to, &[tag], data, &[], SendFlags::empty())
 }
 
 /// The number in a packet, or `None` when it is too short.
-pub(super) fn number(data: &[u8]) -> Option<i32> {
+pub fn number(data: &[u8]) -> Option<i32> {
     data.first_chunk().map(|bytes| i32::from_le_bytes(*bytes))
 }
 

@@ -24,6 +24,9 @@ pub struct Toolbox {
     /// The own home is still another box's, and is fetched at the next start at the latest.
     #[serde(default)]
     pub fetches: Option<Fetch>,
+    /// Its processes may run commands on the host (`coracle host`).
+    #[serde(default)]
+    pub host_exec: bool,
     /// Places of the host's that its last start mounted: the next start replaces them, and says which are gone.
     pub mounted: Vec<String>,
 }

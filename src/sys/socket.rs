@@ -101,6 +101,12 @@ pub fn peer_uid(socket: BorrowedFd<'_>) -> rustix::io::Result<u32> {
     sockopt::socket_peercred(socket).map(|cred| cred.uid.as_raw())
 }
 
+/// pid and uid of the process that made the other end, as these namespaces see them.
+pub fn peer(socket: BorrowedFd<'_>) -> rustix::io::Result<(i32, u32)> {
+    let cred = sockopt::socket_peercred(socket)?;
+    Ok((cred.pid.as_raw_nonzero().get(), cred.uid.as_raw()))
+}
+
 fn new_socket(kind: SocketType) -> Result<OwnedFd> {
     rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).call(|| "socket(AF_UNIX)")
 }

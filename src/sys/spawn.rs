@@ -149,6 +149,19 @@ pub fn become_root_of_namespace() -> Result<()> {
     rustix::thread::set_thread_res_uid(uid, uid, uid).call(|| "setresuid(0, 0, 0)")
 }
 
+/// The command will lead a session and a process group of its own; `terminal`: its stdin is the session's terminal.
+pub fn lead_session(command: &mut impl std::os::unix::process::CommandExt, terminal: bool) {
+    let lead = move || {
+        rustix::process::setsid()?;
+        if terminal {
+            rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
+        }
+        Ok(())
+    };
+    // SAFETY: it runs between fork and exec, and is two system calls: nothing is allocated, no lock is taken.
+    unsafe { command.pre_exec(lead) };
+}
+
 /// SIGINT and SIGQUIT of the terminal reach our child as well, and the child decides: we wait for it.
 pub fn ignore_terminal_signals() {
     for signal in [libc::SIGINT, libc::SIGQUIT] {

@@ -37,6 +37,8 @@ pub struct Wanted {
     /// `-v`, as text with absolute paths, and as mounts.
     pub volumes: Vec<String>,
     pub mounts: Vec<MountOption>,
+    /// `coracle host` works in it.
+    pub host_exec: bool,
     pub pull: PullPolicy,
     /// For `inspect`.
     pub argv: Vec<String>,
@@ -62,6 +64,10 @@ pub fn create(dirs: &Dirs, wanted: &Wanted, who: &Identity) -> Result<Created> {
     if !wanted.isolated {
         entries.extend(links_to_the_host());
     }
+    if wanted.host_exec {
+        entries.push(Entry::File { path: super::host::MARK.into(), mode: 0o644, text: String::new() });
+        entries.extend(["/usr/bin/xdg-open", "/usr/bin/flatpak-spawn"].map(of_ours));
+    }
     let source = engine::programs::runtime_path()?.to_string_lossy().into_owned();
     entries.push(Entry::Program { path: "/usr/bin/sudo".into(), source, mode: sudo_mode });
     let seed = Seed { version: ondisk::VERSION, root, entries };
@@ -73,6 +79,7 @@ pub fn create(dirs: &Dirs, wanted: &Wanted, who: &Identity) -> Result<Created> {
         volumes: wanted.volumes.clone(),
         turn: wanted.turn,
         fetches: None,
+        host_exec: wanted.host_exec,
         mounted: Vec::new(),
     };
     let encode =
@@ -108,9 +115,15 @@ fn seeds(who: &Identity, name: &str) -> Vec<Entry> {
         file("/etc/profile.d/coracle.sh", 0o644, profile(name)),
         // Where the image has none.
         link("/etc/profile", "profile.d/coracle.sh".to_owned(), true),
+        of_ours("/usr/bin/coracle"),
         // Prompts and editors look for these.
         file("/run/.toolboxenv", 0o644, String::new()),
     ]
+}
+
+/// A name of our own program in the box, where the image has none.
+fn of_ours(path: &str) -> Entry {
+    Entry::Link { path: path.into(), target: PROGRAM.into(), keep: true }
 }
 
 /// What is the host's at each moment.

@@ -9,6 +9,8 @@
 //! - **/run/coracle**, a read-only directory of ours (`live`): what those links lead to, written anew at every enter.
 //! - **The environment** (`env`): the caller's at every enter, without what describes the host's own file system.
 //!
+//! With `--host-exec` a command in the box can run one on the host (`host`).
+//!
 //! An isolated box has none of the host's: private namespaces, the usual limits on capabilities and system calls, an own home.
 //!
 //! Process 1 of the box is `coracle-oci pause` (`inside`): it waits. Commands come in as `exec` does it, by the monitor. The
@@ -21,6 +23,7 @@ pub mod distro;
 pub mod enter;
 mod env;
 pub mod export;
+pub mod host;
 pub mod identity;
 pub mod inside;
 mod live;

@@ -19,6 +19,7 @@ mod support;
 
 mod archives;
 mod bad_input;
+mod boxhost;
 mod bundle;
 mod cp;
 mod devshell;

@@ -35,6 +35,10 @@ pub struct Args {
     /// Mount a directory or file of the host's, or a named volume, as for run
     #[arg(short, long, value_name = "[SRC:]PATH[:OPTS]")]
     pub volume: Vec<String>,
+    /// Let `coracle host` in the box run commands on the host, as you; all other commands of coracle act on the host's
+    /// containers then, and so do xdg-open and `flatpak-spawn --host` where the image has none
+    #[arg(long)]
+    pub host_exec: bool,
     /// Name; else the image's or the distribution's
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
@@ -64,6 +68,10 @@ pub fn wanted(args: &Args, app: &App) -> Result<Wanted> {
     if image == "host:" {
         return Err(Error::usage("a box cannot be made from host:").hint("Name an image: `--image debian`."));
     }
+    if args.isolate && args.host_exec {
+        return Err(Error::usage("an isolated box cannot run the host's commands")
+            .hint("Leave out --isolate, or --host-exec."));
+    }
     let (volumes, mounts) = volumes(&args.volume, app)?;
     Ok(Wanted {
         shown: name.clone(),
@@ -75,6 +83,7 @@ pub fn wanted(args: &Args, app: &App) -> Result<Wanted> {
         read_only_host: args.read_only_host,
         volumes,
         mounts,
+        host_exec: args.host_exec,
         pull: PullPolicy::Missing,
         argv: app.argv.clone(),
     })

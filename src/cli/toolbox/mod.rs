@@ -71,7 +71,14 @@ fn started(app: &App, dirs: &Dirs, c: &Container) -> Result<Vec<String>> {
         scope: app.globals.cgroup_manager()? == CgroupManager::Systemd,
         preserved: Vec::new(),
     };
-    toolbox::start(dirs, c, &launch)
+    let mut warnings = toolbox::start(dirs, c, &launch)?;
+    if toolbox::record(dirs, c)?.is_some_and(|record| record.host_exec)
+        && let Err(e) = toolbox::host::offer(dirs, c, &parse::env::host())
+    {
+        let why = e.causes().last().map_or("", String::as_str);
+        warnings.push(format!("{}: {why}", e.what()));
+    }
+    Ok(warnings)
 }
 
 /// Image and name for `--distro` and `--release`, and for what this machine is where they are left out.

@@ -74,6 +74,7 @@ fn wanted(args: &Args, app: &App, old: &Container, record: &Toolbox) -> Result<W
         home: record.home,
         isolated: record.isolated,
         read_only_host: record.read_only_host,
+        host_exec: record.host_exec,
         volumes,
         mounts,
         pull: if args.image.is_some() { PullPolicy::Missing } else { PullPolicy::Newer },

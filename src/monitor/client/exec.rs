@@ -69,7 +69,7 @@ pub fn exec(dirs: &Dirs, container: &Container, wanted: &ExecRequest) -> Result<
         }
         (Progress::Gone, _) => outcome_from_record(dirs, id),
         _ if wanted.detach => Ok(Outcome::Started),
-        (_, Some(master)) => relay_terminal(&connection, &master, wanted),
+        (_, Some(master)) => relay_terminal(&connection, &master, wanted.interactive, &wanted.detach_keys),
         (Progress::Started, None) => match pipes.relay(&connection)? {
             Some(code) => Ok(Outcome::Exited(code)),
             None => outcome_from_record(dirs, id),
@@ -216,15 +216,24 @@ fn copy_some(from: Option<impl AsFd>, to: BorrowedFd<'_>) -> Result<bool> {
 }
 
 /// Our terminal ↔ the master, until the process has ended and everything that it wrote is read.
-fn relay_terminal(connection: &OwnedFd, master: &OwnedFd, wanted: &ExecRequest) -> Result<Outcome> {
+pub fn relay_terminal(
+    connection: &OwnedFd,
+    master: &OwnedFd,
+    interactive: bool,
+    detach_keys: &[u8],
+) -> Result<Outcome> {
     let signals = Signals::take(true, false)?;
+    // Our terminal may have got its size before its changes are told to us.
+    if let Some(size) = tty::own_size().filter(|size| tty::size(master) != Some(*size)) {
+        tty::set_size(master, size)?;
+    }
     let (stdin, stdout) = (rustix::stdio::stdin(), rustix::stdio::stdout());
-    let mut raw = match wanted.interactive && rustix::termios::isatty(stdin) {
+    let mut raw = match interactive && rustix::termios::isatty(stdin) {
         true => Some(RawMode::enter(stdin)?),
         false => None,
     };
-    let mut keys = DetachKeys::new(wanted.detach_keys.clone());
-    let mut reads_stdin = wanted.interactive;
+    let mut keys = DetachKeys::new(detach_keys.to_vec());
+    let mut reads_stdin = interactive;
     let mut output_open = true;
     let mut exited = None;
     loop {

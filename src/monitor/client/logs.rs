@@ -3,7 +3,7 @@
 //! Times are compared as text: the writer's are all UTC with nine digits. Following waits on inotify for the file and on
 //! the monitor's socket for the end, so that it neither polls nor misses the last line.
 
-use super::{Request, request};
+use super::watch;
 use crate::error::{Context, Error, Result};
 use crate::monitor::ctr_log::{self, FILE, rotated};
 use crate::ondisk::container::{Container, LogDriver};
@@ -253,7 +253,7 @@ impl Follower {
         let path = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string());
         inotify::add_watch(&changes, &path, WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO)
             .call(|| "inotify_add_watch(log)")?;
-        Ok(Self { changes, monitor: request(dirs, &container.id, &Request::Wait, &[])? })
+        Ok(Self { changes, monitor: watch(dirs, &container.id)? })
     }
 
     /// Returns when there may be more to read; true: the container has ended, what is there now is all.
@@ -268,7 +268,7 @@ impl Follower {
         }
         if ended {
             // Or only one run of it has, and it is started again.
-            self.monitor = request(dirs, &container.id, &Request::Wait, &[])?;
+            self.monitor = watch(dirs, &container.id)?;
         }
         Ok(self.monitor.is_none())
     }

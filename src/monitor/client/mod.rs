@@ -8,9 +8,10 @@ mod launch;
 mod logs;
 mod relay;
 
-pub use exec::{ExecRequest, exec};
+pub use exec::{ExecRequest, exec, relay_terminal};
 pub use launch::{HeadStart, announce, launch, launch_with};
 pub use logs::{LogOptions, LogStream, read_log};
+pub use relay::poll;
 
 use super::protocol::{self, MAX_PACKET, Request, event};
 use super::{control, lock, recover};
@@ -84,6 +85,11 @@ pub fn wait_exit(dirs: &Dirs, id: &ContainerId) -> Result<i32> {
     }
     // The monitor had ended already, or was killed.
     Ok(recover::recover(dirs, id)?.exit_code.unwrap_or(0))
+}
+
+/// A connection that has something to read when the container ends. `None`: it has ended.
+pub fn watch(dirs: &Dirs, id: &ContainerId) -> Result<Option<OwnedFd>> {
+    request(dirs, id, &Request::Wait, &[])
 }
 
 /// Sends a signal to the payload's init. With `stop` the end is wanted: no restart follows.

@@ -349,7 +349,8 @@ impl DetachKeys {
     }
 }
 
-pub(super) fn poll(fds: &mut [PollFd<'_>]) -> Result<()> {
+/// Waits until one of them is ready, or a signal came.
+pub fn poll(fds: &mut [PollFd<'_>]) -> Result<()> {
     match rustix::event::poll(fds, None) {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(e) => Err(e).call(|| "poll()").map_err(Error::from),

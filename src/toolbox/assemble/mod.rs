@@ -23,6 +23,7 @@ pub struct Declared {
     pub home: Option<String>,
     pub isolate: bool,
     pub read_only_host: bool,
+    pub host_exec: bool,
     pub volumes: Vec<String>,
     /// The image is asked for at its registry, also where it is here.
     pub pull: bool,
