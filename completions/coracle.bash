@@ -591,7 +591,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__container__subcmd__create)
-            opts="-t -i -e -w -u -h -v -m -c -p -P -l -q --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-t -i -e -w -u -h -v -m -c -p -P -l -q --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --gpus --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -690,6 +690,10 @@ _coracle() {
                     return 0
                     ;;
                 --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gpus)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1283,7 +1287,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__container__subcmd__run)
-            opts="-d -a -t -i -e -w -u -h -v -m -c -p -P -l -q --detach --preserve-fds --attach --detach-keys --sig-proxy --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-d -a -t -i -e -w -u -h -v -m -c -p -P -l -q --detach --preserve-fds --attach --detach-keys --sig-proxy --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --gpus --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1402,6 +1406,10 @@ _coracle() {
                     return 0
                     ;;
                 --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gpus)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1899,7 +1907,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__create)
-            opts="-t -i -e -w -u -h -v -m -c -p -P -l -q --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-t -i -e -w -u -h -v -m -c -p -P -l -q --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --gpus --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1998,6 +2006,10 @@ _coracle() {
                     return 0
                     ;;
                 --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gpus)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3087,7 +3099,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__run)
-            opts="-d -a -t -i -e -w -u -h -v -m -c -p -P -l -q --detach --preserve-fds --attach --detach-keys --sig-proxy --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-d -a -t -i -e -w -u -h -v -m -c -p -P -l -q --detach --preserve-fds --attach --detach-keys --sig-proxy --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --gpus --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3206,6 +3218,10 @@ _coracle() {
                     return 0
                     ;;
                 --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gpus)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

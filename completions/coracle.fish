@@ -99,7 +99,8 @@ complete -c coracle -n "__fish_coracle_using_subcommand run" -l mount -d 'Mount 
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l tmpfs -d 'Mount an empty file system in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l read-only-tmpfs -d 'With --read-only: keep /dev/shm, /run, /tmp and /var/tmp writable, in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l image-volume -d 'What becomes of the image\'s volumes: bind (an anonymous volume), tmpfs or ignore' -r
-complete -c coracle -n "__fish_coracle_using_subcommand run" -l device -d 'Give a device of the host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l device -d 'Give a device of the host: its node, or its CDI name vendor.com/class=name' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l gpus -d 'Give GPUs: all, or their numbers or names, by CDI (nvidia.com/gpu, amd.com/gpu); without a spec, from the driver\'s files' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l shm-size -d 'Size of /dev/shm' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l overlay -d 'With an image in one file: keep what is written in this directory, for the next container' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -s m -l memory -d 'Memory limit: a number with b, k, m or g' -r
@@ -190,7 +191,8 @@ complete -c coracle -n "__fish_coracle_using_subcommand create" -l mount -d 'Mou
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l tmpfs -d 'Mount an empty file system in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l read-only-tmpfs -d 'With --read-only: keep /dev/shm, /run, /tmp and /var/tmp writable, in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l image-volume -d 'What becomes of the image\'s volumes: bind (an anonymous volume), tmpfs or ignore' -r
-complete -c coracle -n "__fish_coracle_using_subcommand create" -l device -d 'Give a device of the host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l device -d 'Give a device of the host: its node, or its CDI name vendor.com/class=name' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l gpus -d 'Give GPUs: all, or their numbers or names, by CDI (nvidia.com/gpu, amd.com/gpu); without a spec, from the driver\'s files' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l shm-size -d 'Size of /dev/shm' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l overlay -d 'With an image in one file: keep what is written in this directory, for the next container' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -s m -l memory -d 'Memory limit: a number with b, k, m or g' -r
@@ -541,7 +543,8 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l tmpfs -d 'Mount an empty file system in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l read-only-tmpfs -d 'With --read-only: keep /dev/shm, /run, /tmp and /var/tmp writable, in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l image-volume -d 'What becomes of the image\'s volumes: bind (an anonymous volume), tmpfs or ignore' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l device -d 'Give a device of the host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l device -d 'Give a device of the host: its node, or its CDI name vendor.com/class=name' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l gpus -d 'Give GPUs: all, or their numbers or names, by CDI (nvidia.com/gpu, amd.com/gpu); without a spec, from the driver\'s files' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l shm-size -d 'Size of /dev/shm' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l overlay -d 'With an image in one file: keep what is written in this directory, for the next container' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -s m -l memory -d 'Memory limit: a number with b, k, m or g' -r
@@ -731,7 +734,8 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l tmpfs -d 'Mount an empty file system in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l read-only-tmpfs -d 'With --read-only: keep /dev/shm, /run, /tmp and /var/tmp writable, in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l image-volume -d 'What becomes of the image\'s volumes: bind (an anonymous volume), tmpfs or ignore' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l device -d 'Give a device of the host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l device -d 'Give a device of the host: its node, or its CDI name vendor.com/class=name' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l gpus -d 'Give GPUs: all, or their numbers or names, by CDI (nvidia.com/gpu, amd.com/gpu); without a spec, from the driver\'s files' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l shm-size -d 'Size of /dev/shm' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l overlay -d 'With an image in one file: keep what is written in this directory, for the next container' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -s m -l memory -d 'Memory limit: a number with b, k, m or g' -r

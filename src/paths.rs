@@ -159,6 +159,12 @@ pub fn user_places() -> Option<(PathBuf, PathBuf)> {
     Some((base.executable_dir()?.to_owned(), base.data_dir().to_owned()))
 }
 
+/// `$XDG_RUNTIME_DIR`, where it is really the user's.
+pub fn own_runtime_dir() -> Option<PathBuf> {
+    let dir = directories::BaseDirs::new()?.runtime_dir()?.to_owned();
+    is_mine(&dir, rustix::process::geteuid().as_raw()).then_some(dir)
+}
+
 /// The caller's PATH as directories.
 #[allow(clippy::disallowed_methods, reason = "this is the module that reads the environment")]
 pub fn search_path() -> Vec<PathBuf> {

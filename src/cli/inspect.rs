@@ -4,6 +4,7 @@ use crate::cli::flags::select;
 use crate::cli::format::{self, Format};
 use crate::cli::{App, create, run, tree, ui};
 use crate::engine;
+use crate::engine::options::DeviceOption;
 use crate::error::{Error, Kind, Result};
 use crate::ondisk::container::{Container, State};
 use crate::paths::Dirs;
@@ -147,10 +148,16 @@ fn add_asked_for(value: &mut Value, c: &Container) {
     };
     let devices: Vec<Value> = flags
         .mounts
-        .devices()
+        .devices
+        .to_options()
         .unwrap_or_default()
         .into_iter()
-        .map(|(host, ctr, mode)| json!({"PathOnHost": host, "PathInContainer": ctr, "CgroupPermissions": mode}))
+        .filter_map(|device| match device {
+            DeviceOption::Node { source, destination, access } => Some(json!({
+                "PathOnHost": source, "PathInContainer": destination, "CgroupPermissions": access,
+            })),
+            DeviceOption::Cdi(_) | DeviceOption::Gpu(_) => None,
+        })
         .collect();
     for (key, value) in [
         ("CapAdd", json!(upper(&flags.security.cap_add))),

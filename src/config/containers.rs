@@ -15,6 +15,28 @@ const SYSTEM: [&str; 2] = ["/usr/share/containers", "/etc/containers"];
 #[serde(default)]
 struct File {
     containers: Containers,
+    engine: Engine,
+}
+
+/// The table `[engine]`.
+#[derive(Debug, Clone, Default, Deserialize, PartialEq, Eq)]
+#[serde(default)]
+pub struct Engine {
+    /// Directories of CDI specs, instead of the machine's usual ones; later ones win.
+    pub cdi_spec_dirs: Option<Vec<PathBuf>>,
+}
+
+impl Engine {
+    /// As `Containers::load`.
+    pub fn load(dirs: &Dirs) -> Result<Self> {
+        let mut all = Self::default();
+        for file in files(dirs) {
+            if let Some(said) = read(&file)? {
+                all.cdi_spec_dirs = said.engine.cdi_spec_dirs.or(all.cdi_spec_dirs);
+            }
+        }
+        Ok(all)
+    }
 }
 
 /// The table `[containers]`.
@@ -28,21 +50,28 @@ pub struct Containers {
 impl Containers {
     /// Reads the files; a missing file says nothing, a damaged one is an error that names it.
     pub fn load(dirs: &Dirs) -> Result<Self> {
-        if let Some(only) = paths::env("CONTAINERS_CONF") {
-            return read(Path::new(&only)).map(Option::unwrap_or_default);
-        }
-        let places = SYSTEM.into_iter().map(PathBuf::from).chain([dirs.config.join("containers")]);
         let mut all = Self::default();
-        for place in places {
-            let drop_ins = drop_ins(&place.join("containers.conf.d"));
-            for file in std::iter::once(place.join("containers.conf")).chain(drop_ins) {
-                if let Some(said) = read(&file)? {
-                    all.pids_limit = said.pids_limit.or(all.pids_limit);
-                }
+        for file in files(dirs) {
+            if let Some(said) = read(&file)? {
+                all.pids_limit = said.containers.pids_limit.or(all.pids_limit);
             }
         }
         Ok(all)
     }
+}
+
+/// All that may be there, weakest first.
+fn files(dirs: &Dirs) -> Vec<PathBuf> {
+    if let Some(only) = paths::env("CONTAINERS_CONF") {
+        return vec![PathBuf::from(only)];
+    }
+    let places = SYSTEM.into_iter().map(PathBuf::from).chain([dirs.config.join("containers")]);
+    places
+        .flat_map(|place| {
+            let drop_ins = drop_ins(&place.join("containers.conf.d"));
+            std::iter::once(place.join("containers.conf")).chain(drop_ins)
+        })
+        .collect()
 }
 
 fn drop_ins(dir: &Path) -> Vec<PathBuf> {
@@ -53,15 +82,15 @@ fn drop_ins(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn read(file: &Path) -> Result<Option<Containers>> {
+fn read(file: &Path) -> Result<Option<File>> {
     let Ok(text) = std::fs::read_to_string(file) else { return Ok(None) };
     parse(&text)
         .map(Some)
         .map_err(|e| Error::usage(format_args!("cannot use {}", file.display())).cause(e.to_string().trim()))
 }
 
-fn parse(text: &str) -> Result<Containers, toml::de::Error> {
-    Ok(toml::from_str::<File>(text)?.containers)
+fn parse(text: &str) -> Result<File, toml::de::Error> {
+    toml::from_str(text)
 }
 
 #[cfg(test)]
@@ -71,8 +100,8 @@ mod tests {
     #[test]
     fn other_keys_are_left_alone() {
         let text = "[containers]\npids_limit = 100\nnetns = \"host\"\n[engine]\nruntime = \"crun\"\n";
-        assert_eq!(parse(text).unwrap(), Containers { pids_limit: Some(100) });
-        assert_eq!(parse("").unwrap(), Containers::default());
+        assert_eq!(parse(text).unwrap().containers, Containers { pids_limit: Some(100) });
+        assert_eq!(parse("").unwrap(), File::default());
         assert!(parse("[containers]\npids_limit = \"many\"\n").is_err());
     }
 }

@@ -127,6 +127,7 @@ fn config(options: &CreateOptions, source: &source::Prepared, map: &StoreMap) ->
             rootfs: ROOTFS,
             host_network,
             mounts: &mounts,
+            gifts: &super::cdi::Gifts::default(),
             files: &files,
             init_path: None,
             console_size: None,

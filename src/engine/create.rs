@@ -60,16 +60,15 @@ pub(super) fn create_as(
     let (network, note) = super::netchoice::decide(dirs, options, &source)?;
     warnings.extend(note);
 
-    if options.cgroups == Cgroups::Disabled && options.limits != super::options::Limits::default() {
-        return Err(Error::usage("limits need a cgroup, and --cgroups=disabled asks for none")
-            .hint("Leave out one of the two."));
-    }
+    check_cgroup(options)?;
 
     let staged = Staged::new(dirs, &id)?;
     let owner = (
         idmap::to_outside(&maps.uids, user.uid).unwrap_or(0),
         idmap::to_outside(&maps.gids, user.gid).unwrap_or(0),
     );
+    let gifts = super::cdi::resolve(dirs, &options.devices, &source.view)?;
+    warnings.extend(gifts.warnings.iter().cloned());
     let volumes = prepare_mounts(dirs, options, &source, owner)?;
     let rootfs = source.make_rootfs(&staged.dir, &maps)?;
     warnings.extend(rootfs.note.and_then(|text| super::notice::once(dirs, "shifted-copy", text)));
@@ -100,6 +99,7 @@ pub(super) fn create_as(
         rootfs: &rootfs.path,
         host_network: network.mode == NetworkMode::Host,
         mounts: &mounts,
+        gifts: &gifts,
         files: &files,
         init_path: init_path.as_ref().and_then(|p| p.to_str()),
         console_size: None,
@@ -147,6 +147,14 @@ pub(super) fn create_as(
     names::publish(dirs, &id, &name, &staged.name, durability)?;
     staged.published();
     Ok(Created { container, warnings })
+}
+
+fn check_cgroup(options: &CreateOptions) -> Result<()> {
+    if options.cgroups == Cgroups::Disabled && options.limits != super::options::Limits::default() {
+        return Err(Error::usage("limits need a cgroup, and --cgroups=disabled asks for none")
+            .hint("Leave out one of the two."));
+    }
+    Ok(())
 }
 
 fn put_extra(

@@ -6,6 +6,7 @@
 
 pub mod blockio;
 pub mod bundle;
+mod cdi;
 pub mod copy;
 pub mod cp;
 pub mod create;

@@ -43,8 +43,7 @@ pub struct CreateOptions {
     pub runtime: Option<String>,
     /// Bytes of /dev/shm.
     pub shm_size: u64,
-    /// Device nodes of the host: source, destination, permissions (`rwm`).
-    pub devices: Vec<(String, String, String)>,
+    pub devices: Vec<DeviceOption>,
     pub timeout: u32,
     pub pid_file: Option<String>,
     /// `--storage-driver`; none = what the probe chose.
@@ -132,6 +131,17 @@ pub enum MountKind {
     Tmpfs,
     /// A new instance of devpts, with the options of the container's own.
     Devpts,
+}
+
+/// One `--device`, or one name of `--gpus`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceOption {
+    /// A device node of the host; permissions are `rwm` or fewer.
+    Node { source: String, destination: String, access: String },
+    /// `vendor/class=name`, by the specs of CDI.
+    Cdi(String),
+    /// The GPU of that CDI name, of whichever vendor the machine has.
+    Gpu(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -99,7 +99,7 @@ fn plan(process: &Process, config: &Spec, record: &RuntimeState) -> Result<Proce
         filter: process::filter_of(linux.and_then(|l| l.seccomp().as_ref()))?,
         inherits_cpus: spec::inherits_cpus(config),
         keyring_of: None,
-        keep_groups: spec::annotation(config, "run.oci.keep_original_groups") == Some("1"),
+        keep_groups: spec::annotation(config, spec::ANNOTATION_GROUPS) == Some("1"),
         selinux: create::has_selinux(),
         home: home_of(process, record, config),
         extra_env: Vec::new(),

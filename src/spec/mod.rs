@@ -1,5 +1,6 @@
 //! OCI documents as data.
 
+pub mod cdi;
 pub mod image;
 pub mod runtime;
 pub mod seccomp_file;

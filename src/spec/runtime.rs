@@ -147,6 +147,9 @@ pub fn namespace(spec: &Spec, typ: LinuxNamespaceType) -> Option<&LinuxNamespace
 /// (`srun --cpu-bind`), and coracle's containers are such; an engine's own binding means nothing for its containers.
 pub const ANNOTATION_CPUS: &str = "io.coracle.cpu-affinity";
 
+/// Set to `1`: the caller's supplementary groups stay as they are (crun's).
+pub const ANNOTATION_GROUPS: &str = "run.oci.keep_original_groups";
+
 /// Whether `ANNOTATION_CPUS` says so.
 pub fn inherits_cpus(spec: &Spec) -> bool {
     annotation(spec, ANNOTATION_CPUS) == Some("inherit")

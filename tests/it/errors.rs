@@ -116,10 +116,16 @@ const CASES: &[Case] = &[
     ),
     ("run", 125, "", "Error: coracle run wants an argument: IMAGE\nHint: Run `coracle run --help`.\n"),
     (
-        "run --gpus all i",
+        "run --secret a i",
         125,
         "",
-        "Error: flag --gpus is not supported yet\nHint: Give the device nodes with `--device`.\n",
+        "Error: flag --secret is not supported yet\nHint: Mount a file: `--volume FILE:/run/secrets/NAME:ro`.\n",
+    ),
+    (
+        "run --gpus a/b i",
+        125,
+        "",
+        "Error: invalid --gpus \"a/b\": neither all nor the number or name of a GPU\nHint: For example: `--gpus all`.\n",
     ),
     ("run --foo i", 125, "", "Error: unknown flag: --foo\nHint: Run `coracle run --help`.\n"),
     (

@@ -21,6 +21,7 @@ mod archives;
 mod bad_input;
 mod boxhost;
 mod bundle;
+mod cdi;
 mod cp;
 mod devshell;
 mod doctor;

@@ -90,7 +90,7 @@ impl CreateFlags {
             cgroups: self.cgroups(app)?,
             runtime: app.globals.runtime.as_deref().map(runtime_path).transpose()?,
             shm_size: self.mounts.shm_size()?,
-            devices: self.mounts.devices()?,
+            devices: self.mounts.devices.to_options()?,
             timeout: self.container.timeout,
             pid_file: self.container.pidfile.as_deref().map(|path| parse::volume::absolute(path, &cwd)),
             driver: app.globals.storage_driver()?,

@@ -1,7 +1,7 @@
 //! Flags of mounts and devices, for `run` and `create`.
 
 use crate::cli::parse;
-use crate::engine::options::{ImageVolumes, MountOption};
+use crate::engine::options::{DeviceOption, ImageVolumes, MountOption};
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -27,9 +27,8 @@ pub struct MountFlags {
     /// What becomes of the image's volumes: bind (an anonymous volume), tmpfs or ignore
     #[arg(long, value_name = "KIND")]
     pub image_volume: Option<String>,
-    /// Give a device of the host
-    #[arg(long, value_name = "SOURCE[:PATH][:rwm]")]
-    pub device: Vec<String>,
+    #[command(flatten)]
+    pub devices: DeviceFlags,
     /// Size of /dev/shm
     #[arg(long, value_name = "SIZE")]
     pub shm_size: Option<String>,
@@ -79,9 +78,22 @@ impl MountFlags {
     pub fn shm_size(&self) -> Result<u64> {
         self.shm_size.as_deref().map_or(Ok(SHM_SIZE), |text| parse::size::bytes("--shm-size", text))
     }
+}
 
-    /// Source, destination, permissions.
-    pub fn devices(&self) -> Result<Vec<(String, String, String)>> {
-        self.device.iter().map(|text| parse::device::parse(text)).collect()
+/// What of the host's devices a container gets.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DeviceFlags {
+    /// Give a device of the host: its node, or its CDI name vendor.com/class=name
+    #[arg(long, value_name = "SOURCE[:PATH][:rwm]")]
+    pub device: Vec<String>,
+    /// Give GPUs: all, or their numbers or names, by CDI (nvidia.com/gpu, amd.com/gpu); without a spec, from the driver's files
+    #[arg(long, value_name = "all|NAME", value_delimiter = ',')]
+    pub gpus: Vec<String>,
+}
+
+impl DeviceFlags {
+    pub fn to_options(&self) -> Result<Vec<DeviceOption>> {
+        let named = self.device.iter().map(|text| parse::device::parse(text));
+        named.chain(self.gpus.iter().map(|text| parse::device::gpu(text))).collect()
     }
 }

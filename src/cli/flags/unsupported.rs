@@ -18,7 +18,6 @@ const CREATE: &[(&str, &str)] = &[
     ("--disable-content-trust", ""),
     ("--env-merge", ""),
     ("--gidmap", "Use `--userns keep-id` or `--userns host`."),
-    ("--gpus", "Give the device nodes with `--device`."),
     ("--group-entry", ""),
     ("--health-cmd", ""),
     ("--health-interval", ""),
@@ -210,8 +209,8 @@ mod tests {
 
     #[test]
     fn a_known_flag_of_podmans_is_refused_by_name() {
-        let error = find("coracle container run", "--gpus").unwrap();
-        assert_eq!(error.what(), "flag --gpus is not supported yet");
+        let error = find("coracle container run", "--secret").unwrap();
+        assert_eq!(error.what(), "flag --secret is not supported yet");
         assert_eq!(error.exit_code(), 125);
         assert!(find("coracle run", "--nope").is_none());
         assert!(find("coracle container exists", "--external").is_some());

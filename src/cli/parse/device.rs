@@ -1,15 +1,16 @@
-//! `--device SRC[:DST][:rwm]`.
+//! `--device SRC[:DST][:rwm]`, `--device VENDOR/CLASS=NAME`, and `--gpus`.
 
+use crate::engine::options::DeviceOption;
 use crate::error::Result;
 
-/// Source, destination, permissions.
-pub fn parse(text: &str) -> Result<(String, String, String)> {
+/// A node of the host's, or a device by its CDI name.
+pub fn parse(text: &str) -> Result<DeviceOption> {
     let bad = |why| super::invalid("device", text, why, "--device /dev/fuse:/dev/fuse:rwm");
     if !text.starts_with('/') {
-        if text.contains('=') && text.contains('/') {
-            return Err(super::unsupported(format_args!("the CDI device {text}")));
+        if crate::spec::cdi::qualified(text).is_some() {
+            return Ok(DeviceOption::Cdi(text.to_owned()));
         }
-        return Err(bad("the source is not an absolute path"));
+        return Err(bad("neither an absolute path nor VENDOR/CLASS=NAME"));
     }
     let is_mode =
         |text: &str| !text.is_empty() && text.len() <= 3 && text.bytes().all(|b| b"rwm".contains(&b));
@@ -24,20 +25,53 @@ pub fn parse(text: &str) -> Result<(String, String, String)> {
     };
     let destination = super::volume::ctr_path(destination)
         .ok_or_else(|| bad("the path in the container is not absolute"))?;
-    Ok((source.to_owned(), destination, mode.to_owned()))
+    Ok(DeviceOption::Node { source: source.to_owned(), destination, access: mode.to_owned() })
+}
+
+/// One value of `--gpus`, split at commas: `all`, `0`, and docker's `device=0`.
+pub fn gpu(text: &str) -> Result<DeviceOption> {
+    let name = text.trim_matches('"');
+    let name = name.strip_prefix("device=").unwrap_or(name);
+    // As the name of a device in any spec.
+    if crate::spec::cdi::qualified(&format!("v/c={name}")).is_none() {
+        return Err(super::invalid(
+            "--gpus",
+            text,
+            "neither all nor the number or name of a GPU",
+            "--gpus all",
+        ));
+    }
+    Ok(DeviceOption::Gpu(name.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::*;
+
+    fn node(source: &str, destination: &str, access: &str) -> DeviceOption {
+        let own = str::to_owned;
+        DeviceOption::Node { source: own(source), destination: own(destination), access: own(access) }
+    }
 
     #[test]
     fn devices() {
-        assert_eq!(parse("/dev/a").unwrap(), ("/dev/a".into(), "/dev/a".into(), "rwm".into()));
-        assert_eq!(parse("/dev/a:rw").unwrap().2, "rw");
-        assert_eq!(parse("/dev/a:/dev/b:r").unwrap(), ("/dev/a".into(), "/dev/b".into(), "r".into()));
-        for bad in ["a", "/dev/a:b", "/dev/a:/b:x", "nvidia.com/gpu=all", "/a:/b:r:w"] {
+        assert_eq!(parse("/dev/a").unwrap(), node("/dev/a", "/dev/a", "rwm"));
+        assert_eq!(parse("/dev/a:rw").unwrap(), node("/dev/a", "/dev/a", "rw"));
+        assert_eq!(parse("/dev/a:/dev/b:r").unwrap(), node("/dev/a", "/dev/b", "r"));
+        assert_eq!(parse("nvidia.com/gpu=all").unwrap(), DeviceOption::Cdi("nvidia.com/gpu=all".into()));
+        for bad in ["a", "/dev/a:b", "/dev/a:/b:x", "gpu=all", "a/b=", "/a:/b:r:w"] {
             assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn gpus() {
+        for (text, name) in [("all", "all"), ("0", "0"), ("device=1", "1"), ("\"device=GPU-1:0\"", "GPU-1:0")]
+        {
+            assert_eq!(gpu(text).unwrap(), DeviceOption::Gpu(name.into()));
+        }
+        for bad in ["", "capabilities=utility", "a b", "-1"] {
+            assert!(gpu(bad).is_err(), "{bad}");
         }
     }
 }

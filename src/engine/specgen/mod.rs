@@ -11,6 +11,7 @@ mod process;
 pub use linux::resources;
 pub use mounts::{ManagedFiles, PreparedMount};
 
+use super::cdi::Gifts;
 use super::options::{CreateOptions, NamespaceMode};
 use super::users::User;
 use crate::error::Result;
@@ -37,6 +38,8 @@ pub struct Facts<'a> {
     pub host_network: bool,
     /// Volumes and binds, resolved to host paths.
     pub mounts: &'a [PreparedMount],
+    /// What comes with the devices that were asked for.
+    pub gifts: &'a Gifts,
     /// hosts, resolv.conf, hostname: host paths of the files we manage.
     pub files: &'a ManagedFiles,
     /// Host path of the program for `--init`.
@@ -69,6 +72,9 @@ pub fn config_json(options: &CreateOptions, facts: &Facts<'_>) -> Result<Value> 
     let mut annotations = options.annotations.clone();
     annotations.insert("io.container.manager".into(), "coracle".into());
     annotations.insert(crate::spec::runtime::ANNOTATION_CPUS.into(), "inherit".into());
+    if facts.gifts.keep_groups {
+        annotations.insert(crate::spec::runtime::ANNOTATION_GROUPS.into(), "1".into());
+    }
     let own_uts = options.namespaces.uts == NamespaceMode::Private;
     let mut config = json!({
         "ociVersion": OCI_VERSION,
@@ -78,6 +84,9 @@ pub fn config_json(options: &CreateOptions, facts: &Facts<'_>) -> Result<Value> 
         "annotations": annotations,
         "linux": linux::linux(options, facts),
     });
+    if !facts.gifts.hooks.is_null() {
+        config["hooks"] = facts.gifts.hooks.clone();
+    }
     if own_uts {
         config["hostname"] = json!(facts.hostname);
     }

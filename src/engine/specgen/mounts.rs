@@ -36,7 +36,10 @@ pub fn mounts(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
         let free = ["/run", "/tmp", "/var/tmp"].into_iter().filter(|path| !taken(path));
         rest.extend(free.map(|path| tmpfs(path, &["rw", "nosuid", "nodev", "tmpcopyup"])));
     }
-    for (source, destination, access) in &options.devices {
+    rest.extend(facts.gifts.mounts.iter().map(
+        |m| json!({ "destination": m.destination, "type": m.kind, "source": m.source, "options": m.options }),
+    ));
+    for (source, destination, access) in &facts.gifts.nodes {
         let mode = if access.contains('w') { "rw" } else { "ro" };
         rest.push(json!({
             "destination": destination, "type": "bind", "source": source,

@@ -23,6 +23,8 @@ const DEFAULT_CAPABILITIES: [&str; 11] = [
     "CAP_SYS_CHROOT",
 ];
 
+const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+
 /// Where `--init` puts our reaper (podman's path).
 const INIT_PATH: &str = "/run/podman-init";
 
@@ -108,10 +110,18 @@ fn environment(options: &CreateOptions, facts: &Facts<'_>) -> Vec<String> {
     for name in &process.unset_env {
         env.retain(|(n, _)| n != name);
     }
+    let image_libraries = env.iter().find(|(name, _)| name == LIBRARY_PATH).map(|(_, value)| value.clone());
     let mut set = |name: &str, value: &str| {
         env.retain(|(n, _)| n != name);
         env.push((name.to_owned(), value.to_owned()));
     };
+    for (name, value) in &facts.gifts.env {
+        match &image_libraries {
+            // The device's libraries are found first, and the image's still.
+            Some(images) if name == LIBRARY_PATH => set(name, &format!("{value}:{images}")),
+            _ => set(name, value),
+        }
+    }
     for (name, value) in &process.env {
         set(name, value);
     }

@@ -143,7 +143,7 @@ pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
         filter: process::filter_of(linux.seccomp().as_ref())?,
         inherits_cpus: spec::inherits_cpus(config),
         keyring_of: facts.new_keyring.then_some(facts.id),
-        keep_groups: spec::annotation(config, "run.oci.keep_original_groups") == Some("1"),
+        keep_groups: spec::annotation(config, spec::ANNOTATION_GROUPS) == Some("1"),
         home: facts.home.clone(),
         extra_env: facts.extra_env.clone(),
         affinity: None,
