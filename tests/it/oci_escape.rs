@@ -130,7 +130,46 @@ fn paths_that_change_while_the_container_is_made() {
     assert_eq!(tries_until_lost(tries), tries, "the host was reached");
 }
 
-/// Exchanges `swap` (a directory) and `swapped` (a link to `target`) all the time, while `work` works.
+/// How many containers were made until what hides a file was anything but the null device; `tries` when it never was. `/dev`
+/// is a directory that a neighbour shares, and `null` in it a file or a link, exchanged all the time (CVE-2025-31133).
+#[track_caller]
+pub fn tries_until_uncovered(tries: usize) -> usize {
+    let env = Env::new();
+    let shared = env.dir.join("shared");
+    std::fs::create_dir_all(&shared).unwrap();
+    std::fs::write(shared.join("swap"), "of a neighbour").unwrap();
+    let covered =
+        "stat -c %t:%T /etc/hidden; (: >>/proc/sys/kernel/core_pattern) 2>/tmp/why && echo writable; true";
+    let mut bundle = env.script("nulls", covered);
+    bundle.mount("/dev", "bind", &shared, &["bind", "rw"]);
+    bundle.config["mounts"].as_array_mut().unwrap().retain(|mount| {
+        !mount["destination"].as_str().unwrap().starts_with("/dev") || mount["type"] == "bind"
+    });
+    bundle.push("/linux/maskedPaths", json!("/etc/hidden"));
+    std::fs::write(bundle.rootfs().join("etc/hidden"), "secret").unwrap();
+    let mut ran = 0;
+    let found = swapping(&shared, std::path::Path::new("/proc/sys/kernel/core_pattern"), || {
+        // The name itself leads to what is exchanged, so that it is there at any time.
+        let _ = std::os::unix::fs::symlink("swap", shared.join("null"));
+        let lost = |_: &usize| {
+            let output = bundle.run();
+            ran += usize::from(output.code == 0);
+            output.code == 0 && output.stdout != "1:3\n"
+        };
+        (0..tries).find(lost)
+    });
+    assert!(found.is_some() || ran == tries, "only {ran} of {tries} containers ran");
+    found.unwrap_or(tries)
+}
+
+/// T7: a masked file is the null device, whatever `/dev/null` of the container is at that moment.
+#[test]
+fn t7_what_hides_a_file_is_not_the_containers() {
+    need!("userns", "busybox", "coracle-oci");
+    assert_eq!(tries_until_uncovered(100), 100, "a masked path was covered by a file of the container");
+}
+
+/// Exchanges `swap` and `swapped` (a link to `target`) all the time, while `work` works.
 fn swapping<T>(rootfs: &std::path::Path, target: &std::path::Path, work: impl FnOnce() -> T) -> T {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     use std::sync::atomic::{AtomicBool, Ordering};

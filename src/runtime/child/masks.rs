@@ -5,7 +5,7 @@ use crate::runtime::step::{Fail, OrFail, Step};
 use crate::sys::fs::{Symlinks, file_type, path_below};
 use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, MountAttr};
 use crate::sys::tree::{NewFs, Options, Tree};
-use rustix::fs::{CWD, FileType};
+use rustix::fs::FileType;
 use rustix::io::{Errno, Result};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -28,7 +28,7 @@ pub fn apply(root: BorrowedFd<'_>, plan: &Plan) -> std::result::Result<(), Fail>
         match path_below(root, &target.path, Symlinks::Refused) {
             Ok(there) => {
                 let again = || path_below(root, &target.path, Symlinks::Refused);
-                mask(there.as_fd(), &mut empty, again).or_fail(Step::MaskedPath, index)?;
+                mask(root, there.as_fd(), &mut empty, again).or_fail(Step::MaskedPath, index)?;
             }
             Err(Errno::NOENT | Errno::NOTDIR) => {}
             Err(e) => Err(e).or_fail(Step::MaskedPath, index)?,
@@ -44,20 +44,13 @@ fn make_readonly(there: BorrowedFd<'_>, again: impl FnOnce() -> Result<OwnedFd>)
 }
 
 fn mask(
+    root: BorrowedFd<'_>,
     there: BorrowedFd<'_>,
     empty: &mut Option<OwnedFd>,
     again: impl FnOnce() -> Result<OwnedFd>,
 ) -> Result<()> {
     if file_type(there)? != FileType::Directory {
-        // The host's: the container's own could be anything (CVE-2025-31133).
-        let null = Tree::copy_of(CWD, c"/dev/null", false)?;
-        let stat = rustix::fs::fstat(null.root().ok_or(Errno::NODEV)?)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::CharacterDevice
-            || stat.st_rdev != rustix::fs::makedev(1, 3)
-        {
-            return Err(Errno::NODEV);
-        }
-        return null.attach(there, again).map(drop);
+        return null(root)?.attach(there, again).map(drop);
     }
     match empty {
         Some(first) => Tree::copy_of(first.as_fd(), c"", false)?.attach(there, again).map(drop),
@@ -76,6 +69,26 @@ fn mask(
             Ok(())
         }
     }
+}
+
+/// The host's /dev/null: the container's own could be anything (CVE-2025-31133).
+#[cfg(not(feature = "unsafe-paths"))]
+fn null(_root: BorrowedFd<'_>) -> Result<Tree<'static>> {
+    let null = Tree::copy_of(rustix::fs::CWD, c"/dev/null", false)?;
+    let stat = rustix::fs::fstat(null.root().ok_or(Errno::NODEV)?)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::CharacterDevice
+        || stat.st_rdev != rustix::fs::makedev(1, 3)
+    {
+        return Err(Errno::NODEV);
+    }
+    Ok(null)
+}
+
+/// What `/dev/null` is in the container just now, as runtimes took it before.
+#[cfg(feature = "unsafe-paths")]
+fn null(root: BorrowedFd<'_>) -> Result<Tree<'static>> {
+    let there = path_below(root, c"/dev/null", Symlinks::InRoot)?;
+    Tree::copy_of(there.as_fd(), c"", false)
 }
 
 const EMPTY: [(&CStr, &CStr); 2] = [(c"nr_inodes", c"1"), (c"mode", c"0555")];
