@@ -38,11 +38,12 @@ const LEFT_OUT: [&str; 24] = [
 const HARMLESS: [&str; 8] = ["COLORTERM", "EDITOR", "LANG", "LANGUAGE", "NO_COLOR", "PAGER", "TERM", "TZ"];
 
 /// Variables that name a socket or a file, with what may stand before the path.
-const PATHS: [(&str, &[&str]); 9] = [
+const PATHS: [(&str, &[&str]); 10] = [
     ("DBUS_SESSION_BUS_ADDRESS", &["unix:path="]),
     ("DBUS_SYSTEM_BUS_ADDRESS", &["unix:path="]),
     ("GPG_AGENT_INFO", &[""]),
     ("KRB5CCNAME", &["FILE:", "DIR:", ""]),
+    ("PIPEWIRE_REMOTE", &[""]),
     ("PULSE_SERVER", &["unix:"]),
     ("SSH_AUTH_SOCK", &[""]),
     ("WAYLAND_DISPLAY", &[""]),
@@ -98,6 +99,14 @@ pub fn environment(
         };
         env.remove(name);
         env.extend(in_box.map(|value| (name.to_owned(), value)));
+    }
+    // Usually the name of a socket in the runtime directory.
+    if let (Some(name), Some(dir)) = (env.get("WAYLAND_DISPLAY"), host.get("XDG_RUNTIME_DIR"))
+        && !name.contains('/')
+        && !(around.exists)(&format!("{dir}/{name}"))
+    {
+        gone.push(format!("WAYLAND_DISPLAY is left out: {dir}/{name} is not there"));
+        env.remove("WAYLAND_DISPLAY");
     }
     if let Some(socket) = env.get("DISPLAY").and_then(|display| x_socket(display))
         && !(around.exists)(&socket)

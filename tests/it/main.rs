@@ -33,6 +33,7 @@ mod hostile_archive;
 mod hostile_image;
 mod hostile_registry;
 mod images;
+mod integrations;
 mod network;
 mod oci_activation;
 mod oci_escape;

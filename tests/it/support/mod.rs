@@ -11,7 +11,7 @@ mod bundle;
 mod canary;
 mod cmd;
 mod env;
-mod leftovers;
+pub mod leftovers;
 pub mod need;
 pub mod registry;
 mod terminal;
