@@ -295,6 +295,9 @@ _coracle() {
             coracle__subcmd__toolbox,export)
                 cmd="coracle__subcmd__toolbox__subcmd__export"
                 ;;
+            coracle__subcmd__toolbox,home)
+                cmd="coracle__subcmd__toolbox__subcmd__home"
+                ;;
             coracle__subcmd__toolbox,list)
                 cmd="coracle__subcmd__toolbox__subcmd__list"
                 ;;
@@ -321,6 +324,12 @@ _coracle() {
                 ;;
             coracle__subcmd__toolbox,upgrade)
                 cmd="coracle__subcmd__toolbox__subcmd__upgrade"
+                ;;
+            coracle__subcmd__toolbox__subcmd__home,commit)
+                cmd="coracle__subcmd__toolbox__subcmd__home__subcmd__commit"
+                ;;
+            coracle__subcmd__toolbox__subcmd__home,diff)
+                cmd="coracle__subcmd__toolbox__subcmd__home__subcmd__diff"
                 ;;
             coracle__subcmd__volume,create)
                 cmd="coracle__subcmd__volume__subcmd__create"
@@ -3687,7 +3696,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__toolbox)
-            opts="-h --help create enter run list ls stop rm rmi export diff assemble upgrade rebase rollback"
+            opts="-h --help create enter run list ls stop rm rmi export diff assemble upgrade rebase rollback home"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3823,6 +3832,48 @@ _coracle() {
         coracle__subcmd__toolbox__subcmd__export)
             opts="-h --bin --delete --check --fix --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__toolbox__subcmd__home)
+            opts="-h --help diff commit"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__toolbox__subcmd__home__subcmd__commit)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__toolbox__subcmd__home__subcmd__diff)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -282,7 +282,10 @@ const TOOLBOX: &[Node] = &[
     leaf!("upgrade", toolbox::upgrade),
     leaf!("rebase", toolbox::rebase),
     leaf!("rollback", toolbox::rollback),
+    Node::Group { name: "home", about: "Manage what a box changes above the host's home", nodes: HOME },
 ];
+
+const HOME: &[Node] = &[leaf!("diff", toolbox::home::diff), leaf!("commit", toolbox::home::commit)];
 
 const SLURM: &[Node] = &[leaf!("oci-conf", slurm::oci_conf)];
 

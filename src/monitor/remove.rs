@@ -10,6 +10,7 @@ use super::lock::Lifetime;
 use super::records;
 use crate::error::{Error, Kind, Result};
 use crate::id::ContainerId;
+use crate::ondisk::above;
 use crate::ondisk::container::Container;
 use crate::paths::Dirs;
 use crate::store::{self, remove_tree};
@@ -56,8 +57,10 @@ pub(super) fn remove_locked(dirs: &Dirs, container: &Container, volumes: bool) -
 pub(super) fn forget(dirs: &Dirs, container: &Container, volumes: bool) -> Result<Option<Remains>> {
     let id = container.id.as_str();
     // Where the monitor was killed, its guard has the rootfs mounted still.
-    let merged = dirs.container(&container.id).join("merged");
-    let _ = rustix::mount::unmount(&merged, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+    for name in ["merged", above::MERGED] {
+        let merged = dirs.container(&container.id).join(name);
+        let _ = rustix::mount::unmount(&merged, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+    }
     let containers = open_dir(&dirs.data.join("containers"))?;
     let going = Going { id: container.id.clone(), volumes };
     let Some(tree) = records::lock_in(&containers, id, FlockOperation::LockExclusive)? else {

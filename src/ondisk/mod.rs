@@ -5,6 +5,7 @@
 //! also after power loss. A record of a newer version is refused and left as it is; unknown fields are ignored.
 //! Runtime-directory records (`Durability::Volatile`) skip the syncs: they do not outlive a boot.
 
+pub mod above;
 pub mod atomic;
 pub mod container;
 pub mod image;

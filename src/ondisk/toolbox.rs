@@ -39,6 +39,8 @@ pub enum Home {
     Host,
     /// Its own, in the container's directory, at the same path.
     Own,
+    /// The user's, with the box's own changes above it (`ondisk::above`).
+    Overlay,
 }
 
 /// Which of a name's boxes it is.

@@ -11,7 +11,8 @@ use crate::engine::options::{
 use crate::engine::{self, Created};
 use crate::error::{Error, Result};
 use crate::ondisk;
-use crate::ondisk::container::{Cgroups, Log, LogDriver, NetworkMode, Restart};
+use crate::ondisk::above::{self, Above};
+use crate::ondisk::container::{Cgroups, Driver, Log, LogDriver, NetworkMode, Restart};
 use crate::ondisk::seed::{self, Entry, Seed};
 use crate::ondisk::toolbox::{self, Home, Toolbox, Turn};
 use crate::paths::Dirs;
@@ -40,6 +41,8 @@ pub struct Wanted {
     /// `coracle host` works in it.
     pub host_exec: bool,
     pub pull: PullPolicy,
+    /// `--storage-driver`.
+    pub driver: Option<Driver>,
     /// For `inspect`.
     pub argv: Vec<String>,
 }
@@ -84,14 +87,19 @@ pub fn create(dirs: &Dirs, wanted: &Wanted, who: &Identity) -> Result<Created> {
     };
     let encode =
         |e: serde_json::Error| Error::internal(format_args!("cannot encode the records of a box: {e}"));
-    let extra = Extra {
+    let mut extra = Extra {
         records: vec![
             (seed::NAME, serde_json::to_value(&seed).map_err(encode)?),
             (toolbox::NAME, serde_json::to_value(&record).map_err(encode)?),
         ],
-        directories: vec![super::live::DIRECTORY, "home"],
+        directories: vec![super::live::DIRECTORY, above::UPPER],
         no_pids_limit: !wanted.isolated,
     };
+    if wanted.home == Home::Overlay {
+        let below = Above { version: ondisk::VERSION, lower: who.home.clone(), driver: wanted.driver };
+        extra.records.push((above::NAME, serde_json::to_value(&below).map_err(encode)?));
+        extra.directories.extend([above::WORK, above::MERGED]);
+    }
     engine::create(dirs, &options(wanted, who, extra, map.is_single()))
 }
 
@@ -217,7 +225,7 @@ fn options(wanted: &Wanted, who: &Identity, extra: Extra, single: bool) -> Creat
         devices: Vec::new(),
         timeout: 0,
         pid_file: None,
-        driver: None,
+        driver: wanted.driver,
         create_command: wanted.argv.clone(),
         extra,
     }

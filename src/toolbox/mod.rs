@@ -23,6 +23,7 @@ pub mod distro;
 pub mod enter;
 mod env;
 pub mod export;
+pub mod home;
 pub mod host;
 pub mod identity;
 pub mod inside;

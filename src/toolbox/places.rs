@@ -4,6 +4,7 @@
 use super::live::{self, HOST};
 use crate::engine;
 use crate::error::Result;
+use crate::ondisk::above;
 use crate::ondisk::container::Container;
 use crate::ondisk::toolbox::{Home, Toolbox};
 use crate::paths::Dirs;
@@ -89,7 +90,11 @@ pub fn now(dirs: &Dirs, c: &Container, toolbox: &Toolbox) -> Result<Vec<Place>> 
         all.extend(run.filter(|dir| dir.starts_with('/')).map(|dir| place(&dir, &dir, Writable)));
     }
     if let Some(home) = dirs.home.as_deref().and_then(|home| home.to_str()) {
-        let source = if toolbox.home == Home::Own { own("home") } else { home.to_owned() };
+        let source = match toolbox.home {
+            Home::Host => home.to_owned(),
+            Home::Own => own("home"),
+            Home::Overlay => own(above::MERGED),
+        };
         all.push(place(&source, home, Writable));
         // /home is a link on some hosts; programs write down the one path or the other.
         if let Some(real) = live::real(home).filter(|real| real != home) {

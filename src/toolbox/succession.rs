@@ -5,7 +5,7 @@
 //! NAME.new and NAME.old, and a `rollback` gives NAME to the former one. What was begun and not finished (NAME.new) is
 //! removed by who begins again.
 //!
-//! An own home moves along: it belongs to the name, not to the image. The two homes change places in one step. Who is to
+//! An own home moves along, and so do changes above the host's: it belongs to the name, not to the image. The two homes change places in one step. Who is to
 //! have which is written down before the names change, by the number of its inode, and done again at the next start where
 //! it was not done.
 
@@ -112,8 +112,8 @@ pub fn go_back(dirs: &Dirs, name: &str) -> Result<bool> {
 
 /// Writes down that `to` will have the own home of `from`.
 fn promise_home(dirs: &Dirs, from: &Container, to: &Container) -> Result<()> {
-    let own = |c| Ok::<bool, Error>(super::record(dirs, c)?.is_some_and(|t| t.home == Home::Own));
-    if !own(from)? || !own(to)? {
+    let kind = |c| Ok::<_, Error>(super::record(dirs, c)?.map_or(Home::Host, |toolbox| toolbox.home));
+    if kind(from)? == Home::Host || kind(from)? != kind(to)? {
         return Ok(());
     }
     let path = home(dirs, from.id.as_str());

@@ -60,5 +60,6 @@ mod terminal;
 mod tidy;
 mod toolbox;
 mod toolbox_assemble;
+mod toolbox_home;
 mod toolbox_rebase;
 mod volume;

@@ -23,8 +23,9 @@ pub struct Args {
     /// Its release, as 42, 13 or 24.04
     #[arg(short, long, value_name = "RELEASE")]
     pub release: Option<String>,
-    /// Whose home: host, or own (a new one at the same path, removed with the box)
-    #[arg(long, value_name = "host|own")]
+    /// Whose home: host, own (a new one at the same path, removed with the box), or overlay (the host's, with what the box
+    /// changes kept apart: see toolbox home)
+    #[arg(long, value_name = "host|own|overlay")]
     pub home: Option<String>,
     /// For what you do not trust: no file, process, network or variable of the host's, and its own home
     #[arg(long, conflicts_with = "read_only_host")]
@@ -85,6 +86,7 @@ pub fn wanted(args: &Args, app: &App) -> Result<Wanted> {
         mounts,
         host_exec: args.host_exec,
         pull: PullPolicy::Missing,
+        driver: app.globals.storage_driver()?,
         argv: app.argv.clone(),
     })
 }
@@ -96,7 +98,10 @@ fn home(args: &Args) -> Result<Home> {
             .hint("Leave out --isolate, or --home host.")),
         None | Some("host") => Ok(Home::Host),
         Some("own") => Ok(Home::Own),
-        Some(other) => Err(parse::invalid("--home", other, "one of host, own", "--home own")),
+        Some("overlay") if args.isolate => Err(Error::usage("an isolated box cannot have the host's home")
+            .hint("Leave out --isolate, or --home overlay.")),
+        Some("overlay") => Ok(Home::Overlay),
+        Some(other) => Err(parse::invalid("--home", other, "one of host, own, overlay", "--home own")),
     }
 }
 

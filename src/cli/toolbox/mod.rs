@@ -5,6 +5,7 @@ pub mod create;
 pub mod diff;
 pub mod enter;
 pub mod export;
+pub mod home;
 pub mod list;
 pub mod rebase;
 pub mod rm;

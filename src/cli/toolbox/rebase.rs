@@ -78,6 +78,7 @@ fn wanted(args: &Args, app: &App, old: &Container, record: &Toolbox) -> Result<W
         volumes,
         mounts,
         pull: if args.image.is_some() { PullPolicy::Missing } else { PullPolicy::Newer },
+        driver: app.globals.storage_driver()?,
         argv: app.argv.clone(),
     })
 }

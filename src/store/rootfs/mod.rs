@@ -4,6 +4,7 @@
 //! the monitor. Paths are relative to the store's directory, and layers go by their short links, because mount(2) takes
 //! one page of options; where the kernel has fsconfig's `lowerdir+`, each layer is a call of its own.
 
+mod above;
 pub mod fuse;
 mod merge;
 pub mod overlay;
@@ -41,12 +42,14 @@ pub struct Mounted {
     pub shared: bool,
     /// Locks that are held as long as it is mounted.
     pub held: Vec<OwnedFd>,
+    /// The container's changes of a directory of the host's (`above`).
+    pub above: Option<Box<Self>>,
 }
 
 impl Mounted {
     /// A tree at `path`, with its FUSE server, if it has one.
     pub fn new(path: PathBuf, server: Option<OwnedFd>, mounted: bool) -> Self {
-        Self { path, server, mounted, below: None, shared: false, held: Vec::new() }
+        Self { path, server, mounted, below: None, shared: false, held: Vec::new(), above: None }
     }
 }
 
@@ -118,7 +121,15 @@ pub fn mount(dirs: &Dirs, c: &Container) -> Result<Mounted> {
 /// The same for the payload: what a container with `--rm` writes is never synced, for nobody will see it again.
 /// `lower`: its image, where that is a file.
 pub fn mount_for_payload(dirs: &Dirs, c: &Container, lower: Option<Lower>) -> Result<Mounted> {
-    mount_as(dirs, c, c.auto_remove, lower)
+    let mut mounted = mount_as(dirs, c, c.auto_remove, lower)?;
+    match above::mount(dirs, c) {
+        Ok(above) => mounted.above = above.map(Box::new),
+        Err(e) => {
+            let _ = mounted.umount();
+            return Err(e);
+        }
+    }
+    Ok(mounted)
 }
 
 fn mount_as(dirs: &Dirs, c: &Container, volatile: bool, lower: Option<Lower>) -> Result<Mounted> {
@@ -193,6 +204,9 @@ fn missing_layer(diff_id: &str, why: &dyn std::fmt::Display) -> Error {
 impl Mounted {
     /// Unmounts, then ends the server. The payload is gone by now.
     pub fn umount(self) -> Result<()> {
+        if let Some(above) = self.above {
+            above.umount()?;
+        }
         if self.mounted {
             // Lazy: a server that is stopped must not stop us. rustix has no AT_EMPTY_PATH for umount; the path is ours.
             match rustix::mount::unmount(

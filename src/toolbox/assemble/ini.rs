@@ -131,7 +131,7 @@ fn set(one: &mut Declared, line: &Line<'_>, home: &str) -> Result<()> {
             return Err(at(line.number, format_args!("exported_bins_path={value} is not supported"))
                 .hint("Programs are exported to ~/.local/bin; leave the line out."));
         }
-        "home" if value == "host" || value == "own" => one.home = Some(value.to_owned()),
+        "home" if ["host", "own", "overlay"].contains(&value) => one.home = Some(value.to_owned()),
         "home" => {
             return Err(at(
                 line.number,
