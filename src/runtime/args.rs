@@ -27,6 +27,13 @@ impl Context {
     pub fn warn(&self, text: String) {
         self.warnings.borrow_mut().push(text);
     }
+
+    /// Says which capabilities were asked for and are none: they were not granted.
+    pub fn warn_of_capabilities(&self, unknown: &[String]) {
+        if !unknown.is_empty() {
+            self.warn(format!("ignoring unknown or unavailable capabilities: [{}]", unknown.join(" ")));
+        }
+    }
 }
 
 /// `create` and `run`.

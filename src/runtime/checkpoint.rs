@@ -1,13 +1,14 @@
 //! `checkpoint`: criu writes a container's processes to files, and the container is gone (or goes on, if asked for).
 //!
-//! criu walks the container's mounts: whatever comes from outside of it (binds, the host's /dev/null over a masked file) is
-//! named beforehand, and so are namespaces that others made. Where stdio was connected is written down beside the images
+//! criu walks the container's mounts: whatever comes from outside of it (binds, the cgroup's directories in the hierarchies of
+//! v1, the host's /dev/null over a masked file) is named beforehand, by where it really is: a destination may be a symlink of
+//! the rootfs. So are namespaces that others made. Where stdio was connected is written down beside the images
 //! (`descriptors.json`, as runc does), so that `restore` can put its own in their place.
 
 use super::args::Context;
 use super::plan::target::Target;
 use super::state::{StateDir, Status, no_such_container};
-use super::{delete, maps, sources};
+use super::{create, delete, maps, plan, sources};
 use crate::error::{Context as _, Error, Result};
 use crate::external::criu::{Criu, Fields, Task, field};
 use crate::id::RuntimeId;
@@ -15,8 +16,9 @@ use crate::ondisk::runtime_state::{DESCRIPTORS, RuntimeState};
 use crate::ondisk::{self, Durability};
 use crate::spec::runtime as spec;
 use crate::sys::CallContext;
+use crate::sys::resolve::openat2;
 use oci_spec::runtime::{LinuxNamespaceType, Mount, Spec};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -175,7 +177,8 @@ pub fn checkpoint(context: &Context, id: &RuntimeId, args: &CheckpointArgs) -> R
         session.options.text(field::EXTERNAL, &format!("{kind}[{inode}]:{key}"));
     }
     // The mount, and the name that `restore` will say the source of.
-    for (inside, _) in bound(&config, Path::new(&record.bundle))? {
+    let cgroup = record.cgroup.as_deref().map(Path::new);
+    for (inside, _) in bound(&config, Path::new(&record.bundle), cgroup)? {
         session.options.pair(field::EXT_MNT, &inside, &inside);
     }
     for inside in masked_files(&config, &root)? {
@@ -216,12 +219,54 @@ pub fn shared_namespaces(config: &Spec) -> Vec<(&'static str, &'static str)> {
 pub const DEV_NULL: &str = "/dev/null";
 
 /// Mounts that come from outside: where in the container, and what of the host.
-pub fn bound(config: &Spec, bundle: &Path) -> Result<Vec<(String, String)>> {
-    let one = |mount: &Mount| {
-        let source = bundle.join(mount.source().clone().unwrap_or_default());
-        Ok((inside(mount.destination())?, source.to_string_lossy().into_owned()))
-    };
-    config.mounts().iter().flatten().filter(|mount| is_bind(mount)).map(one).collect()
+pub fn bound(config: &Spec, bundle: &Path, cgroup: Option<&Path>) -> Result<Vec<(String, String)>> {
+    let rootfs = plan::rootfs_path(config, bundle)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(&rootfs, flags, Mode::empty()).call(|| format!("open({rootfs:?})"))?;
+    let hierarchies = create::hierarchies(config, cgroup);
+    let mut all = Vec::new();
+    for mount in config.mounts().iter().flatten() {
+        let at = resolved(&root, plan::mounts::below(&rootfs, mount.destination()).as_ref())?;
+        if is_bind(mount) {
+            let source = bundle.join(mount.source().clone().unwrap_or_default());
+            all.push((at, source.to_string_lossy().into_owned()));
+        } else if mount.typ().as_deref() == Some("cgroup") {
+            let below = |(name, dir): &(String, PathBuf)| {
+                (format!("{at}/{name}"), dir.to_string_lossy().into_owned())
+            };
+            all.extend(hierarchies.iter().map(below));
+        }
+    }
+    Ok(all)
+}
+
+/// Where a destination is, behind the symlinks of the rootfs. What is not there (it is in a file system that is mounted
+/// later) stands as it is written.
+fn resolved(root: &OwnedFd, destination: &Path) -> Result<String> {
+    let name = |fd: &OwnedFd| std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+    let target = Target::new(destination)?;
+    let text = target.path.to_string_lossy();
+    let (mut there, mut rest) = (Path::new(text.as_ref()), PathBuf::new());
+    while let (Some(parent), Some(last)) = (there.parent(), there.file_name()) {
+        match openat2(root, there, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT) {
+            Ok(fd) => {
+                let (top, path) =
+                    (name(root).call(|| "readlink(rootfs)")?, name(&fd).call(|| "readlink(target)")?);
+                let path = path.strip_prefix(&top).unwrap_or(there).to_owned();
+                return Ok(Path::new("/")
+                    .join(path)
+                    .join(rest)
+                    .to_string_lossy()
+                    .trim_end_matches('/')
+                    .to_owned());
+            }
+            Err(_) => {
+                rest = if rest.as_os_str().is_empty() { last.into() } else { Path::new(last).join(rest) }
+            }
+        }
+        there = parent;
+    }
+    Ok(format!("/{text}"))
 }
 
 /// `root` is the container's.

@@ -60,7 +60,8 @@ pub fn bear(context: &Context, args: &CreateArgs, mode: Mode) -> Result<Born> {
     // What the caller left open is for nobody, but for what --preserve-fds names (R7).
     cloexec_from(3 + args.preserve_fds)?;
     let bundle = std::path::absolute(&args.bundle).call(|| "getcwd()")?;
-    let mut config = spec::load(&bundle, args.config.as_deref())?;
+    let (mut config, unknown) = spec::load_telling(&bundle, args.config.as_deref())?;
+    context.warn_of_capabilities(&unknown);
     let dir = StateDir::claim(context, &args.id)?;
     let mut made = Made::default();
     if let Some(manager) = &args.notify_socket {
@@ -264,7 +265,7 @@ fn receivers<'a>(args: &'a CreateArgs, config: &'a Spec) -> impl Iterator<Item =
 
 /// The cgroup's directories of v1, and that of v2 beside them, as a container sees them. Without root v1 gives a container
 /// none of its own: it is in ours, and without a cgroup namespace that is what it sees.
-fn hierarchies(config: &Spec, path: Option<&Path>) -> Vec<(String, PathBuf)> {
+pub fn hierarchies(config: &Spec, path: Option<&Path>) -> Vec<(String, PathBuf)> {
     let mut v1 = path.map_or_else(Vec::new, v1::beside);
     let shows = || {
         let mounts = config.mounts().iter().flatten();

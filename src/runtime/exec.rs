@@ -12,7 +12,7 @@ use super::child::stage::not_born_there;
 use super::foreground::{self, Signals};
 use super::handshake::{self, Message};
 use super::placement::Placement;
-use super::plan::namespaces::{NEWPID, NEWUSER, flag_of};
+use super::plan::namespaces::{NEWPID, NEWTIME, NEWUSER, flag_of};
 use super::plan::process::{self, ProcessPlan, ProcessScope};
 use super::spawn::{self, Child, pidfd_of};
 use super::state::{self, StateDir, Status, is_alive, no_such_container};
@@ -49,7 +49,7 @@ pub fn exec(context: &Context, args: &ExecArgs) -> Result<i32> {
         _ => {}
     }
     let config = spec::load(Path::new(&record.bundle), None)?;
-    let process = wanted(&args.what, &config)?;
+    let process = wanted(context, &args.what, &config)?;
     let mut plan = plan(&process, &config, &record)?;
     plan.warnings.iter().for_each(|text| context.warn(text.clone()));
     plan.terminal.iter_mut().for_each(|terminal| terminal.plain = !args.detach);
@@ -129,24 +129,28 @@ fn home_of(process: &Process, record: &RuntimeState, config: &Spec) -> Option<St
     Some(found.unwrap_or_else(|| "/".to_owned()))
 }
 
-/// The namespaces to join: those of the configuration, without a user namespace that is ours already.
-fn kinds(config: &Spec, ours: Option<u64>, theirs: Option<u64>) -> u64 {
+/// The namespaces to join: those of the configuration, without a user namespace that is ours already; and that of the
+/// clocks, which criu makes for what it restores.
+fn kinds(config: &Spec, proc: BorrowedFd<'_>, pid: i32, theirs: Option<u64>) -> u64 {
     let listed = spec::namespaces(config).iter().fold(0, |all, ns| all | flag_of(ns.typ()).0);
-    match (ours, theirs) {
+    let clocks = |who: &str| namespace_of(proc, who, "time");
+    let moved = clocks(&pid.to_string()).is_some_and(|clocks_there| Some(clocks_there) != clocks("self"));
+    let listed = if moved { listed | NEWTIME } else { listed };
+    match (namespace_of(proc, "self", "user"), theirs) {
         (Some(ours), Some(theirs)) if ours == theirs => listed & !NEWUSER,
         (Some(_), Some(_)) => listed | NEWUSER,
         _ => listed,
     }
 }
 
-/// The user namespace of a process; none where we may not look at it.
-fn user_namespace(proc: BorrowedFd<'_>, who: &str) -> Option<u64> {
-    rustix::fs::statat(proc, format!("{who}/ns/user"), AtFlags::empty()).ok().map(|stat| stat.st_ino)
+/// A namespace of a process; none where we may not look at it.
+fn namespace_of(proc: BorrowedFd<'_>, who: &str, kind: &str) -> Option<u64> {
+    rustix::fs::statat(proc, format!("{who}/ns/{kind}"), AtFlags::empty()).ok().map(|stat| stat.st_ino)
 }
 
 /// The container's user namespace, and where only its first process can open them, all of its namespaces.
 fn look(proc: BorrowedFd<'_>, pid: i32, dir: &StateDir) -> (Option<u64>, Vec<(u64, OwnedFd)>) {
-    let by_pid = || user_namespace(proc, &pid.to_string());
+    let by_pid = || namespace_of(proc, &pid.to_string(), "user");
     if let Some(user) = by_pid() {
         return (Some(user), Vec::new());
     }
@@ -179,7 +183,7 @@ fn spawn(
         return Err(Error::in_use("cannot exec in a stopped container"));
     }
     let (theirs, namespaces) = look(proc.as_fd(), record.pid, dir);
-    let kinds = kinds(config, user_namespace(proc.as_fd(), "self"), theirs);
+    let kinds = kinds(config, proc.as_fd(), record.pid, theirs);
     let joined_pid = kinds & NEWPID == 0 || namespaces.is_empty() && join_pid_namespace(&target, &directory);
     let place = Placement::of(record, &args.cgroup)?;
     let (mut ours, theirs) = handshake::pair().call(|| "socketpair(SOCK_SEQPACKET)")?;
@@ -263,9 +267,13 @@ fn adopt_staged(
 }
 
 /// The process to run.
-fn wanted(what: &ExecWhat, config: &Spec) -> Result<Process> {
+fn wanted(context: &Context, what: &ExecWhat, config: &Spec) -> Result<Process> {
     match what {
-        ExecWhat::Process(file) => spec::load_process(file),
+        ExecWhat::Process(file) => {
+            let (process, unknown) = spec::load_process(file)?;
+            context.warn_of_capabilities(&unknown);
+            Ok(process)
+        }
         ExecWhat::Command(command) => {
             let base = config.process().as_ref().ok_or_else(|| Error::usage("config.json has no process"))?;
             changed(base.clone(), command)

@@ -21,7 +21,7 @@ use crate::ondisk::{self, Durability};
 use crate::spec::runtime as spec;
 use crate::sys::mount::{self, MS_SLAVE, MountAttr};
 use crate::sys::{self, CallContext};
-use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, Mount, Spec};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::thread::UnshareFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -85,7 +85,7 @@ fn bring_back(
     let _marker = create::make_marker(dir)?;
     let rootfs = plan::rootfs_path(config, bundle)?;
     own_mounts(&rootfs)?;
-    make_targets(config, &rootfs)?;
+    make_targets(config, bundle, &rootfs)?;
     let mut session = checkpoint::begin(&restore.criu, "restore.log", config)?;
     let options = &mut session.options;
     options
@@ -93,9 +93,6 @@ fn bring_back(
         .flag(field::RST_SIBLING, true)
         .text(field::ROOT, &rootfs.to_string_lossy());
     options.pair(field::EXT_MNT, checkpoint::DEV_NULL, checkpoint::DEV_NULL);
-    for (inside, source) in checkpoint::bound(config, bundle)? {
-        options.pair(field::EXT_MNT, &inside, &source);
-    }
     if let Some(profile) = &restore.lsm_profile {
         options.text(field::LSM_PROFILE, profile);
     }
@@ -106,6 +103,9 @@ fn bring_back(
     let inherited = inherited(&session.images, &namespaces, options);
     let criu = Criu::start(&inherited)?;
     made.cgroup = place(request, dir, criu.pid(), proc.as_fd())?;
+    for (inside, source) in checkpoint::bound(config, bundle, made.cgroup.as_ref().map(Cgroup::path))? {
+        options.pair(field::EXT_MNT, &inside, &source);
+    }
     let mut record = None;
     let log = session.log.clone();
     let said = criu.run(Task::Restore, &session.options, &log, &mut |said, fd| {
@@ -175,29 +175,34 @@ fn own_mounts(rootfs: &Path) -> Result<()> {
     mount::attach_at(&tree, &path).call(|| format!("move_mount({rootfs:?})")).what(cannot)
 }
 
-/// criu mounts only on what is there.
-fn make_targets(config: &Spec, rootfs: &Path) -> Result<()> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open(rootfs, flags, Mode::empty()).call(|| format!("open({rootfs:?})"))?;
+/// criu mounts only on what is there. Below a bind that is the bound directory of the host.
+fn make_targets(config: &Spec, bundle: &Path, rootfs: &Path) -> Result<()> {
     let mounts = config.mounts().as_deref().unwrap_or_default();
     for (at, mount) in mounts.iter().enumerate() {
-        let below = |other: &oci_spec::runtime::Mount| mount.destination().starts_with(other.destination());
-        // In a file system of the container's own: what was there comes back with it.
-        if mounts.iter().take(at).any(|other| below(other) && !checkpoint::is_bind(other)) {
+        let below = |other: &&Mount| mount.destination().starts_with(other.destination());
+        let (root, destination) = match mounts.iter().take(at).rev().find(below) {
+            None => (rootfs.to_owned(), mount.destination().as_path()),
+            // In a file system of the container's own: what was there comes back with it.
+            Some(other) if !checkpoint::is_bind(other) => continue,
+            Some(other) => {
+                let rest = mount.destination().strip_prefix(other.destination());
+                (bundle.join(other.source().clone().unwrap_or_default()), rest.unwrap_or(Path::new("")))
+            }
+        };
+        let is_file = checkpoint::is_bind(mount)
+            && mount.source().as_ref().is_some_and(|source| {
+                std::fs::metadata(bundle.join(source)).is_ok_and(|meta| !meta.is_dir())
+            });
+        let make = if is_file { child::Make::File } else { child::Make::Directory };
+        let target = Target::new(destination)?;
+        if target.is_root() {
             continue;
         }
-        let is_file = checkpoint::is_bind(mount)
-            && mount
-                .source()
-                .as_ref()
-                .is_some_and(|source| std::fs::metadata(source).is_ok_and(|meta| !meta.is_dir()));
-        let make = if is_file { child::Make::File } else { child::Make::Directory };
-        let target = Target::new(mount.destination())?;
-        if !target.is_root() {
-            child::ensure(root.as_fd(), &target, make, crate::sys::fs::Symlinks::InRoot)
-                .call(|| format!("mkdirat({:?})", target.shown))
-                .what(|| "cannot make the target of a mount")?;
-        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(&root, flags, Mode::empty()).call(|| format!("open({root:?})"))?;
+        child::ensure(root.as_fd(), &target, make, crate::sys::fs::Symlinks::InRoot)
+            .call(|| format!("mkdirat({:?})", target.shown))
+            .what(|| "cannot make the target of a mount")?;
     }
     Ok(())
 }

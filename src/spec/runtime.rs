@@ -3,6 +3,7 @@
 //! The types are oci-spec's. Unknown fields are ignored, as the specification says; wrong types are refused with the
 //! line and the field that serde names.
 
+use crate::caps;
 use crate::error::{Context, Error, Result};
 use crate::sys::CallContext;
 use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType, Process, Spec};
@@ -21,30 +22,41 @@ pub const CONFIG: &str = "config.json";
 
 /// Reads `bundle/config.json` (or `file`, when the caller names another) and checks its version.
 pub fn load(bundle: &Path, file: Option<&Path>) -> Result<Spec> {
+    load_telling(bundle, file).map(|(spec, _)| spec)
+}
+
+/// The same, and the names of capabilities that are none and were left out: "values that cannot be mapped to a relevant
+/// kernel interface must be logged as a warning" (config.md).
+pub fn load_telling(bundle: &Path, file: Option<&Path>) -> Result<(Spec, Vec<String>)> {
     let path = file.map_or_else(|| bundle.join(CONFIG), Path::to_path_buf);
-    let bytes = renamed(bytes_of(&path)?, "/process/scheduler/flags");
     let cannot = || format!("cannot use {}", path.display());
+    let bytes = renamed(bytes_of(&path)?, "/process/scheduler/flags");
+    let names: WithProcess = from_bytes(&bytes).what(cannot)?;
+    let unknown = names.process.map_or_else(Vec::new, |process| process.unknown());
+    let bytes = without(bytes, "/process/capabilities", &unknown);
     let spec: Spec = from_bytes(&bytes).what(cannot)?;
     if !spec.version().starts_with("1.") {
         return Err(Error::usage(cannot()).cause(format_args!("ociVersion {:?} is not 1.x", spec.version())));
     }
-    let names: WithProcess = from_bytes(&bytes).what(cannot)?;
-    names.process.map_or(Ok(()), |process| process.check()).what(cannot)?;
-    Ok(spec)
+    Ok((spec, unknown))
 }
 
-/// Reads the bare `process` object of an exec.
-pub fn load_process(path: &Path) -> Result<Process> {
+/// Reads the bare `process` object of an exec, and says what `load_telling` says.
+pub fn load_process(path: &Path) -> Result<(Process, Vec<String>)> {
     let bytes = renamed(bytes_of(path)?, "/scheduler/flags");
     let cannot = || format!("cannot use {}", path.display());
-    from_bytes::<Capabilities>(&bytes).and_then(|names| names.check()).what(cannot)?;
+    let unknown = from_bytes::<Capabilities>(&bytes).what(cannot)?.unknown();
+    let bytes = without(bytes, "/capabilities", &unknown);
     // Without a user it is root, as in the documents that engines leave it out of.
     let mut document: serde_json::Value = from_bytes(&bytes).what(cannot)?;
-    if let Some(process) = document.as_object_mut().filter(|process| !process.contains_key("user")) {
-        process.insert("user".into(), serde_json::json!({ "uid": 0, "gid": 0 }));
-        return from_document(&document).map_err(|e| Error::usage(e).wrap(cannot()));
-    }
-    from_bytes(&bytes).what(cannot)
+    let process = match document.as_object_mut().filter(|process| !process.contains_key("user")) {
+        Some(process) => {
+            process.insert("user".into(), serde_json::json!({ "uid": 0, "gid": 0 }));
+            from_document(&document).map_err(|e| Error::usage(e).wrap(cannot()))?
+        }
+        None => from_bytes(&bytes).what(cannot)?,
+    };
+    Ok((process, unknown))
 }
 
 /// Flags of a scheduler whose names in the specification are not those that oci-spec reads.
@@ -85,16 +97,28 @@ struct WithProcess {
 }
 
 impl Capabilities {
-    fn check(&self) -> Result<()> {
+    /// Each name that is none, once.
+    fn unknown(&self) -> Vec<String> {
         let names = self.capabilities.iter().flat_map(BTreeMap::values).flatten().flatten();
-        for name in names {
-            let bare = name.strip_prefix("CAP_").filter(|bare| !bare.starts_with("CAP_"));
-            if !bare.is_some_and(|bare| bare.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')) {
-                return Err(Error::usage(format_args!("unknown capability {name:?}")));
-            }
-        }
-        Ok(())
+        let mut all: Vec<String> = names.filter(|name| caps::bit_of(name).is_none()).cloned().collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
+}
+
+/// The document without `names` in the sets at `sets`.
+fn without(bytes: Vec<u8>, sets: &str, names: &[String]) -> Vec<u8> {
+    if names.is_empty() {
+        return bytes;
+    }
+    // What is wrong with it is for the real reader to say.
+    let Ok(mut document) = serde_json::from_slice::<serde_json::Value>(&bytes) else { return bytes };
+    let sets = document.pointer_mut(sets).and_then(serde_json::Value::as_object_mut);
+    for set in sets.into_iter().flat_map(serde_json::Map::values_mut).filter_map(|set| set.as_array_mut()) {
+        set.retain(|name| name.as_str().is_none_or(|name| !names.iter().any(|unknown| unknown == name)));
+    }
+    document.to_string().into_bytes()
 }
 
 /// Reads any OCI document of JSON. A pipe is as good as a file.
@@ -166,13 +190,16 @@ mod tests {
 
     #[test]
     fn capability_names_are_the_kernels() {
-        let check = |name: &str| {
-            let json = serde_json::json!({"capabilities": {"bounding": [name], "ambient": null}});
-            serde_json::from_value::<Capabilities>(json).unwrap().check()
+        let unknown = |name: &str| {
+            let json = serde_json::json!({"capabilities": {"bounding": ["CAP_KILL", name], "ambient": null}});
+            let names = serde_json::from_value::<Capabilities>(json.clone()).unwrap().unknown();
+            (names.clone(), without(json.to_string().into_bytes(), "/capabilities", &names))
         };
-        check("CAP_SYS_ADMIN").unwrap();
+        assert_eq!(unknown("CAP_SYS_ADMIN").0, Vec::<String>::new());
         for bad in ["cap_chown", "CHOWN", "CAP_CAP_CHOWN", "CAP_chown"] {
-            assert!(check(bad).unwrap_err().to_string().contains(bad), "{bad}");
+            let (names, left) = unknown(bad);
+            assert_eq!(names, [bad]);
+            assert_eq!(left, br#"{"capabilities":{"ambient":null,"bounding":["CAP_KILL"]}}"#);
         }
     }
 }

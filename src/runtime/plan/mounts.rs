@@ -195,7 +195,7 @@ pub fn plan(index: usize, mount: &Mount, scope: Scope<'_>) -> Result<MountPlan> 
 }
 
 /// A destination in the container: engines of old wrote it with the path of the rootfs in front, as runc still takes it.
-fn below<'a>(rootfs: &Path, destination: &'a Path) -> Cow<'a, Path> {
+pub fn below<'a>(rootfs: &Path, destination: &'a Path) -> Cow<'a, Path> {
     match destination.strip_prefix(rootfs) {
         Ok(rest) if rootfs != Path::new("/") => Cow::Owned(Path::new("/").join(rest)),
         _ => Cow::Borrowed(destination),
