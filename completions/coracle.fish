@@ -33,6 +33,7 @@ complete -c coracle -n "__fish_coracle_needs_command" -l cgroup-manager -d 'Ask 
 complete -c coracle -n "__fish_coracle_needs_command" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_needs_command" -s V -l version -d 'Print version'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "run" -d 'Make a container and run a command in it'
+complete -c coracle -n "__fish_coracle_needs_command" -f -a "fanout" -d 'Run a command as many ranks in one container'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "create" -d 'Make a container without starting it, and print its id'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "start" -d 'Start containers'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "stop" -d 'Stop running containers'
@@ -78,6 +79,7 @@ complete -c coracle -n "__fish_coracle_needs_command" -f -a "toolbox" -d 'Live i
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "slurm" -d 'Set up a Slurm cluster'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "system" -d 'Manage what coracle keeps'
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l preserve-fds -d 'Pass this many open files from number 3 on' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l share-ranks -d 'Share one container with the other ranks of the job step on this node (srun, mpirun)' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -s a -l attach -d 'Connect stdin, stdout or stderr; stdout and stderr go together' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l detach-keys -d 'Keys that detach from the container; empty for none' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l sig-proxy -d 'Pass signals to the container (not with a terminal, where keys do it)' -r
@@ -173,6 +175,99 @@ complete -c coracle -n "__fish_coracle_using_subcommand run" -l rm -d 'Remove th
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l no-healthcheck -d 'Health checks are not run in any case'
 complete -c coracle -n "__fish_coracle_using_subcommand run" -s q -l quiet -d 'Show no progress of a pull'
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s n -l ranks -d 'How many ranks, 1 to 4096' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s e -l env -d 'Set an environment variable; KEY alone or PREFIX* takes the values from the host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l env-file -d 'Read environment variables from a file, one KEY=VALUE a line' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l http-proxy -d 'Pass the host\'s proxy variables (http_proxy, no_proxy, …)' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l unsetenv -d 'Remove a variable of the image\'s environment' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s w -l workdir -d 'Working directory in the container' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s u -l user -d 'User and group: a name of the image\'s, or a number' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l group-add -d 'Additional groups: names of the image\'s, or numbers' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s h -l hostname -d 'Host name in the container; the container\'s short id if not given' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l umask -d 'Umask in octal' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l ulimit -d 'Resource limits of setrlimit(2), or host: the caller\'s own' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l oom-score-adj -d 'How likely the kernel kills the container when memory runs out, -1000 to 1000' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l tz -d 'Time zone: a name such as Europe/Berlin, or `local`' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l sysctl -d 'Kernel parameters of the container\'s namespaces' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s v -l volume -d 'Mount a host directory or file (a path), or a named volume' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l mount -d 'Mount by keys: type=bind|volume|tmpfs|devpts,src=…,dst=…,ro' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l tmpfs -d 'Mount an empty file system in memory' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l read-only-tmpfs -d 'With --read-only: keep /dev/shm, /run, /tmp and /var/tmp writable, in memory' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l image-volume -d 'What becomes of the image\'s volumes: bind (an anonymous volume), tmpfs or ignore' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l device -d 'Give a device of the host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l shm-size -d 'Size of /dev/shm' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l overlay -d 'With an image in one file: keep what is written in this directory, for the next container' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s m -l memory -d 'Memory limit: a number with b, k, m or g' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l memory-reservation -d 'Soft memory limit' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l memory-swap -d 'Limit of memory and swap together; -1 for unlimited swap' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l cpus -d 'Number of CPUs, for example 0.5' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l cpu-quota -d 'CPU time in microseconds for each period' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l cpu-period -d 'The period in microseconds' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s c -l cpu-shares -d 'CPU share relative to other containers; 1024 is normal' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l cpuset-cpus -d 'CPUs to run on' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l cpuset-mems -d 'Memory nodes to use' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l pids-limit -d 'Number of processes; -1 or 0 for unlimited' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l blkio-weight -d 'Share of disk bandwidth, 10 to 1000' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l device-read-bps -d 'Most bytes that are read from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l device-write-bps -d 'Most bytes that are written to a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l device-read-iops -d 'Most reads from a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l device-write-iops -d 'Most writes to a disk in a second' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l cgroup-conf -d 'A file of the cgroup and what to write to it' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l network -l net -d 'none, host or slirp4netns[:OPTIONS]' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s p -l publish -d 'Publish a port of the container, or a range of them' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l expose -d 'Name a port that the container listens on' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l dns -d 'DNS servers; `none` keeps the image\'s /etc/resolv.conf' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l dns-search -d 'DNS search domains; `.` for none' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l dns-option -l dns-opt -d 'DNS options' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l add-host -d 'Add a line to /etc/hosts; the address may be host-gateway' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l cap-add -d 'Add a capability, or all' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l cap-drop -d 'Drop a capability, or all' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l security-opt -d 'seccomp=FILE|unconfined, no-new-privileges, mask=PATHS, unmask=PATHS|ALL' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l userns -d 'How users are mapped: host, keep-id[:uid=N,gid=N] or nomap' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l pid -d 'Process namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l ipc -d 'IPC namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l uts -d 'Host name namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l cgroupns -d 'Cgroup namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l name -d 'Name of the container' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l entrypoint -d 'Replace the image\'s entrypoint: a program, or a JSON array' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s l -l label -d 'Set a label' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l label-file -d 'Read labels from a file' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l annotation -d 'Set an annotation of the OCI runtime' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l restart -d 'Restart when it ends: no, always, unless-stopped, on-failure[:N]; after a reboot, coracle-restart.service does it' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l stop-signal -d 'Signal that `stop` sends first' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l stop-timeout -d 'Seconds until `stop` kills' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l timeout -d 'Kill the container after this many seconds' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l log-driver -d 'Where output goes: k8s-file, none or passthrough' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l log-opt -d 'max-size=SIZE, path=FILE' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l cgroups -d 'Cgroups of its own: enabled or disabled' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l cidfile -d 'Write the container\'s id to this file, which must not exist' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l pidfile -d 'Write the process id of the container to this file' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l systemd -d 'systemd mode: only false is supported' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l pull -d 'When to pull: missing, always, newer or never' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l platform -d 'Platform of the image: os/arch[/variant]' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l arch -d 'Architecture of the image' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l os -d 'Operating system of the image' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l variant -d 'Architecture variant of the image' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l authfile -d 'File with credentials for a pull' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l tls-verify -d 'Require TLS and check certificates for a pull' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l tag-output -d 'Begin each line of output with the number of the rank that wrote it'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l kill-on-bad-exit -d 'End all ranks when one ends with another code than 0: SIGTERM, and SIGKILL after --stop-timeout'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s t -l tty -d 'Allocate a terminal for the container'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s i -l interactive -d 'Keep stdin open'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l env-host -d 'Pass the whole environment of the host'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l unsetenv-all -d 'Remove all variables of the image\'s environment'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l init -d 'Run a small init as pid 1, which forwards signals and reaps processes'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l read-only -d 'Make the root file system read-only'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l rootfs -d 'IMAGE is a directory with a root file system'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s P -l publish-all -d 'Publish all exposed ports to free ports of the host'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l no-hosts -d 'Keep the image\'s /etc/hosts'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l no-hostname -d 'Keep the image\'s /etc/hostname'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l privileged -d 'All capabilities of the user namespace, no seccomp filter, no masked paths; still not root of the host'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l replace -d 'Remove a container of the same name first'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l rm -d 'Remove the container and its anonymous volumes when it ends'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l no-healthcheck -d 'Health checks are not run in any case'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s q -l quiet -d 'Show no progress of a pull'
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand create" -s e -l env -d 'Set an environment variable; KEY alone or PREFIX* takes the values from the host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l env-file -d 'Read environment variables from a file, one KEY=VALUE a line' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l http-proxy -d 'Pass the host\'s proxy variables (http_proxy, no_proxy, …)' -r
@@ -713,6 +808,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from rm" -l quiet -d 'Print nothing for what went well (`run --replace`)'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l preserve-fds -d 'Pass this many open files from number 3 on' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l share-ranks -d 'Share one container with the other ranks of the job step on this node (srun, mpirun)' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -s a -l attach -d 'Connect stdin, stdout or stderr; stdout and stderr go together' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l detach-keys -d 'Keys that detach from the container; empty for none' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l sig-proxy -d 'Pass signals to the container (not with a terminal, where keys do it)' -r

@@ -14,6 +14,7 @@ pub mod create;
 pub mod doctor;
 pub mod exec;
 pub mod export;
+pub mod fanout;
 pub mod filter;
 pub mod flags;
 pub mod format;

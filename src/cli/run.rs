@@ -3,10 +3,16 @@
 use crate::cli::flags::attach::{AttachFlags, preserved};
 use crate::cli::flags::create::CreateFlags;
 use crate::cli::{App, ui};
-use crate::engine;
+use crate::engine::launcher::{self, Launcher};
+use crate::engine::options::CreateOptions;
+use crate::engine::{self, ranks};
 use crate::error::{Error, Result};
 use crate::monitor::client::Outcome;
-use crate::ondisk::container::LogDriver;
+use crate::ondisk::container::{LogDriver, NetworkMode};
+use crate::paths::Dirs;
+use crate::sys::fds;
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 
 /// Make a container and run a command in it
 ///
@@ -21,6 +27,10 @@ pub struct Args {
     /// Pass this many open files from number 3 on
     #[arg(long, value_name = "N")]
     pub preserve_fds: Option<u32>,
+    /// Share one container with the other ranks of the job step on this node (srun, mpirun)
+    #[arg(long, value_name = "BOOL", default_value_t = true, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", action = clap::ArgAction::Set, value_parser = crate::cli::tree::go_bool)]
+    pub share_ranks: bool,
     #[command(flatten)]
     pub attach: AttachFlags,
     #[command(flatten)]
@@ -31,17 +41,27 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     if args.detach && !args.attach.attach.is_empty() {
         return Err(Error::usage("--detach cannot be combined with --attach"));
     }
-    let preserved = preserved(args.preserve_fds)?;
     args.create.check_cidfile()?;
     let dirs = app.dirs()?;
-    let options = args.create.to_options(app)?;
+    let mut options = args.create.to_options(app)?;
+    let host = crate::cli::parse::env::host();
+    if let Some(launcher) = Launcher::of(&host).filter(|_| !args.detach) {
+        launcher::pass_through(&host, &mut options);
+        warn_of_loneliness(&launcher, &host, &options);
+        if args.share_ranks && launcher.size > 1 && ranks::hindrance(&options).is_none() && args.is_plain() {
+            return become_rank(args, &dirs, &options, &launcher, &host);
+        }
+        if options.network.ports.is_empty() && !options.network.publish_all {
+            options.network.mode = options.network.mode.or(Some(NetworkMode::Host));
+        }
+    }
     if args.detach && options.log.driver == LogDriver::Passthrough {
         return Err(Error::usage("--log-driver passthrough cannot be combined with --detach")
             .hint("Passthrough gives the container this command's own stdin, stdout and stderr."));
     }
     let process = &options.process;
     let mut launch = args.attach.to_launch(app, !args.detach, process.interactive, process.tty)?;
-    launch.preserved = preserved;
+    launch.preserved = preserved(args.preserve_fds)?;
     let mut cidfile = Ok(());
     let mut id = None;
     let outcome = engine::run(&dirs, &options, &launch, |created| {
@@ -54,4 +74,66 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         ui::line(id)?;
     }
     Ok(super::exec::exit_code(&outcome))
+}
+
+impl Args {
+    /// Nothing of it needs a container of its own.
+    fn is_plain(&self) -> bool {
+        let container = &self.create.container;
+        self.attach.attach.is_empty() && container.cidfile.is_none() && container.log_driver.is_none()
+    }
+}
+
+/// This process becomes the rank: what follows is its exit code.
+fn become_rank(
+    args: &Args,
+    dirs: &Dirs,
+    options: &CreateOptions,
+    launcher: &Launcher,
+    host: &BTreeMap<String, String>,
+) -> Result<u8> {
+    let passed = passed_fds(args, host)?;
+    let shared =
+        ranks::acquire(dirs, options, &launcher.step, |created| created.warnings.iter().for_each(ui::warn))?;
+    let rank = shared.rank(dirs, options, &[], passed, None)?;
+    drop(shared);
+    if !options.process.interactive {
+        rustix::stdio::dup2_stdin(crate::external::runtime::open_null()?)
+            .map_err(|e| Error::internal(format_args!("dup2(/dev/null): {e}")))?;
+    }
+    Err(rank.become_it())
+}
+
+/// How many fds from 3 on the rank gets: those of `--preserve-fds`, and the one of PMI_FD; others below that one are closed.
+fn passed_fds(args: &Args, host: &BTreeMap<String, String>) -> Result<u32> {
+    let kept: Vec<OwnedFd> = preserved(args.preserve_fds)?;
+    let asked = 3 + args.preserve_fds.unwrap_or(0);
+    for fd in kept {
+        // Ours to give: it stays open over execve.
+        rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::empty())
+            .map_err(|e| Error::internal(format_args!("fcntl(F_SETFD): {e}")))?;
+        let _ = std::os::fd::IntoRawFd::into_raw_fd(fd);
+    }
+    let pmi =
+        launcher::pmi_fd(host).filter(|fd| fds::is_passed_on(*fd)).and_then(|fd| u32::try_from(fd).ok());
+    let until = pmi.map_or(asked, |fd| asked.max(fd + 1));
+    let others = (asked..until).filter(|fd| Some(*fd) != pmi);
+    others
+        .filter_map(|fd| i32::try_from(fd).ok())
+        .filter(|fd| fds::is_passed_on(*fd))
+        .for_each(fds::close_one);
+    Ok(until - 3)
+}
+
+/// Once for all ranks.
+fn warn_of_loneliness(launcher: &Launcher, host: &BTreeMap<String, String>, options: &CreateOptions) {
+    if launcher.size < 2 || !launcher.is_first {
+        return;
+    }
+    if let Some(why) = launcher::would_be_alone(host, options, fds::is_passed_on) {
+        ui::warn(format_args!(
+            "{} has started {} ranks, but what it tells them does not reach the container: {why}. Each would become rank 0 of 1",
+            launcher.name, launcher.size
+        ));
+    }
 }

@@ -171,6 +171,7 @@ macro_rules! leaf {
 /// All commands, in the order of the help.
 pub const NODES: &[Node] = &[
     leaf!("run", run),
+    leaf!("fanout", fanout),
     leaf!("create", create),
     leaf!("start", start),
     leaf!("stop", stop),

@@ -9,7 +9,7 @@ use crate::sys::{self, CallContext};
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 use std::ffi::{CString, OsString};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -160,6 +160,81 @@ pub fn global_args(name: &str, root: &Path, cgroups: bool) -> Vec<OsString> {
     args
 }
 
+/// The verb of ours that a rank becomes.
+pub const RANK_VERB: &str = "rank";
+
+/// A rank of a container, ready to be: its process document, and its lock on the container's life.
+#[derive(Debug)]
+pub struct Rank {
+    program: CString,
+    argv: Vec<CString>,
+    _process: OwnedFd,
+    _users: OwnedFd,
+}
+
+impl Rank {
+    /// `root`: where the runtime's state is; `preserved`: how many fds from 3 on the payload gets. Both fds go above those.
+    /// With `parent`, the rank is killed when that process, ours, ends.
+    pub fn new(
+        root: &Path,
+        id: &str,
+        process: &[u8],
+        users: &OwnedFd,
+        preserved: u32,
+        parent: Option<Pid>,
+    ) -> Result<Self> {
+        let memory = rustix::fs::memfd_create("process", rustix::fs::MemfdFlags::CLOEXEC)
+            .call(|| "memfd_create(\"process\")")?;
+        File::from(memory.try_clone().call(|| "fcntl(F_DUPFD_CLOEXEC)")?)
+            .write_all(process)
+            .call(|| "write(process)")?;
+        let inherited = |fd: &OwnedFd| -> Result<OwnedFd> {
+            let fd = rustix::io::fcntl_dupfd_cloexec(fd, FIRST_FD).call(|| "fcntl(F_DUPFD_CLOEXEC)")?;
+            rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::empty()).call(|| "fcntl(F_SETFD)")?;
+            Ok(fd)
+        };
+        let (process, users) = (inherited(&memory)?, inherited(users)?);
+        let text = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| Error::internal("a path has a NUL byte"));
+        let own = text(own_runtime()?.into_os_string().into_vec())?;
+        let argv = [
+            own.clone(),
+            text(RANK_VERB.into())?,
+            text(root.as_os_str().as_bytes().to_vec())?,
+            text(id.into())?,
+            text(process.as_raw_fd().to_string().into())?,
+            text(preserved.to_string().into())?,
+            text(parent.map_or(0, |pid| pid.as_raw_nonzero().get()).to_string().into())?,
+        ];
+        Ok(Self { program: own, argv: argv.into(), _process: process, _users: users })
+    }
+
+    /// Replaces this process by it. What comes back is the failure.
+    pub fn become_it(self) -> Error {
+        let envp = std::env::vars_os().filter_map(|(mut name, value)| {
+            name.push("=");
+            name.push(value);
+            CString::new(name.into_vec()).ok()
+        });
+        let envp = sys::process::ExecStrings::new(envp.collect());
+        let argv = sys::process::ExecStrings::new(self.argv);
+        let errno = sys::process::execve(&self.program, &argv, &envp);
+        let failed: Result<()> = Err(errno)
+            .call(|| format!("execve({:?})", self.program))
+            .what(|| "cannot start the OCI runtime")
+            .hint(|| "Install coracle-oci beside coracle.");
+        failed.err().unwrap_or_else(|| Error::internal("execve returned"))
+    }
+
+    /// Starts it as a child with this stdio. Its pid.
+    pub fn start(&self, stdio: [BorrowedFd<'_>; 3]) -> Result<Pid> {
+        let placed: Vec<_> = stdio.into_iter().zip(0..).collect();
+        let pid = sys::spawn::spawn(&self.program, &self.argv, &placed)
+            .what(|| "cannot start the OCI runtime")
+            .hint(|| "Install coracle-oci beside coracle.")?;
+        Pid::from_raw(pid).ok_or_else(|| Error::internal("posix_spawn gave pid 0"))
+    }
+}
+
 /// How a container comes up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Birth {
@@ -225,7 +300,7 @@ pub fn delete_args(id: &str) -> Vec<OsString> {
 
 /// What a runtime's message means for the exit code, by the words that podman looks for, in its order. Unlike podman we
 /// ask first whether it is about the payload's command at all: a missing mount source is not a missing command.
-fn classify(words: &str) -> Kind {
+pub fn classify(words: &str) -> Kind {
     let words = words.to_ascii_lowercase();
     let has = |part: &str| words.contains(part);
     if !["exec", "chdir", "cwd"].into_iter().any(has) {

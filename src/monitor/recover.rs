@@ -193,7 +193,7 @@ fn is_running(pid: i32) -> bool {
 }
 
 /// Field 22 of /proc/PID/stat: with it a pid means one process for ever (until the next boot).
-pub(super) fn start_time(pid: i32) -> Option<u64> {
+pub fn start_time(pid: i32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may contain spaces and parentheses itself.
     let (_, after_name) = stat.rsplit_once(')')?;

@@ -10,6 +10,7 @@ pub mod atomic;
 pub mod container;
 pub mod image;
 pub mod layer;
+pub mod ranks;
 pub mod runtime_state;
 pub mod seed;
 pub mod squash;

@@ -77,6 +77,8 @@ pub struct ExecArgs {
     pub pidfd_socket: Option<PathBuf>,
     pub preserve_fds: u32,
     pub ignore_paused: bool,
+    /// It is killed when we end.
+    pub dies_with_us: bool,
     /// `--cgroup`: paths below the container's cgroup, of v1 with the controllers in front.
     pub cgroup: Vec<String>,
 }

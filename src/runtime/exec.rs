@@ -203,6 +203,7 @@ fn spawn(
         directory: directory.as_fd(),
         kinds: if joined_pid { kinds & !NEWPID } else { kinds },
         staged: !joined_pid,
+        dies_with_us: args.dies_with_us,
         cgroup: None,
     };
     let mut attempt = |into: Option<BorrowedFd<'_>>, go: bool| {

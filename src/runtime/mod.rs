@@ -44,6 +44,7 @@
 //! | `notify` | a service manager hears that the payload is ready |
 //! | `idmap` | the user namespaces behind idmapped mounts, and the one of a caller who gave none |
 //! | `reaper` | the tiny pid 1 behind `--init` |
+//! | `holder` | what keeps a container alive while there are ranks in it |
 
 pub mod agent;
 pub mod args;
@@ -58,6 +59,7 @@ pub mod events;
 pub mod exec;
 pub mod foreground;
 pub mod handshake;
+pub mod holder;
 pub mod home;
 pub mod hooks;
 pub mod idmap;

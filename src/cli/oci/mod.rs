@@ -11,6 +11,7 @@ mod flags;
 mod help;
 mod log;
 mod ps;
+mod rank;
 mod template;
 mod update;
 mod verbs;
@@ -22,6 +23,12 @@ use std::ffi::OsString;
 pub fn main(args: Vec<OsString>) -> u8 {
     if args.first().is_some_and(|verb| verb == "init") {
         return crate::runtime::reaper::main(args.into_iter().skip(1).collect());
+    }
+    if args.first().is_some_and(|verb| verb == "hold") {
+        return crate::runtime::holder::main(args.get(1..).unwrap_or_default());
+    }
+    if args.first().is_some_and(|verb| verb == rank::VERB) {
+        return rank::main(args.get(1..).unwrap_or_default());
     }
     if args.first().is_some_and(|verb| verb == "pause") && args.len() == 1 {
         return crate::toolbox::inside::pause();

@@ -214,6 +214,7 @@ fn exec_args(parsed: &Parsed, id: RuntimeId) -> Result<ExecArgs> {
         console_socket: path("console-socket").filter(|p| !p.as_os_str().is_empty()),
         pidfd_socket: path("pidfd-socket").filter(|p| !p.as_os_str().is_empty()),
         preserve_fds: parsed.number("preserve-fds")?.unwrap_or(0),
+        dies_with_us: false,
         ignore_paused: parsed.has("ignore-paused"),
         cgroup: parsed.values("cgroup").map(text).collect::<Result<_>>()?,
     })

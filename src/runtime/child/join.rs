@@ -8,7 +8,9 @@ use crate::runtime::plan::process::ProcessPlan;
 use crate::runtime::step::{Fail, OrFail, Step};
 use crate::sys::pidfd;
 use crate::sys::process::{clone_child, exit_now, join_session_keyring};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
+use rustix::process::Signal;
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -25,6 +27,8 @@ pub struct Joining<'a> {
     pub kinds: u64,
     /// This process is a stage: it joins everything, then clones the one that executes.
     pub staged: bool,
+    /// It is killed when the runtime ends.
+    pub dies_with_us: bool,
     /// For the clone of a stage.
     pub cgroup: Option<BorrowedFd<'a>>,
 }
@@ -56,12 +60,12 @@ fn begin(
         pidfd::join(joining.target, joining.directory, joining.kinds).or_fail(Step::Join, 0)?;
     }
     if !joining.staged {
-        return proceed(plan, inherited, attr.as_ref());
+        return proceed(plan, inherited, attr.as_ref(), joining.dies_with_us);
     }
     let child = |go: bool| {
         let ready =
             if go { expect(inherited.socket, |m| matches!(m, Message::Go(_))).map(drop) } else { Ok(()) };
-        match ready.and_then(|()| proceed(plan, inherited, attr.as_ref())) {
+        match ready.and_then(|()| proceed(plan, inherited, attr.as_ref(), joining.dies_with_us)) {
             Ok(never) => match never {},
             Err(failure) => give_up(inherited, failure),
         }
@@ -83,6 +87,7 @@ fn proceed(
     plan: &ProcessPlan,
     inherited: &Inherited<'_>,
     attr: Option<&std::os::fd::OwnedFd>,
+    dies_with_us: bool,
 ) -> Result<Infallible, Fail> {
     let _ = rustix::process::setsid();
     rustix::process::umask(Mode::empty());
@@ -100,6 +105,21 @@ fn proceed(
     creds::become_user(plan, inherited)?;
     exec::change_directory(plan, early)?;
     let command = exec::find(plan)?;
+    if dies_with_us {
+        die_with(inherited)?;
+    }
     exec::seal(plan, inherited)?;
     Err(exec::execute(plan, command))
+}
+
+/// After the change of credentials, which would take it back. The runtime may have ended before: then its end of the
+/// handshake is closed.
+fn die_with(inherited: &Inherited<'_>) -> Result<(), Fail> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).or_fail(Step::Handshake, 0)?;
+    let mut fds = [PollFd::from_borrowed_fd(inherited.socket, PollFlags::RDHUP)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    match rustix::event::poll(&mut fds, Some(&now)) {
+        Ok(0) => Ok(()),
+        _ => exit_now(1),
+    }
 }
