@@ -194,7 +194,8 @@ complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l mount -d 'Mou
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l tmpfs -d 'Mount an empty file system in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l read-only-tmpfs -d 'With --read-only: keep /dev/shm, /run, /tmp and /var/tmp writable, in memory' -r
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l image-volume -d 'What becomes of the image\'s volumes: bind (an anonymous volume), tmpfs or ignore' -r
-complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l device -d 'Give a device of the host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l device -d 'Give a device of the host: its node, or its CDI name vendor.com/class=name' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l gpus -d 'Give GPUs: all, or their numbers or names, by CDI (nvidia.com/gpu, amd.com/gpu); without a spec, from the driver\'s files' -r
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l shm-size -d 'Size of /dev/shm' -r
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l overlay -d 'With an image in one file: keep what is written in this directory, for the next container' -r
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s m -l memory -d 'Memory limit: a number with b, k, m or g' -r
