@@ -73,6 +73,31 @@ impl View {
 
     /// What stands at the absolute `path`; `None` when nothing does, or when a symlink loops.
     pub fn lookup(&self, path: &Path) -> Option<Found> {
+        match self.resolve(path)? {
+            Step::Directory(_) => Some(Found::Directory),
+            Step::Other(kind, fd) => Some(Found::Other(kind, fd)),
+            Step::Missing | Step::Symlink(_) => None,
+        }
+    }
+
+    /// The names of the directories in the directory at `path`, sorted.
+    pub fn directories(&self, path: &str) -> Vec<String> {
+        let Some(Step::Directory(parts)) = self.resolve(Path::new(path)) else { return Vec::new() };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut names = std::collections::BTreeSet::new();
+        for part in &parts {
+            let Ok(dir) = rustix::fs::openat(part, ".", flags, Mode::empty()) else { continue };
+            let entries = rustix::fs::Dir::read_from(&dir).into_iter().flatten().flatten();
+            names.extend(entries.filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned)));
+        }
+        names.retain(|name| {
+            name != "." && name != ".." && matches!(step(&parts, OsStr::new(name)), Step::Directory(_))
+        });
+        names.into_iter().collect()
+    }
+
+    /// What stands at the end of the path, never a symlink.
+    fn resolve(&self, path: &Path) -> Option<Step> {
         let mut todo = components(path);
         let mut stack: Vec<Vec<OwnedFd>> = vec![self.clone_roots()?];
         let mut links = 0;
@@ -86,7 +111,7 @@ impl View {
             match step(stack.last()?, &name) {
                 Step::Missing => return None,
                 Step::Directory(dirs) => stack.push(dirs),
-                Step::Other(kind, fd) => return todo.is_empty().then_some(Found::Other(kind, fd)),
+                Step::Other(kind, fd) => return todo.is_empty().then_some(Step::Other(kind, fd)),
                 Step::Symlink(target) => {
                     links += 1;
                     if links > MAX_SYMLINKS {
@@ -101,7 +126,7 @@ impl View {
                 }
             }
         }
-        Some(Found::Directory)
+        stack.pop().map(Step::Directory)
     }
 
     /// The first `limit` bytes of the regular file at `path`; empty when there is none. Never blocks on a fifo or a device.
@@ -242,6 +267,8 @@ mod tests {
         assert!(view.lookup(Path::new("/loop")).is_none());
         assert!(view.is_directory("/etc"));
         assert!(!view.is_directory("/etc/passwd"));
+        assert_eq!(view.directories("/"), ["etc"], "what is whited out is not listed");
+        assert!(view.directories("/etc").is_empty() && view.directories("/link").is_empty());
         std::fs::remove_dir_all(base).unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! `coracle toolbox diff`: which packages a box has that its image has not, from the lists that package managers keep.
 //!
-//! The lists are files: nothing of the box runs for this. Known are dpkg's and apk's.
+//! The lists are files: nothing of the box runs for this. Known are dpkg's, apk's and pacman's.
 
 use crate::engine::{peek::peek, view, view::View};
 use crate::error::{Error, Result};
@@ -25,12 +25,11 @@ const LISTS: [List; 3] = [
 ];
 
 /// Lists that only their own program can read.
-const OTHERS: [(&str, &str); 4] = [
-    ("/usr/lib/sysimage/rpm", "rpm -qa"),
-    ("/var/lib/rpm", "rpm -qa"),
-    ("/var/lib/pacman/local", "pacman -Q"),
-    ("/var/db/xbps", "xbps-query -l"),
-];
+const OTHERS: [(&str, &str); 3] =
+    [("/usr/lib/sysimage/rpm", "rpm -qa"), ("/var/lib/rpm", "rpm -qa"), ("/var/db/xbps", "xbps-query -l")];
+
+/// pacman's list: a directory for each package, called NAME-VERSION-RELEASE.
+const PACMAN: &str = "/var/lib/pacman/local";
 
 /// Of everything that a large distribution can install.
 const LONGEST: u64 = 256 << 20;
@@ -70,8 +69,8 @@ pub fn diff(dirs: &Dirs, c: &Container) -> Result<Vec<Change>> {
                 .cause("their list can be read only by its own package manager")
                 .hint(format_args!("Ask it: `coracle toolbox run {} {command}`.", c.name)),
             None => error
-                .cause("there is no list of dpkg's or apk's in it")
-                .hint("Boxes of Debian, Ubuntu and Alpine have one."),
+                .cause("there is no list of dpkg's, apk's or pacman's in it")
+                .hint("Boxes of Debian, Ubuntu, Alpine and Arch have one."),
         });
     };
     Ok(compare(&of_image(dirs, c)?, &now))
@@ -83,11 +82,14 @@ pub fn chosen(dirs: &Dirs, c: &Container) -> Result<Vec<String>> {
     let notes = peek(dirs, c, |root| {
         let view = View::of(root);
         let read = |path: &str| String::from_utf8_lossy(&view.read(path, LONGEST)).into_owned();
-        Ok(json!([read("/var/lib/apt/extended_states"), read("/etc/apk/world")]))
+        let along = |entry: &String| is_dependency(&read(&format!("{PACMAN}/{entry}/desc")));
+        let along: Vec<String> = view.directories(PACMAN).into_iter().filter(along).collect();
+        Ok(json!([read("/var/lib/apt/extended_states"), read("/etc/apk/world"), along]))
     })?;
-    let (states, world): (String, String) = serde_json::from_value(notes)
+    let (states, world, along): (String, String, Vec<String>) = serde_json::from_value(notes)
         .map_err(|e| Error::internal(format_args!("cannot read an answer: {e}")))?;
-    let (automatic, world) = (apt_automatic(&states), apk_world(&world));
+    let (mut automatic, world) = (apt_automatic(&states), apk_world(&world));
+    automatic.extend(along.iter().filter_map(|entry| pacman(entry)).map(|(name, _)| name));
     let added = diff(dirs, c)?.into_iter().filter_map(|change| match change {
         Change::Added(name, _) => Some(name),
         _ => None,
@@ -110,8 +112,11 @@ fn of_image(dirs: &Dirs, c: &Container) -> Result<Packages> {
 
 fn packages(view: &View) -> Option<Packages> {
     let mut lists = LISTS.iter().map(|list| (list, view.read(list.path, LONGEST)));
-    let (list, bytes) = lists.find(|(_, bytes)| !bytes.is_empty())?;
-    Some((list.read)(&String::from_utf8_lossy(&bytes)))
+    if let Some((list, bytes)) = lists.find(|(_, bytes)| !bytes.is_empty()) {
+        return Some((list.read)(&String::from_utf8_lossy(&bytes)));
+    }
+    let entries = view.has_directory(PACMAN).then(|| view.directories(PACMAN))?;
+    Some(entries.iter().filter_map(|entry| pacman(entry)).collect())
 }
 
 fn compare(before: &Packages, now: &Packages) -> Vec<Change> {
@@ -160,6 +165,18 @@ fn apk(text: &str) -> Packages {
     text.split("\n\n").filter_map(one).collect()
 }
 
+/// `htop-3.3.0-1`: names have hyphens, too, versions and releases have none (PKGBUILD(5)).
+fn pacman(entry: &str) -> Option<(String, String)> {
+    let (rest, release) = entry.rsplit_once('-')?;
+    let (name, version) = rest.rsplit_once('-')?;
+    Some((name.to_owned(), format!("{version}-{release}")))
+}
+
+/// Whether pacman's description of a package says that it came along.
+fn is_dependency(desc: &str) -> bool {
+    desc.lines().skip_while(|line| *line != "%REASON%").nth(1) == Some("1")
+}
+
 /// apt's list of what came along.
 fn apt_automatic(text: &str) -> BTreeSet<String> {
     let one = |paragraph: &str| {
@@ -200,6 +217,9 @@ mod tests {
             "Package: a\nArchitecture: amd64\nAuto-Installed: 1\n\nPackage: b\nArchitecture: amd64\nAuto-Installed: 0\n",
         );
         assert_eq!(automatic.into_iter().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(pacman("gtk-doc-1:1.34-2"), Some(("gtk-doc".to_owned(), "1:1.34-2".to_owned())));
+        assert_eq!(pacman("ALPM_DB_VERSION"), None);
+        assert!(is_dependency("%NAME%\nx\n\n%REASON%\n1\n\n%SIZE%\n0\n") && !is_dependency("%NAME%\n1\n"));
         let world = apk_world("htop\ngit>2@edge\n!vim .build-deps\n");
         assert_eq!(world.into_iter().collect::<Vec<_>>(), ["git", "htop"]);
     }

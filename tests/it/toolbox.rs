@@ -433,6 +433,10 @@ fn packages_that_the_image_has_not() {
     w.c("toolbox run b sudo mkdir -p /var/lib/rpm").ok();
     w.c("toolbox diff b").run().says(125, &["Error: ", "Caused by: ", "Hint: ", "toolbox run b rpm -qa"]);
     w.c("toolbox run b sudo sh -c")
+        .arg("mkdir -p /var/lib/pacman/local/gtk-doc-1:1.34-2; touch /var/lib/pacman/local/ALPM_DB_VERSION")
+        .ok();
+    assert_eq!(w.c("toolbox diff b").ok(), "added gtk-doc 1:1.34-2\n");
+    w.c("toolbox run b sudo sh -c")
         .arg("mkdir -p /lib/apk/db; printf 'P:htop\\nV:3.4-r0\\n\\n' >/lib/apk/db/installed")
         .ok();
     assert_eq!(w.c("toolbox diff").ok(), "added htop 3.4-r0\n");
