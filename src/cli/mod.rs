@@ -149,7 +149,7 @@ fn top_level(global_words: &[String], command_words: &[String]) -> Result<Option
         return help(tree::document(), global_words).map(Some);
     }
     if given(["-v", "--version"]) {
-        ui::line(format_args!("coracle version {}", env!("CARGO_PKG_VERSION")))?;
+        ui::line(version::line())?;
         return Ok(Some(0));
     }
     match command_words {

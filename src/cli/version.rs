@@ -1,4 +1,5 @@
-//! `coracle version`.
+//! `coracle version`, and what it says where a link `podman` leads to coracle: the version of podman whose interface this is.
+//! Programs that call podman choose by it what they ask for.
 
 use crate::cli::format::{self, Format};
 use crate::cli::{App, ui};
@@ -16,13 +17,31 @@ pub struct Args {
 /// The version of podman's interface that scripts should expect.
 const API_VERSION: &str = "5.4.2";
 
+/// Whether the program was called by the name `podman`.
+fn called_podman() -> bool {
+    let name = std::env::args_os().next().unwrap_or_default();
+    std::path::Path::new(&name).file_name().is_some_and(|name| name == "podman")
+}
+
+/// For `--version`.
+pub fn line() -> String {
+    if called_podman() {
+        return format!("podman version {API_VERSION}");
+    }
+    format!("coracle version {}", env!("CARGO_PKG_VERSION"))
+}
+
 pub fn run(args: &Args, _app: &App) -> Result<u8> {
     let arch = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         other => other,
     };
-    let version = env!("CARGO_PKG_VERSION");
+    let own = env!("CARGO_PKG_VERSION");
+    let (version, origin) = match called_podman() {
+        true => (API_VERSION, format!("coracle {own}")),
+        false => (own, String::new()),
+    };
     let client: Value = json!({
         "APIVersion": API_VERSION,
         "Version": version,
@@ -30,7 +49,7 @@ pub fn run(args: &Args, _app: &App) -> Result<u8> {
         "GitCommit": "",
         "BuiltTime": "",
         "Built": 0,
-        "BuildOrigin": "",
+        "BuildOrigin": origin,
         "OsArch": format!("linux/{arch}"),
         "Os": "linux",
     });

@@ -99,6 +99,23 @@ fn toolbox_makes_enters_lists_and_removes_a_box() {
 }
 
 #[test]
+fn the_version_that_they_choose_by() {
+    need!("userns");
+    let w = World::new();
+    let path = as_podman(&w);
+    let podman = |line: &str| w.tool("sh").args(["-c", line]).env("PATH", &path).ok();
+    assert_eq!(podman("podman --version"), "podman version 5.4.2\n");
+    assert_eq!(podman("podman version --format '{{.Client.Version}}'"), "5.4.2\n");
+    let json: serde_json::Value = serde_json::from_str(&podman("podman version --format json")).unwrap();
+    assert_eq!(json["Client"]["Version"], "5.4.2");
+    assert!(json["Client"]["BuildOrigin"].as_str().unwrap().starts_with("coracle "), "{json}");
+    // By its own name it says its own.
+    let own = env!("CARGO_PKG_VERSION");
+    assert_eq!(w.c("--version").ok(), format!("coracle version {own}\n"));
+    assert_eq!(w.c("version --format {{.Client.Version}}").ok(), format!("{own}\n"));
+}
+
+#[test]
 fn what_they_ask_of_podman() {
     need!("subid", "registry");
     let w = World::with_busybox();
