@@ -204,6 +204,18 @@ pub fn reset_signals() -> Result<()> {
         .map(drop)
 }
 
+/// Lets `signal` end this process. A pid 1 is not ended by the default: the kernel drops what it has no handler for.
+pub fn end_by(signal: c_int) -> Result<()> {
+    extern "C" fn end(signal: c_int) {
+        exit_now(128 + signal)
+    }
+    // SAFETY: plain data, and zero is valid: no flags, an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = end as extern "C" fn(c_int) as libc::sighandler_t;
+    // SAFETY: the handler only calls _exit, which is safe in a handler; the old action is not asked for.
+    check(unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) }.into()).map(drop)
+}
+
 /// Joins a new session keyring of this name (keyctl).
 pub fn join_session_keyring(name: &CStr) -> Result<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: c_int = 1;

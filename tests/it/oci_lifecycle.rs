@@ -88,6 +88,20 @@ fn a_created_container_can_be_deleted_by_force() {
     ctr.cmd(&["state"]).fails();
 }
 
+/// A pid 1 is not ended by a signal that it has no handler for: an engine that stops what it has only created would wait
+/// until it kills. runc's has one.
+#[test]
+fn a_created_container_ends_by_term() {
+    need!("userns", "busybox", "coracle-oci");
+    let env = Env::new();
+    let ctr = env.bundle("created-term", &["sleep", "1000"]).create();
+    ctr.kill("TERM");
+    ctr.wait_stopped();
+    ctr.cmd(&["start"]).fails();
+    ctr.cmd(&["delete"]).ok();
+    ctr.cmd(&["state"]).fails();
+}
+
 #[test]
 fn signals_go_by_name_and_by_number() {
     need!("userns", "busybox", "runtime");

@@ -14,6 +14,9 @@ use rustix::process::DumpableBehavior;
 /// What the marker file holds from now on: `creating` is over, `created` begins.
 pub const READY: &[u8] = b"R";
 
+/// The signal that ends what waits for `start`.
+const SIGTERM: i32 = rustix::process::Signal::TERM.as_raw();
+
 /// How the child waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waits {
@@ -98,6 +101,9 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     creds::become_user(&plan.process, inherited)?;
     exec::change_directory(&plan.process, early)?;
     let command = exec::find(&plan.process)?;
+    // What waits for `start` can be stopped, as with runc; execve takes the handler away. Where a filter around us forbids
+    // it, there is SIGKILL.
+    let _ = sys::process::end_by(SIGTERM);
     // Whoever hands the listener on is there until `Ready`, not any more after `start`.
     let asks = plan.process.filter.as_ref().is_some_and(|filter| filter.agent.is_some());
     if asks {
