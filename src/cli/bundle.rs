@@ -173,6 +173,8 @@ impl Args {
             tty: false,
             interactive: false,
             env,
+            host_env: Vec::new(),
+            host_cwd: None,
             unset_env: Vec::new(),
             unset_env_all: false,
             workdir: self.workdir.clone(),

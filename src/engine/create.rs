@@ -49,7 +49,7 @@ pub(super) fn create_as(
     let source = source::prepare(dirs, options, file)?;
     let name = free_name(dirs, options)?;
     let mut user = users::resolve(&source.view, &user_spec(options, &source), &options.process.groups)?;
-    if store_map.is_single() {
+    if store_map.is_single() || options.namespaces.userns == UsernsMode::OnlyMe {
         // Where one group is mapped, groups cannot be set (user_namespaces(7)).
         user.groups.clear();
     }
@@ -78,6 +78,7 @@ pub(super) fn create_as(
         staged: &staged.dir,
         container_dir: &container_dir,
         options,
+        view: &source.view,
         hostname: &hostname,
         name: &name,
         id: &id,
@@ -87,8 +88,7 @@ pub(super) fn create_as(
         image_id: source.image_id.as_deref(),
     })?;
     let init_path = options.process.init.then(super::programs::runtime_path).transpose()?;
-    let mut mounts = source.mounts.clone();
-    mounts.extend(volumes.mounts.iter().cloned());
+    let mounts: Vec<PreparedMount> = source.mounts.iter().chain(&volumes.mounts).cloned().collect();
     let facts = Facts {
         id: &id,
         name: &name,
@@ -248,6 +248,9 @@ fn user_spec(options: &CreateOptions, source: &Prepared) -> String {
         return user.clone();
     }
     match options.namespaces.userns {
+        UsernsMode::OnlyMe => {
+            format!("{}:{}", rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw())
+        }
         // keep-id without --user: the user stays who they are (podman).
         UsernsMode::KeepId { uid, gid } => format!(
             "{}:{}",
@@ -283,6 +286,13 @@ fn wanted_maps(options: &CreateOptions, store: &StoreMap) -> Result<IdMaps> {
                 Ok(IdMaps { uids: idmap::keep_id(uid, sizes.0)?, gids: idmap::keep_id(gid, sizes.1)? })
             };
             maps().what(|| "cannot map the ids of --userns keep-id")
+        }
+        UsernsMode::OnlyMe => {
+            let only = |inside| vec![userns::IdRange { inside, outside: 0, count: 1 }];
+            Ok(IdMaps {
+                uids: only(rustix::process::getuid().as_raw()),
+                gids: only(rustix::process::getgid().as_raw()),
+            })
         }
         UsernsMode::NoMap => {
             if store.is_single() {

@@ -1,12 +1,14 @@
 //! The files that coracle writes for a container and binds over the image's: hosts, resolv.conf, hostname, .containerenv, localtime.
 
-use super::options::CreateOptions;
+use super::options::{CreateOptions, UsernsMode};
 use super::specgen::ManagedFiles;
+use super::view::View;
 use crate::error::{Context, Error, Result};
 use crate::id::{ContainerId, ContainerName};
 use crate::network::{hosts, resolv};
 use crate::ondisk::container::{Network, NetworkMode};
 use crate::sys::CallContext;
+use crate::userns::subid;
 use rustix::fs::{Mode, OFlags};
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -19,6 +21,8 @@ pub struct Request<'a> {
     pub staged: &'a OwnedFd,
     pub container_dir: &'a Path,
     pub options: &'a CreateOptions,
+    /// The image's files.
+    pub view: &'a View,
     pub hostname: &'a str,
     pub name: &'a ContainerName,
     pub id: &'a ContainerId,
@@ -34,6 +38,24 @@ pub const APT_CONF_DIR: &str = "/etc/apt/apt.conf.d";
 
 /// apt gives up its identity for a download and then asks whether it has: with one id it has not.
 const APT_CONF: &str = "// One user id is mapped in this container: apt cannot become another user.\nAPT::Sandbox::User \"root\";\n";
+
+/// Largest passwd or group file that is taken over from an image.
+const MAX_NAMES: u64 = 1 << 20;
+
+/// The image's passwd and group with the user's own lines in front: the first one of a name or a number counts.
+fn names_of_mine(request: &Request<'_>) -> (Vec<u8>, Vec<u8>) {
+    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+    let name = subid::user_name(uid).unwrap_or_else(|| format!("user{uid}"));
+    let env = &request.options.process.env;
+    let home = env.iter().find(|(name, _)| name == "HOME").map_or("/", |(_, home)| home);
+    // A line of passwd has no escapes.
+    let home = if home.contains([':', '\n']) { "/" } else { home };
+    let with = |line: String, path| [line.into_bytes(), request.view.read(path, MAX_NAMES)].concat();
+    (
+        with(format!("{name}:x:{uid}:{gid}::{home}:/bin/sh\n"), "/etc/passwd"),
+        with(format!("{name}:x:{gid}:\n"), "/etc/group"),
+    )
+}
 
 /// Writes them; returns the host paths that they will have.
 pub fn write(request: &Request<'_>) -> Result<ManagedFiles> {
@@ -53,6 +75,11 @@ pub fn write(request: &Request<'_>) -> Result<ManagedFiles> {
     }
     if let Some(zone) = &request.options.process.timezone {
         files.localtime = Some(put(request, "localtime", localtime(zone)?)?);
+    }
+    if request.options.namespaces.userns == UsernsMode::OnlyMe {
+        let (passwd, group) = names_of_mine(request);
+        files.passwd = Some(put(request, "passwd", passwd)?);
+        files.group = Some(put(request, "group", group)?);
     }
     files.containerenv = Some(put(request, "containerenv", containerenv(request))?);
     Ok(files)

@@ -92,9 +92,13 @@ pub struct ProcessOptions {
     pub interactive: bool,
     /// `--env` and `--env-file` in order, last wins; host values already looked up.
     pub env: Vec<(String, String)>,
+    /// The host's, below the image's.
+    pub host_env: Vec<(String, String)>,
     pub unset_env: Vec<String>,
     pub unset_env_all: bool,
     pub workdir: Option<String>,
+    /// Where neither `workdir` nor the image says one.
+    pub host_cwd: Option<String>,
     /// `user[:group]` as typed; resolved in the image's passwd and group.
     pub user: Option<String>,
     pub groups: Vec<String>,
@@ -197,6 +201,8 @@ pub enum UsernsMode {
     Host,
     /// The user keeps uid and gid; optionally as other numbers.
     KeepId { uid: Option<u32>, gid: Option<u32> },
+    /// Nobody but the user, under the user's own ids: every file of the image is theirs or nobody's.
+    OnlyMe,
     /// Like host, and the user's own id is not mapped at all.
     NoMap,
 }

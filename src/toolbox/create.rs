@@ -173,6 +173,8 @@ fn options(wanted: &Wanted, who: &Identity, extra: Extra, single: bool) -> Creat
             tty: false,
             interactive: false,
             env: vec![("HOME".into(), who.home.clone()), ("USER".into(), who.name.clone())],
+            host_env: Vec::new(),
+            host_cwd: None,
             unset_env: Vec::new(),
             unset_env_all: false,
             workdir: Some("/".to_owned()),

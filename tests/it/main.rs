@@ -33,6 +33,7 @@ mod help;
 mod hostile_archive;
 mod hostile_image;
 mod hostile_registry;
+mod hpc;
 mod images;
 mod integrations;
 mod network;

@@ -1,6 +1,7 @@
 //! All flags that `run` and `create` share, and the one place where they become `CreateOptions`.
 
 use super::container::{ContainerFlags, ImageFlags};
+use super::hpc::HpcFlags;
 use super::mounts::MountFlags;
 use super::network::NetworkFlags;
 use super::process::{ProcessFlags, entrypoint};
@@ -27,6 +28,8 @@ pub struct CreateFlags {
     pub network: NetworkFlags,
     #[command(flatten)]
     pub security: SecurityFlags,
+    #[command(flatten)]
+    pub hpc: HpcFlags,
     #[command(flatten)]
     pub container: ContainerFlags,
     #[command(flatten)]
@@ -64,7 +67,7 @@ impl CreateFlags {
         if source == Source::Host && network.mode.is_none() {
             ui::debug(|| "host: has no network unless asked for".to_owned());
         }
-        Ok(CreateOptions {
+        let mut options = CreateOptions {
             name: self.container.name.clone(),
             replace: self.replace()?,
             source,
@@ -96,7 +99,9 @@ impl CreateFlags {
             driver: app.globals.storage_driver()?,
             create_command: app.argv.clone(),
             extra: Extra::default(),
-        })
+        };
+        self.hpc.apply(&mut options, &self.security, app.dirs()?.home.as_deref());
+        Ok(options)
     }
 
     fn replace(&self) -> Result<bool> {

@@ -87,6 +87,8 @@ impl ProcessFlags {
             tty: self.tty,
             interactive: self.interactive,
             env: self.environment()?,
+            host_env: Vec::new(),
+            host_cwd: None,
             unset_env: self.unsetenv.clone(),
             unset_env_all: self.unsetenv_all,
             workdir: self.workdir.clone(),

@@ -24,6 +24,8 @@ pub struct ManagedFiles {
     pub containerenv: Option<String>,
     pub apt_conf: Option<String>,
     pub localtime: Option<String>,
+    pub passwd: Option<String>,
+    pub group: Option<String>,
 }
 
 /// The list, in the order in which the runtime mounts: the system's, then everything else by depth, because a mount on /a
@@ -136,6 +138,8 @@ fn devpts_options(facts: &Facts<'_>) -> Vec<&'static str> {
 fn managed(files: &ManagedFiles) -> Vec<Value> {
     let places = [
         (&files.localtime, "/etc/localtime"),
+        (&files.passwd, "/etc/passwd"),
+        (&files.group, "/etc/group"),
         (&files.hosts, "/etc/hosts"),
         (&files.resolv_conf, "/etc/resolv.conf"),
         (&files.hostname, "/etc/hostname"),

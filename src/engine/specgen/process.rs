@@ -100,6 +100,9 @@ fn environment(options: &CreateOptions, facts: &Facts<'_>) -> Vec<String> {
             set("TERM", "xterm");
         }
         set("container", "podman"); // what toolbox, distrobox and systemd look for (features of podman's containers)
+        for (name, value) in &process.host_env {
+            set(name, value);
+        }
         for entry in &facts.image.env {
             // An image's entry without `=` is data that means nothing; it never copies the host's (CVE-2026-57231).
             if let Some((name, value)) = entry.split_once('=').filter(|(name, _)| !name.is_empty()) {
@@ -141,6 +144,7 @@ pub fn process(options: &CreateOptions, facts: &Facts<'_>, capabilities: &Capabi
         args.splice(0..0, [INIT_PATH.to_owned(), "init".to_owned(), "--".to_owned()]);
     }
     let cwd = asked.workdir.clone().or_else(|| facts.image.workdir.clone()).filter(|w| !w.is_empty());
+    let cwd = cwd.or_else(|| asked.host_cwd.clone());
     let user = facts.user;
     let mut process = json!({
         "terminal": asked.tty,

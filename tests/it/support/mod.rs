@@ -15,7 +15,7 @@ pub mod leftovers;
 pub mod need;
 pub mod registry;
 mod terminal;
-mod user;
+pub mod user;
 mod world;
 
 #[allow(unused_imports, reason = "not every module of tests uses every helper")]

@@ -1,0 +1,93 @@
+//! `run --hpc`: a program of an image as if it were one of the host's.
+
+use std::path::Path;
+
+use crate::need;
+use crate::support::{Cmd, World, user};
+
+const SCRIPT: &str = "id -u; id -un; echo $HOME; pwd; echo $STORY $FROM_IMAGE $XDG_DATA_HOME; echo $PATH; \
+    for n in net pid ipc; do readlink /proc/self/ns/$n; done; grep -E '^NoNewPrivs|^CapEff' /proc/self/status; \
+    touch /tmp/$MARK made";
+
+/// Runs the script in a directory of the home, and compares what it says with what is true on the host.
+fn as_on_the_host(w: &World, run: Cmd, image: &str) {
+    let here = w.dir.join("home/project");
+    std::fs::create_dir_all(&here).unwrap();
+    let mark = format!("coracle-hpc-{}", w.tag);
+    let run = run.args(["run", "--rm", "--hpc", image, "sh", "-c", SCRIPT]).cwd(&here);
+    let out = run.env("STORY", "of the host").env("MARK", &mark).ok();
+    let ns = |name: &str| std::fs::read_link(format!("/proc/self/ns/{name}")).unwrap().display().to_string();
+    let want = [
+        user::ids().0.to_string(),
+        user::name(),
+        w.dir.join("home").display().to_string(),
+        here.display().to_string(),
+        "of the host".to_owned(),
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+        ns("net"),
+        ns("pid"),
+        ns("ipc"),
+        "CapEff:\t0000000000000000".to_owned(),
+        "NoNewPrivs:\t1".to_owned(),
+    ];
+    assert_eq!(out.lines().collect::<Vec<_>>(), want, "{image}");
+    for file in [here.join("made"), Path::new("/tmp").join(&mark)] {
+        use std::os::unix::fs::MetadataExt;
+        assert_eq!(std::fs::metadata(&file).unwrap().uid(), user::ids().0, "{file:?}");
+        std::fs::remove_file(file).unwrap();
+    }
+}
+
+#[test]
+fn you_are_yourself_where_you_are() {
+    need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
+    let w = World::with_busybox();
+    as_on_the_host(&w, w.coracle(), "bb");
+    let file = w.dir.join("home/app.sqsh");
+    w.c("image squash bb").arg(&file).ok();
+    as_on_the_host(&w, w.coracle(), file.to_str().unwrap());
+    // What must be mounted somewhere is, also where the image has no such place and its root is read-only.
+    let deep = w
+        .c("run --rm --hpc --read-only -v")
+        .arg(format!("{}:/no/such/deep/dir:ro", w.dir.join("home").display()));
+    let out = deep.arg(&file).args(["sh", "-c", "ls /no/such/deep/dir; touch /x || echo refused"]).ok();
+    assert!(out.contains("app.sqsh\n") && out.ends_with("refused\n"), "{out}");
+}
+
+#[test]
+fn it_needs_no_subordinate_ids() {
+    need!("subid", "images", "fuse", "squashfuse", "mksquashfs", "setpriv");
+    let w = World::new();
+    let program = crate::support::need::program("coracle", env!("CARGO_BIN_EXE_coracle"));
+    let alone = || crate::single_uid::alone_with(&w, &program);
+    alone().args(["pull", "-q"]).arg(format!("oci:{}:latest", World::layout("busybox"))).ok();
+    let image = alone().args(["images", "-q"]).ok();
+    let file = w.dir.join("home/app.sqsh");
+    alone().args(["image", "squash", image.trim()]).arg(&file).ok();
+    as_on_the_host(&w, alone(), image.trim());
+    as_on_the_host(&w, alone(), file.to_str().unwrap());
+    alone().args(["rmi", "--all", "--force"]).ok();
+}
+
+#[test]
+fn what_the_image_says_means_what_it_always_means() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.pull("config", "cfg");
+    // Its entrypoint is a shell, its command `echo default`, its user 1000.
+    assert_eq!(w.c("run --rm --hpc cfg").ok(), "default\n");
+    let script = "pwd; echo $FROM_IMAGE; cat /data/kept; id -u";
+    let out = w.c("run --rm --hpc cfg").arg(script).env("FROM_IMAGE", "no").cwd(&w.dir.join("home")).ok();
+    assert_eq!(out, format!("/made/by/start\nyes\nkept\n{}\n", user::ids().0));
+    // What is said by a flag stands above all.
+    let out = w
+        .c("run --rm --hpc --network none --pid private --hostname story -w /tmp -e HOME=/tmp -e FROM_IMAGE=flag cfg")
+        .arg("pwd; echo $HOME $FROM_IMAGE; hostname; ls /sys/class/net; ls /proc | grep -c '^[0-9]'")
+        .ok();
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines.get(..4), Some(&["/tmp", "/tmp flag", "story", "lo"][..]), "{out}");
+    assert!(lines.get(4).unwrap().parse::<u32>().unwrap() < 8, "{out}");
+    w.c("run --rm --hpc --user 0 cfg true").run().says(125, &["Error: ", "--hpc", "--user"]);
+    // A directory that would hide one of the image's is not shown; the home is no place to be in then.
+    assert_eq!(w.c("run --rm --hpc bb pwd").cwd(Path::new("/usr")).ok(), "/\n");
+}
