@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! runtime                      child
-//!   │  id maps, cgroup           │
+//!   │  id maps, cgroup, devices  │
 //!   ├───── Go(pid) ─────────────▶│   only when there is something to wait for
 //!   │◀──── Tree, with fd ────────┤   for each mount with ids to map whose source is in the rootfs
 //!   ├───── Continue ────────────▶│

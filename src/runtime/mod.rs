@@ -37,6 +37,7 @@
 //! | `foreground` | a process attended by us: signals, terminal, exit code |
 //! | `events` | statistics, and word of a lack of memory |
 //! | `rdt` | linux.intelRdt |
+//! | `net_devices` | linux.netDevices |
 //! | `door` | exec before start, without root |
 //! | `placement` | the cgroup of an exec's process |
 //! | `selfexe` | CVE-2019-5736 |
@@ -66,6 +67,7 @@ pub mod idmap;
 pub mod kill;
 pub mod limits;
 pub mod maps;
+pub mod net_devices;
 pub mod notify;
 pub mod placement;
 pub mod plan;

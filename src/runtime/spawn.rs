@@ -1,4 +1,5 @@
-//! The clone of a container's first process, and what its parent writes for it: id maps, cgroup, oom score.
+//! The clone of a container's first process, and what its parent does for it meanwhile: id maps, cgroup, oom score, network
+//! devices.
 
 use super::agent;
 use super::child::Inherited;
@@ -7,6 +8,7 @@ use super::child::stage::{self, not_born_there};
 use super::handshake::{self, Message};
 use super::idmap;
 use super::maps;
+use super::net_devices;
 use super::plan::Plan;
 use super::plan::process::ProcessPlan;
 use super::words;
@@ -73,8 +75,8 @@ pub fn spawn(plan: &Plan, place: Place<'_>, files: Files<'_>) -> Result<Child> {
     let (mut ours, theirs) = handshake::pair().call(|| "socketpair(SOCK_SEQPACKET)")?;
     let staged = plan.namespaces.needs_stage();
     let by_hand = cgroup.is_some_and(|cgroup| !cgroup.v1().is_empty());
-    let mut waits =
-        Waits { go: staged || by_hand || after.is_some() || plan.namespaces.new_user(), joined: staged };
+    let writes = plan.namespaces.new_user() || !plan.net_devices.is_empty();
+    let mut waits = Waits { go: staged || by_hand || after.is_some() || writes, joined: staged };
     let flags = plan.namespaces.create;
     let inherited = Inherited {
         socket: theirs.as_fd(),
@@ -180,6 +182,7 @@ fn prepare(
     if plan.namespaces.new_user() {
         raise_limits(child.pid, plan);
     }
+    net_devices::give(plan, child.pid, proc)?;
     if waits.go {
         match handshake::send(&child.socket, Message::Go(child.pid)) {
             // It died already; the reason waits in our end.

@@ -15,6 +15,7 @@ pub mod fork;
 pub mod fs;
 pub mod mount;
 pub mod net;
+pub mod netlink;
 pub mod ns;
 pub mod pidfd;
 pub mod process;

@@ -45,6 +45,7 @@ mod oci_kernel;
 mod oci_lifecycle;
 mod oci_mounts;
 mod oci_mutated;
+mod oci_netdev;
 mod oci_process;
 mod oci_seccomp;
 mod oci_security;

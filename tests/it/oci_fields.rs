@@ -295,7 +295,10 @@ fn what_is_not_there_or_not_supported_is_an_error() {
     bundle.set("/linux/netDevices", json!({"eth0": {"name": "inside"}}));
     let output = bundle.run();
     assert_eq!(output.stdout, "");
-    assert!(output.fails().contains("netDevices"));
+    output.says(
+        1,
+        &["linux.netDevices is not supported for rootless containers", "are root's, and the caller is user"],
+    );
 }
 
 #[test]

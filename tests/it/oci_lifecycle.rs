@@ -445,7 +445,9 @@ fn features_are_announced() {
     let env = Env::new();
     let features: Value = serde_json::from_str(&env.oci().arg("features").ok()).unwrap();
     assert!(features["ociVersionMin"].is_string() && features["ociVersionMax"].is_string(), "{features}");
-    assert_eq!(features["linux"]["seccomp"]["enabled"], json!(true));
+    for known in ["seccomp", "netDevices"] {
+        assert_eq!(features["linux"][known]["enabled"], json!(true), "{known}");
+    }
 }
 
 fn wait_for(done: &dyn Fn() -> bool) {

@@ -20,7 +20,7 @@ const SIGTERM: i32 = rustix::process::Signal::TERM.as_raw();
 /// How the child waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waits {
-    /// For `Go`: id maps or the cgroup are written after the clone.
+    /// For `Go`: id maps or the cgroup are written, or network devices moved, after the clone.
     pub go: bool,
     /// The caller's own namespaces are joined by a stage already.
     pub joined: bool,

@@ -8,6 +8,7 @@ pub mod filter;
 pub mod mount_options;
 pub mod mounts;
 pub mod namespaces;
+pub mod net_devices;
 pub mod process;
 pub mod sysctl;
 pub mod target;
@@ -19,7 +20,8 @@ use crate::sys::process::ExecStrings;
 use devices::{DevicePlan, LinkPlan};
 use mounts::{MountPlan, Scope};
 use namespaces::{NEWCGROUP, NEWUSER, NEWUTS, Namespaces};
-use oci_spec::runtime::{Hook, Linux, LinuxIdMapping, Spec};
+use net_devices::NetDevice;
+use oci_spec::runtime::{Hook, LinuxIdMapping, Spec};
 use process::{ProcessPlan, ProcessScope};
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
@@ -33,6 +35,8 @@ pub struct Plan {
     pub namespaces: Namespaces,
     /// Opened namespaces, in the order of `namespaces.join`.
     pub joined: Vec<(u64, OwnedFd)>,
+    /// The host's, moved by the parent.
+    pub net_devices: Vec<NetDevice>,
     pub rootfs: Rootfs,
     pub mounts: Vec<MountPlan>,
     /// None when `/dev` is the host's.
@@ -122,7 +126,6 @@ pub struct Facts<'a> {
 pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
     let linux = config.linux().as_ref().ok_or_else(|| Error::usage("config.json has no linux section"))?;
     let process = config.process().as_ref().ok_or_else(|| Error::usage("config.json has no process"))?;
-    refuse(linux)?;
     let mut namespaces = namespaces::plan(linux, facts.caller)?;
     if let Some((uids, gids)) = &facts.default_maps {
         namespaces.add_user(uids, gids);
@@ -178,6 +181,7 @@ pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
     }
     Ok(Plan {
         joined: Vec::new(),
+        net_devices: net_devices::plan(linux.net_devices().as_ref(), &namespaces, facts.caller.0)?,
         rootfs: rootfs(config, facts)?,
         mounts,
         dev,
@@ -200,15 +204,6 @@ pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
         namespaces,
         process,
     })
-}
-
-/// What we cannot do is an error, never left out.
-fn refuse(linux: &Linux) -> Result<()> {
-    if linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()) {
-        return Err(Error::usage("linux.netDevices is not supported")
-            .hint("Move the interface with `ip link set DEVICE netns PID` from a createRuntime hook."));
-    }
-    Ok(())
 }
 
 /// The root file system's absolute path.
