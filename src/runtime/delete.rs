@@ -6,7 +6,7 @@ use super::rdt;
 use super::spawn::pidfd_of;
 use super::state::{StateDir, Status, is_alive, no_such_container};
 use crate::cgroup::fs::Cgroup;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, Kind, Result};
 use crate::id::RuntimeId;
 use crate::ondisk::runtime_state::{CGROUP, RuntimeState};
 use crate::sys::{CallContext, pidfd};
@@ -33,6 +33,20 @@ pub fn delete(context: &Context, id: &RuntimeId, force: bool) -> Result<()> {
         }
     }
     remove(&dir, record.as_ref(), force)
+}
+
+/// `delete --regex`: each of them, whatever becomes of the others. What has gone meanwhile is gone.
+pub fn delete_all(context: &Context, ids: &[RuntimeId], force: bool) -> Result<()> {
+    let still_there = |id: &RuntimeId| !matches!(StateDir::look(context, id), Ok(None));
+    let failed: Vec<(Kind, String)> = ids
+        .iter()
+        .filter_map(|id| delete(context, id, force).err().map(|e| (id, e)))
+        .filter(|(id, _)| still_there(id))
+        .map(|(id, e)| (e.kind(), format!("{id}: {e}")))
+        .collect();
+    let Some((kind, _)) = failed.first() else { return Ok(()) };
+    let counted = format!("{} of {} containers are still there", failed.len(), ids.len());
+    Err(failed.iter().fold(Error::new(*kind, counted), |error, (_, words)| error.cause(words)))
 }
 
 /// Kills what lives, removes cgroup and state, runs the poststop hooks.

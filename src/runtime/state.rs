@@ -301,27 +301,27 @@ fn view(dir: &StateDir, id: &RuntimeId) -> Result<StateView> {
     })
 }
 
-/// `list`: every container; a damaged one never hides the others.
-pub fn list(context: &Context) -> Result<Vec<StateView>> {
+/// The ids of all containers, of half-made and damaged ones too.
+pub fn ids(context: &Context) -> Result<Vec<RuntimeId>> {
     let dir = match rustix::fs::open(&context.root, DIRECTORY.difference(OFlags::NOFOLLOW), Mode::empty()) {
         Ok(dir) => dir,
         Err(Errno::NOENT) if !context.root_given => return Ok(Vec::new()),
         Err(e) => Err(e).call(|| format!("open({:?})", context.root))?,
     };
-    let mut views = Vec::new();
+    let mut ids = Vec::new();
     for entry in rustix::fs::Dir::read_from(&dir).call(|| "getdents()")? {
         let entry = entry.call(|| "getdents()")?;
-        let Some(id) = entry.file_name().to_str().ok().and_then(|name| RuntimeId::parse(name).ok()) else {
-            continue;
-        };
-        if let Ok(Some(dir)) = StateDir::look(context, &id)
-            && let Ok(view) = view(&dir, &id)
-        {
-            views.push(view);
-        }
+        ids.extend(entry.file_name().to_str().ok().and_then(|name| RuntimeId::parse(name).ok()));
     }
-    views.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(views)
+    ids.sort();
+    Ok(ids)
+}
+
+/// `list`: every container; a damaged one never hides the others.
+pub fn list(context: &Context) -> Result<Vec<StateView>> {
+    let ids = ids(context)?;
+    let seen = |id: &RuntimeId| view(&StateDir::look(context, id).ok()??, id).ok();
+    Ok(ids.iter().filter_map(seen).collect())
 }
 
 /// The container's cgroup, as it was noted when it was made.

@@ -440,6 +440,33 @@ fn eight_at_once() {
 }
 
 #[test]
+fn containers_are_deleted_by_a_regular_expression() {
+    need!("userns", "busybox", "coracle-oci");
+    let env = Env::new();
+    let created: Vec<_> = ["web1", "web2", "db1"].map(|name| env.bundle(name, &["true"]).create()).into();
+    let running = env.bundle("web3", &["sleep", "1000"]).start();
+    let left = || env.oci().args(["list", "--quiet"]).ok();
+    let delete = |flags: &[&str], expression: &str| {
+        let expression = format!("^{}-{expression}", env.tag);
+        env.oci().arg("delete").args(flags).arg(expression).run()
+    };
+    // One that runs is named, and does not keep the others.
+    let words =
+        format!("{}: cannot delete container {} that is not stopped: running", running.id, running.id);
+    delete(&["--regex"], "web[0-9]$").says(1, &["1 of 3 containers are still there", &words]);
+    assert_eq!(left(), format!("{}\n{}\n", created[2].id, running.id));
+    delete(&["--force", "-r"], "web").ok();
+    assert_eq!(left(), format!("{}\n", created[2].id));
+    // Nothing fits: nothing is to be done. What is no expression is said to be none.
+    delete(&["--regex"], "nosuch").ok();
+    env.oci().args(["delete", "--regex", "("]).run().says(1, &["invalid regular expression \"(\""]);
+    env.oci().args(["delete", "--regex"]).run().says(1, &["delete --regex requires a regular expression"]);
+    // Without the flag it is an id.
+    env.oci().args(["delete", "--force", "web.*"]).fails();
+    assert_eq!(left(), format!("{}\n", created[2].id));
+}
+
+#[test]
 fn features_are_announced() {
     need!("userns", "coracle-oci");
     let env = Env::new();

@@ -141,7 +141,7 @@ pub const VERBS: &[(&str, &[Flag])] = &[
     ("start", &[]),
     ("state", &[]),
     ("kill", &[("all", Some('a'), false)]),
-    ("delete", &[("force", Some('f'), false)]),
+    ("delete", &[("force", Some('f'), false), ("regex", Some('r'), false)]),
     ("exec", EXEC),
     ("list", &[("format", Some('f'), true), ("quiet", Some('q'), false)]),
     ("ps", &[("format", Some('f'), true)]),

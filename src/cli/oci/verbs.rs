@@ -65,6 +65,9 @@ fn on_container(parsed: &Parsed, log: &Log) -> Result<u8> {
 }
 
 fn act(parsed: &Parsed, context: &Context) -> Result<u8> {
+    if parsed.verb == "delete" && parsed.has("regex") {
+        return delete_matching(parsed, context).map(|()| 0);
+    }
     let id = id(parsed)?;
     match parsed.verb.as_str() {
         "create" => runtime::create::create(context, &create_args(parsed, id)?)?,
@@ -105,6 +108,17 @@ fn act(parsed: &Parsed, context: &Context) -> Result<u8> {
         other => return Err(Error::internal(format_args!("the verb {other} has no action"))),
     }
     Ok(0)
+}
+
+/// `delete --regex EXPRESSION`, as crun has it: every container whose id the expression is found in.
+fn delete_matching(parsed: &Parsed, context: &Context) -> Result<()> {
+    let expression = text(parsed.operands.first().ok_or_else(|| {
+        Error::usage("delete --regex requires a regular expression").hint("See `coracle-oci delete --help`.")
+    })?)?;
+    let regex = regex::Regex::new(&expression)
+        .map_err(|e| Error::usage(format_args!("invalid regular expression {expression:?}")).cause(e))?;
+    let ids = runtime::state::ids(context)?.into_iter().filter(|id| regex.is_match(id.as_str()));
+    runtime::delete::delete_all(context, &ids.collect::<Vec<_>>(), parsed.has("force"))
 }
 
 fn exit_code(code: i32) -> Result<u8> {
