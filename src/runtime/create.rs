@@ -143,6 +143,8 @@ fn build(request: &Request<'_>, mode: Mode, dir: &StateDir, made: &mut Made) -> 
     let no_annotations = Default::default();
     let annotations = config.annotations().as_ref().unwrap_or(&no_annotations);
     let hook_state = state::hook_document(args.id.as_str(), Status::Creating, bundle, annotations);
+    let hooks_inside = !(plan.create_container_hooks.is_empty() && plan.start_container_hooks.is_empty());
+    let hook_output = if hooks_inside { hooks::output(annotations)? } else { [None, None] };
     let (console_theirs, console_ours) = console.into_parts();
     made.console = console_ours;
     let files = Files {
@@ -153,6 +155,7 @@ fn build(request: &Request<'_>, mode: Mode, dir: &StateDir, made: &mut Made) -> 
         proc: proc.as_fd(),
         preserved: args.preserve_fds,
         hook_state: (&hook_state.0, &hook_state.1),
+        hook_output: hook_output.each_ref().map(|file| file.as_ref().map(AsFd::as_fd)),
     };
     let mut by_systemd = None;
     let mut after = |pid: i32| {

@@ -196,6 +196,7 @@ fn spawn(
         proc: proc.as_fd(),
         preserved: args.preserve_fds,
         hook_state: (&[], &[]),
+        hook_output: [None; 2],
     };
     let joining = Joining {
         target: target.as_fd(),

@@ -1,18 +1,19 @@
 //! Hooks that the runtime itself runs: prestart, createRuntime, poststart, poststop. In its own namespaces, one after the
-//! other, the state document on stdin, exactly the environment that the configuration gives, cwd `/`.
+//! other, the state document on stdin, exactly the environment that the configuration gives, cwd `/`. What they write goes to
+//! the files that crun's annotations name; else stdout to nowhere, and stderr into our words when a hook fails.
 
 use super::plan::target::c_string;
 use super::spawn;
 use super::state::{Status, hook_document};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::external::{command_at, last_words};
 use crate::sys::{CallContext, pidfd};
 use oci_spec::runtime::Hook;
-use rustix::fs::MemfdFlags;
+use rustix::fs::{MemfdFlags, Mode, OFlags};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -35,8 +36,9 @@ pub fn run(point: &str, hooks: &[Hook], state: HookState<'_>) -> Result<()> {
     }
     let (head, tail) = hook_document(state.id, state.status, state.bundle, state.annotations);
     let document = [head, state.pid.to_string().into_bytes(), tail].concat();
+    let output = output(state.annotations)?;
     for (index, hook) in hooks.iter().enumerate() {
-        one(hook, &document).map_err(|words| {
+        one(hook, &document, &output).map_err(|words| {
             Error::new(Kind::External, format_args!("error running {point} hook #{index}"))
                 .cause(format_args!("{}: {words}", hook.path().display()))
         })?;
@@ -44,12 +46,30 @@ pub fn run(point: &str, hooks: &[Hook], state: HookState<'_>) -> Result<()> {
     Ok(())
 }
 
-fn one(hook: &Hook, document: &[u8]) -> Result<(), String> {
+/// Where the annotations `run.oci.hooks.stdout` and `.stderr` send what hooks write: to the end of these files.
+pub fn output(annotations: &HashMap<String, String>) -> Result<[Option<OwnedFd>; 2]> {
+    let open = |stream: &str| {
+        let key = format!("run.oci.hooks.{stream}");
+        let Some(path) = annotations.get(&key) else { return Ok(None) };
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = rustix::fs::open(path, flags, Mode::from(0o600)).call(|| format!("open({path:?})"));
+        file.map(Some).what(|| format!("cannot open the file of the annotation {key}"))
+    };
+    Ok([open("stdout")?, open("stderr")?])
+}
+
+fn one(hook: &Hook, document: &[u8], output: &[Option<OwnedFd>; 2]) -> Result<(), String> {
     let text = |e: &dyn std::fmt::Display| e.to_string();
     let mut stdin = memory_file().map_err(|e| text(&e))?;
     stdin.write_all(document).and_then(|()| stdin.rewind()).map_err(|e| text(&e))?;
     let mut words = memory_file().map_err(|e| text(&e))?;
-    let said = words.try_clone().map_err(|e| text(&e))?;
+    let [stdout, stderr] = output;
+    let copy = |file: &OwnedFd| file.try_clone().map(Stdio::from).map_err(|e| text(&e));
+    let stdout = stdout.as_ref().map_or(Ok(Stdio::null()), copy)?;
+    let stderr = match stderr {
+        Some(file) => copy(file)?,
+        None => Stdio::from(words.try_clone().map_err(|e| text(&e))?),
+    };
     let mut command = command_at(hook.path());
     // args[0] is the name the program sees, as with execve.
     let args = hook.args().as_deref().unwrap_or_default();
@@ -63,7 +83,7 @@ fn one(hook: &Hook, document: &[u8]) -> Result<(), String> {
         }
         c_string(var).map_err(|e| text(&e))?;
     }
-    command.current_dir("/").stdin(Stdio::from(stdin)).stdout(Stdio::null()).stderr(Stdio::from(said));
+    command.current_dir("/").stdin(Stdio::from(stdin)).stdout(stdout).stderr(stderr);
     let mut child = command.spawn().map_err(|e| text(&e))?;
     if let Some(seconds) = hook.timeout().filter(|seconds| *seconds > 0) {
         let held = spawn::pidfd_of(child.id() as i32).map_err(|e| text(&e))?;

@@ -53,6 +53,7 @@ pub struct Files<'a> {
     /// `--preserve-fds`.
     pub preserved: u32,
     pub hook_state: (&'a [u8], &'a [u8]),
+    pub hook_output: [Option<BorrowedFd<'a>>; 2],
 }
 
 /// How the child comes into its cgroup.
@@ -87,6 +88,7 @@ pub fn spawn(plan: &Plan, place: Place<'_>, files: Files<'_>) -> Result<Child> {
         proc: files.proc,
         preserved: files.preserved,
         hook_state: files.hook_state,
+        hook_output: files.hook_output,
     };
     // Somebody is in a namespace that is joined, and must not be able to look into us there (R8). With a new user
     // namespace nobody is in it before we say so, and its maps can be written by a user only while we are dumpable.

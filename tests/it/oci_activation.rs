@@ -182,6 +182,57 @@ fn receive_fd(socket: &std::os::unix::net::UnixStream) -> OwnedFd {
     fds.flatten().next().expect("the runtime sends a descriptor")
 }
 
+/// crun's annotations.
+#[test]
+fn what_hooks_write_goes_to_the_files_that_annotations_name() {
+    need!("userns", "busybox", "runtime");
+    // runc has no such annotations.
+    if need::runtime().unwrap().ends_with("runc") {
+        return;
+    }
+    let env = Env::new();
+    let mut bundle = env.bundle("hooks", &["echo", "payload"]);
+    let points = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+    for point in points {
+        let script = format!("echo {point} out; echo {point} err >&2");
+        let hook = json!([{"path": "/bin/sh", "args": ["sh", "-c", script]}]);
+        bundle.set(&format!("/hooks/{point}"), hook);
+    }
+    let (out, err) = (env.dir.join("hooks.out"), env.dir.join("hooks.err"));
+    std::fs::write(&out, "before\n").unwrap();
+    bundle.set("/annotations", json!({"run.oci.hooks.stdout": out, "run.oci.hooks.stderr": err}));
+    let output = bundle.run();
+    assert_eq!(
+        (output.code, output.stdout.as_str(), output.stderr.as_str()),
+        (0, "payload\n", ""),
+        "{output:#?}"
+    );
+    let lines = |path: &std::path::Path| {
+        let mut lines: Vec<_> = std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect();
+        // poststart and the payload go their own pace.
+        lines.sort();
+        lines
+    };
+    let expected = |stream: &str, first: &[&str]| {
+        let mut lines: Vec<_> = points.iter().map(|point| format!("{point} {stream}")).collect();
+        lines.extend(first.iter().map(|line| (*line).to_owned()));
+        lines.sort();
+        lines
+    };
+    assert_eq!(lines(&out), expected("out", &["before"]));
+    assert_eq!(lines(&err), expected("err", &[]));
+    let nowhere = env.dir.join("nosuch/file");
+    for point in ["createRuntime", "createContainer"] {
+        let mut bundle = env.bundle(point, &["echo", "payload"]);
+        bundle.set(&format!("/hooks/{point}"), json!([{"path": "/bin/true"}]));
+        bundle.set("/annotations", json!({"run.oci.hooks.stderr": nowhere}));
+        let output = bundle.run();
+        assert_eq!(output.stdout, "", "{point}");
+        let words = output.fails();
+        assert!(words.contains("nosuch/file"), "{point}: {words}");
+    }
+}
+
 #[test]
 fn hooks_that_hang_are_ended() {
     need!("userns", "busybox", "runtime");

@@ -1,6 +1,8 @@
 //! Hooks that run in the container's namespaces: createContainer (before the pivot, so that their paths are the host's)
-//! and startContainer (after it). Each reads the state document on stdin, one after the other.
+//! and startContainer (after it). Each reads the state document on stdin, one after the other. What they write goes where the
+//! parent says, else where the payload's output goes.
 
+use super::Inherited;
 use crate::runtime::plan::HookPlan;
 use crate::runtime::step::{self, Fail, Step, fail};
 use crate::sys::pidfd;
@@ -15,26 +17,30 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// `dir` is where they start; `/` without one.
 pub fn run(
     hooks: &[HookPlan],
-    state: (&[u8], &[u8]),
+    inherited: &Inherited<'_>,
     pid: i32,
     dir: Option<BorrowedFd<'_>>,
     step: Step,
 ) -> std::result::Result<(), Fail> {
     for (index, hook) in hooks.iter().enumerate() {
-        one(hook, state, pid, dir).map_err(|e| fail(step, index, e))?;
+        one(hook, inherited, pid, dir).map_err(|e| fail(step, index, e))?;
     }
     Ok(())
 }
 
-fn one(hook: &HookPlan, state: (&[u8], &[u8]), pid: i32, dir: Option<BorrowedFd<'_>>) -> Result<()> {
-    let stdin = document(state, pid)?;
+fn one(hook: &HookPlan, inherited: &Inherited<'_>, pid: i32, dir: Option<BorrowedFd<'_>>) -> Result<()> {
+    let stdin = document(inherited.hook_state, pid)?;
+    let [stdout, stderr] = inherited.hook_output;
     let run = || {
         let _ = reset_signals();
         let moved = match dir {
             Some(dir) => rustix::process::fchdir(dir),
             None => rustix::process::chdir(c"/"),
         };
-        if rustix::stdio::dup2_stdin(&stdin).is_ok() && moved.is_ok() {
+        let given = rustix::stdio::dup2_stdin(&stdin)
+            .and_then(|()| stdout.map_or(Ok(()), rustix::stdio::dup2_stdout))
+            .and_then(|()| stderr.map_or(Ok(()), rustix::stdio::dup2_stderr));
+        if given.is_ok() && moved.is_ok() {
             let _ = execve(&hook.path, &hook.argv, &hook.env);
         }
         exit_now(127)

@@ -119,7 +119,7 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     if !asks {
         exec::seal(&plan.process, inherited)?;
     }
-    hooks::run(&plan.start_container_hooks, inherited.hook_state, pid, None, Step::StartHook)?;
+    hooks::run(&plan.start_container_hooks, inherited, pid, None, Step::StartHook)?;
     Err(exec::execute(&plan.process, command))
 }
 

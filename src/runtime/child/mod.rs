@@ -51,16 +51,18 @@ pub struct Inherited<'a> {
     pub preserved: u32,
     /// The state document that hooks read, up to and after the pid.
     pub hook_state: (&'a [u8], &'a [u8]),
+    /// Where their stdout and stderr go.
+    pub hook_output: [Option<BorrowedFd<'a>>; 2],
 }
 
-/// Closes everything of the runtime's but what is still needed: the handshake, the marker, the fifo, the door, none of
-/// them a directory. From here on the container has a say in paths (its working directory, its command, links in its root), and
+/// Closes everything of the runtime's but what is still needed: the handshake, the marker, the fifo, the door, what hooks
+/// write to, none of them a directory. From here on the container has a say in paths (its working directory, its command, links in its root), and
 /// `/proc/self/fd/N` of a directory of the host would lead out of the root (R7; CVE-2024-21626). Close-on-exec comes too
 /// late: execve looks its path up first.
 fn let_go(inherited: &Inherited<'_>, door: Option<&door::Door<'_>>) -> Result<(), Fail> {
     let mut needed = [0; MAX_NEEDED];
     let own = [Some(inherited.socket), inherited.marker, inherited.fifo];
-    let own = own.into_iter().map(|fd| fd.map_or(0, |fd| fd.as_raw_fd()));
+    let own = own.into_iter().chain(inherited.hook_output).map(|fd| fd.map_or(0, |fd| fd.as_raw_fd()));
     let all = own.chain(door.into_iter().flat_map(door::Door::numbers));
     needed.iter_mut().zip(all).for_each(|(slot, fd)| *slot = fd);
     let passed_until = 3i32.saturating_add_unsigned(inherited.preserved).min(MAX_PASSED);
@@ -71,8 +73,8 @@ fn let_go(inherited: &Inherited<'_>, door: Option<&door::Door<'_>>) -> Result<()
     close_from(passed_until, &needed, inherited.proc).or_fail(Step::Descriptors, 0)
 }
 
-/// Handshake, marker and fifo, the door's listener and namespaces.
-const MAX_NEEDED: usize = 4 + door::KINDS.len();
+/// Handshake, marker and fifo, the two of hooks, the door's listener and namespaces.
+const MAX_NEEDED: usize = 6 + door::KINDS.len();
 
 /// No process has so many (fs.nr_open).
 const MAX_PASSED: i32 = 1 << 20;

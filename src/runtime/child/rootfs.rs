@@ -58,7 +58,7 @@ pub fn set_up(plan: &Plan, inherited: &Inherited<'_>, pid: i32) -> std::result::
         expect(inherited.socket, |m| m == Message::Continue)?;
         // They start in the root file system, as with runc.
         let hooks = &plan.create_container_hooks;
-        hooks::run(hooks, inherited.hook_state, pid, Some(root), Step::CreateHook)?;
+        hooks::run(hooks, inherited, pid, Some(root), Step::CreateHook)?;
     }
     if let Some(dev) = plan.dev.as_ref().filter(|dev| dev.readonly) {
         devices::seal(root, dev)?;
