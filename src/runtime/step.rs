@@ -41,6 +41,7 @@ steps! {
     MountAttributes => "set the attributes of",
     MountPropagation => "set the propagation of",
     MountCopyUp => "copy the directory into",
+    MountLabel => "set the security label of",
     DevOpen => "open /dev of the container",
     Device => "make the device",
     DevLink => "make a link in /dev",

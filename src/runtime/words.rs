@@ -21,7 +21,8 @@ pub fn of_init(fail: Fail, plan: &Plan) -> Error {
         | Step::MountAttach
         | Step::MountAttributes
         | Step::MountPropagation
-        | Step::MountCopyUp => plan.mounts.get(index).map(|mount| mount.shown.clone()),
+        | Step::MountCopyUp
+        | Step::MountLabel => plan.mounts.get(index).map(|mount| mount.shown.clone()),
         Step::Device => {
             plan.dev.as_ref().and_then(|dev| dev.nodes.get(index)).map(|node| node.target.shown.clone())
         }

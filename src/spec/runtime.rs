@@ -174,6 +174,9 @@ pub const ANNOTATION_CPUS: &str = "io.coracle.cpu-affinity";
 /// Set to `1`: the caller's supplementary groups stay as they are (crun's).
 pub const ANNOTATION_GROUPS: &str = "run.oci.keep_original_groups";
 
+/// Which option of mount(8) carries the mount label (crun's).
+pub const ANNOTATION_CONTEXT: &str = "run.oci.mount_context_type";
+
 /// Whether `ANNOTATION_CPUS` says so.
 pub fn inherits_cpus(spec: &Spec) -> bool {
     annotation(spec, ANNOTATION_CPUS) == Some("inherit")

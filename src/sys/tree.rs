@@ -271,7 +271,11 @@ impl<'a> NewFs<'a> {
             add(key.to_bytes())?;
             if let Some(value) = value {
                 add(b"=")?;
-                add(value.to_bytes())?;
+                // Commas in a context of SELinux are its own.
+                let quote: &[u8] = if key.to_bytes().ends_with(b"context") { b"\"" } else { b"" };
+                for part in [quote, value.to_bytes(), quote] {
+                    add(part)?;
+                }
             }
         }
         let data = CStr::from_bytes_until_nul(&data).map_err(|_| Errno::TOOBIG)?;

@@ -264,6 +264,15 @@ fn labels_that_the_host_does_not_know_are_refused() {
             words.contains("selinux label is specified in config, but selinux is disabled or not supported"),
             "{words}"
         );
+        bundle.remove("/process/selinuxLabel");
+        bundle.set("/linux/mountLabel", json!("system_u:object_r:container_file_t:s0:c1,c2"));
+        let words = ["selinux mount label is specified in config, but selinux is disabled", "c1,c2"];
+        assert_eq!(bundle.run().says(1, &words).stdout, "");
+        bundle.remove("/linux/mountLabel");
+        bundle.set("/annotations", json!({"run.oci.mount_context_type": "kontext"}));
+        bundle.run().says(1, &["invalid value \"kontext\" of the annotation run.oci.mount_context_type"]);
+        bundle.set("/annotations", json!({"run.oci.mount_context_type": "rootcontext"}));
+        assert_eq!(bundle.run().ok(), "ran\n");
         let ctr = env.bundle("exec", &["sleep", "1000"]).start();
         let exec = |flag: &str| env.oci().args(["exec", flag, "nosuch", &ctr.id, "echo", "ran"]).run();
         assert!(exec("--process-label").fails().contains("selinux"));

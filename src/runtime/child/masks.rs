@@ -1,6 +1,7 @@
 //! Masked and read-only paths. Symlinks are refused on the way: a mask must cover what the path names (R5).
 
 use crate::runtime::plan::Plan;
+use crate::runtime::plan::label::MountLabel;
 use crate::runtime::step::{Fail, OrFail, Step};
 use crate::sys::fs::{Symlinks, file_type, path_below};
 use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, MountAttr};
@@ -28,7 +29,8 @@ pub fn apply(root: BorrowedFd<'_>, plan: &Plan) -> std::result::Result<(), Fail>
         match path_below(root, &target.path, Symlinks::Refused) {
             Ok(there) => {
                 let again = || path_below(root, &target.path, Symlinks::Refused);
-                mask(root, there.as_fd(), &mut empty, again).or_fail(Step::MaskedPath, index)?;
+                let label = plan.mount_label.as_ref();
+                mask(root, there.as_fd(), label, &mut empty, again).or_fail(Step::MaskedPath, index)?;
             }
             Err(Errno::NOENT | Errno::NOTDIR) => {}
             Err(e) => Err(e).or_fail(Step::MaskedPath, index)?,
@@ -46,6 +48,7 @@ fn make_readonly(there: BorrowedFd<'_>, again: impl FnOnce() -> Result<OwnedFd>)
 fn mask(
     root: BorrowedFd<'_>,
     there: BorrowedFd<'_>,
+    label: Option<&MountLabel>,
     empty: &mut Option<OwnedFd>,
     again: impl FnOnce() -> Result<OwnedFd>,
 ) -> Result<()> {
@@ -56,11 +59,13 @@ fn mask(
         Some(first) => Tree::copy_of(first.as_fd(), c"", false)?.attach(there, again).map(drop),
         None => {
             // One inode, the root, leaves no room for anything.
-            let options = EMPTY.map(|(key, value)| (key, Some(value)));
+            let [inodes, mode] = EMPTY.map(|(key, value)| (key, Some(value)));
+            let labelled = label.map(|label| (label.option.as_c_str(), Some(label.context.as_c_str())));
+            let (plain, labelled) = ([inodes, mode], labelled.map(|label| [inodes, mode, label]));
             let new = NewFs {
                 kind: c"tmpfs",
                 source: None,
-                options: Options::Fixed(&options),
+                options: Options::Fixed(labelled.as_ref().map_or(plain.as_slice(), |all| all.as_slice())),
                 mode: None,
                 ownerless: false,
                 attr: ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC,

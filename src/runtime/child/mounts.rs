@@ -8,7 +8,7 @@ use crate::runtime::step::{Fail, OrFail, Step, fail};
 use crate::sys::fs::{Symlinks, file_type, path_below};
 use crate::sys::mount::{self, MountAttr};
 use crate::sys::tree::{self, NewFs, Options, Part, Tree};
-use rustix::fs::{CWD, FileType};
+use rustix::fs::{CWD, FileType, Mode, OFlags, XattrFlags};
 use rustix::io::{Errno, Result};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -173,6 +173,20 @@ impl Mode4 {
     }
 }
 
+/// Labels the root of a file system that takes no context as an option. A policy may say that it has no labels.
+fn label(attached: &OwnedFd, context: &CStr) -> Result<()> {
+    let root = rustix::fs::openat(
+        attached,
+        c".",
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    match rustix::fs::fsetxattr(&root, c"security.selinux", context.to_bytes(), XattrFlags::empty()) {
+        Err(Errno::OPNOTSUPP) => Ok(()),
+        other => other,
+    }
+}
+
 /// Mounts a new file system, or its fallback where this is not ours to mount.
 fn file_system(
     fs: &FileSystem,
@@ -197,7 +211,11 @@ fn file_system(
         };
         let mut tree = Tree::new(&new).map_err(step)?;
         change(&mut tree, plan, index)?;
-        tree.attach(target, again).or_fail(Step::MountAttach, index)
+        let attached = tree.attach(target, again).or_fail(Step::MountAttach, index)?;
+        if let Some(context) = &fs.label {
+            label(&attached, context).or_fail(Step::MountLabel, index)?;
+        }
+        Ok(attached)
     };
     let is = |fail: &Fail, errnos: &[Errno]| errnos.iter().any(|e| e.raw_os_error() == fail.errno);
     let outcome = match made(false) {

@@ -5,6 +5,7 @@
 
 pub mod devices;
 pub mod filter;
+pub mod label;
 pub mod mount_options;
 pub mod mounts;
 pub mod namespaces;
@@ -18,6 +19,7 @@ use crate::spec::runtime as spec;
 use crate::sys::mount::{ATTR_RDONLY, MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE};
 use crate::sys::process::ExecStrings;
 use devices::{DevicePlan, LinkPlan};
+use label::MountLabel;
 use mounts::{MountPlan, Scope};
 use namespaces::{NEWCGROUP, NEWUSER, NEWUTS, Namespaces};
 use net_devices::NetDevice;
@@ -39,6 +41,8 @@ pub struct Plan {
     pub net_devices: Vec<NetDevice>,
     pub rootfs: Rootfs,
     pub mounts: Vec<MountPlan>,
+    /// For what is mounted besides them.
+    pub mount_label: Option<MountLabel>,
     /// None when `/dev` is the host's.
     pub dev: Option<Dev>,
     pub masked: Vec<Target>,
@@ -131,6 +135,7 @@ pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
         namespaces.add_user(uids, gids);
     }
     let host_rootfs = rootfs_path(config, facts.bundle)?;
+    let mount_label = label::plan(config, facts.selinux)?;
     let scope = Scope {
         bundle: facts.bundle,
         rootfs: &host_rootfs,
@@ -138,6 +143,7 @@ pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
         cgroup_tree: facts.cgroup_tree,
         hierarchies: &facts.hierarchies,
         own_cgroupns: namespaces.has(NEWCGROUP),
+        label: mount_label.as_ref(),
     };
     let mounts = config.mounts().as_deref().unwrap_or_default();
     let process_scope = ProcessScope {
@@ -184,6 +190,7 @@ pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
         net_devices: net_devices::plan(linux.net_devices().as_ref(), &namespaces, facts.caller.0)?,
         rootfs: rootfs(config, facts)?,
         mounts,
+        mount_label,
         dev,
         masked: targets(linux.masked_paths().as_deref())?,
         readonly: targets(linux.readonly_paths().as_deref())?,

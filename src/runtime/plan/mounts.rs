@@ -1,5 +1,6 @@
 //! `mounts` of config.json → what the child mounts, in order. Pure: sources are opened later (`runtime::sources`).
 
+use super::label::{self, Labelled, MountLabel};
 use super::mount_options::{self, Bind, MountOptions};
 use super::target::{Target, c_string};
 use crate::error::{Error, Result};
@@ -97,6 +98,8 @@ pub struct FileSystem {
     pub fallback: Option<CString>,
     /// Whether sysctls are written through it.
     pub is_proc: bool,
+    /// The SELinux context of its root, where that is no option.
+    pub label: Option<CString>,
 }
 
 /// What a mount depends on besides itself.
@@ -115,6 +118,8 @@ pub struct Scope<'a> {
     /// Whether the container has a cgroup namespace of its own. Without one cgroup2 is never mounted afresh: that
     /// would reset the options of the host's mount.
     pub own_cgroupns: bool,
+    /// What new file systems are labelled with.
+    pub label: Option<&'a MountLabel>,
 }
 
 /// Kernel file systems whose targets may not be reached through symlinks.
@@ -129,8 +134,9 @@ pub fn plan_all(index: usize, mount: &Mount, scope: Scope<'_>) -> Result<Vec<Mou
     // A tmpfs, with the container's directory of each hierarchy bound in it; read-only when all are there.
     let base = Path::new("/").join(below(scope.rootfs, mount.destination()));
     let data = [("mode", Some("755")), ("size", Some("64k"))];
-    let data =
+    let mut data =
         data.iter().map(|(k, v)| Ok((c_string(k)?, v.map(c_string).transpose()?))).collect::<Result<_>>()?;
+    scope.label.iter().for_each(|label| label.add_to(&mut data));
     let readonly = first.attr.set & ATTR_RDONLY != 0;
     let open = MountAttr { set: first.attr.set & !ATTR_RDONLY, ..first.attr };
     let tmpfs = FileSystem {
@@ -139,6 +145,7 @@ pub fn plan_all(index: usize, mount: &Mount, scope: Scope<'_>) -> Result<Vec<Mou
         options: data,
         fallback: None,
         is_proc: false,
+        label: None,
     };
     let with = |target: Target, source: Source, attr: MountAttr| MountPlan {
         target,
@@ -251,14 +258,22 @@ fn source_of(
         return Err(Error::usage(format_args!("{shown}: neither a file system type nor bind")));
     }
     let source = mount.source().as_ref().map(|path| c_string(&path.to_string_lossy())).transpose()?;
-    let options = options
+    let mut options = options
         .data
         .iter()
         .map(|(key, value)| Ok((c_string(key)?, value.as_deref().map(c_string).transpose()?)))
         .collect::<Result<_>>()?;
+    let mut attribute = None;
+    match (scope.label, label::of_kind(kind)) {
+        (Some(label), Labelled::ByOption) => label.add_to(&mut options),
+        (Some(label), Labelled::ByAttribute) => attribute = Some(label.context.clone()),
+        _ => {}
+    }
     let fallback = fallback.map(|path| c_string(&path.to_string_lossy())).transpose()?;
     let is_proc = kind == "proc";
-    Ok((Source::FileSystem(FileSystem { kind: c_string(kind)?, source, options, fallback, is_proc }), attr))
+    let kind = c_string(kind)?;
+    let made = FileSystem { kind, source, options, fallback, is_proc, label: attribute };
+    Ok((Source::FileSystem(made), attr))
 }
 
 fn bind_source(
@@ -311,6 +326,7 @@ mod tests {
                 cgroup_tree: None,
                 hierarchies: &[],
                 own_cgroupns: true,
+                label: Some(&MountLabel { option: c"context".into(), context: c"a:b:c,d".into() }),
             },
         )
     }
@@ -351,6 +367,29 @@ mod tests {
             _ => None,
         });
         assert_eq!(inside, [None, Some("mnt".to_owned()), None]);
+    }
+
+    #[test]
+    fn new_file_systems_have_the_label_that_they_can_have() {
+        let labelled = |kind: &str, options: &[&str]| {
+            let json =
+                serde_json::json!({"destination": "/x", "source": "s", "type": kind, "options": options});
+            let Source::FileSystem(fs) = one(json).unwrap().source else { panic!("{kind}") };
+            let options: Vec<_> = fs
+                .options
+                .iter()
+                .map(|(key, value)| (key.to_str().unwrap().to_owned(), value.clone()))
+                .collect();
+            (options, fs.label)
+        };
+        let context = |value: &std::ffi::CStr| ("context".to_owned(), Some(value.into()));
+        assert_eq!(labelled("tmpfs", &[]), (vec![context(c"a:b:c,d")], None));
+        assert_eq!(labelled("tmpfs", &["context=mine"]), (vec![context(c"mine")], None));
+        assert_eq!(labelled("devpts", &[]).0.len(), 1);
+        assert_eq!(labelled("mqueue", &[]), (vec![], Some(c"a:b:c,d".into())));
+        for kind in ["proc", "sysfs", "cgroup"] {
+            assert_eq!(labelled(kind, &[]), (vec![], None), "{kind}");
+        }
     }
 
     #[test]
