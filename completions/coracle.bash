@@ -325,6 +325,9 @@ _coracle() {
             coracle__subcmd__toolbox,stop)
                 cmd="coracle__subcmd__toolbox__subcmd__stop"
                 ;;
+            coracle__subcmd__toolbox,up)
+                cmd="coracle__subcmd__toolbox__subcmd__up"
+                ;;
             coracle__subcmd__toolbox,upgrade)
                 cmd="coracle__subcmd__toolbox__subcmd__upgrade"
                 ;;
@@ -4073,7 +4076,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__toolbox)
-            opts="-h --help create enter run list ls stop rm rmi export diff assemble upgrade rebase rollback home"
+            opts="-h --help create enter run list ls stop rm rmi export diff assemble up upgrade rebase rollback home"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4365,6 +4368,24 @@ _coracle() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__toolbox__subcmd__up)
+            opts="-h --recreate --name --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -280,6 +280,7 @@ const TOOLBOX: &[Node] = &[
     leaf!("export", toolbox::export),
     leaf!("diff", toolbox::diff),
     leaf!("assemble", toolbox::assemble),
+    leaf!("up", toolbox::up),
     leaf!("upgrade", toolbox::upgrade),
     leaf!("rebase", toolbox::rebase),
     leaf!("rollback", toolbox::rollback),

@@ -27,6 +27,9 @@ pub struct Toolbox {
     /// Its processes may run commands on the host (`coracle host`).
     #[serde(default)]
     pub host_exec: bool,
+    /// The project that it is the box of.
+    #[serde(default)]
+    pub dev: Option<Dev>,
     /// Places of the host's that its last start mounted: the next start replaces them, and says which are gone.
     pub mounted: Vec<String>,
 }
@@ -62,4 +65,27 @@ pub struct Fetch {
     pub from: String,
     /// Number of the directory's inode: it tells which of the two homes it is, whatever has been done already.
     pub inode: u64,
+}
+
+/// What a project's devcontainer.json says of its box (`coracle toolbox up`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dev {
+    /// The project's directory and its devcontainer.json, absolute. The file tells whose box it is.
+    pub folder: String,
+    pub file: String,
+    /// Of what the box was made of: hex of a SHA-256.
+    pub digest: String,
+    /// Where its commands run.
+    pub workspace: String,
+    /// They run as the box's root.
+    pub root: bool,
+    pub env: Vec<(String, String)>,
+    /// Of commands alone; none: the variable is taken away. `${containerEnv:NAME}` is still in it.
+    pub remote_env: Vec<(String, Option<String>)>,
+    /// As `--mount` takes them.
+    pub mounts: Vec<String>,
+    /// The commands of its creation have ended well.
+    pub completed: bool,
+    /// The start (`State::started`) for which those of a start have.
+    pub started: Option<String>,
 }

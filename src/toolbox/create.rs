@@ -14,7 +14,7 @@ use crate::ondisk;
 use crate::ondisk::above::{self, Above};
 use crate::ondisk::container::{Cgroups, Driver, Log, LogDriver, NetworkMode, Restart};
 use crate::ondisk::seed::{self, Entry, Seed};
-use crate::ondisk::toolbox::{self, Home, Toolbox, Turn};
+use crate::ondisk::toolbox::{self, Dev, Home, Toolbox, Turn};
 use crate::paths::Dirs;
 use crate::userns::{self, idmap};
 use std::collections::BTreeMap;
@@ -40,6 +40,8 @@ pub struct Wanted {
     pub mounts: Vec<MountOption>,
     /// `coracle host` works in it.
     pub host_exec: bool,
+    /// It is a project's, of whose mounts `mounts` has the last.
+    pub dev: Option<Dev>,
     pub pull: PullPolicy,
     /// `--storage-driver`.
     pub driver: Option<Driver>,
@@ -83,6 +85,7 @@ pub fn create(dirs: &Dirs, wanted: &Wanted, who: &Identity) -> Result<Created> {
         turn: wanted.turn,
         fetches: None,
         host_exec: wanted.host_exec,
+        dev: wanted.dev.clone(),
         mounted: Vec::new(),
     };
     let encode =
@@ -162,6 +165,12 @@ fn options(wanted: &Wanted, who: &Identity, extra: Extra, single: bool) -> Creat
     let host = if shared { NamespaceMode::Host } else { NamespaceMode::Private };
     // The user's other groups are not mapped; they are kept as they are.
     let groups = shared.then(|| ("run.oci.keep_original_groups".to_owned(), "1".to_owned()));
+    let mut env = vec![("HOME".to_owned(), who.home.clone()), ("USER".to_owned(), who.name.clone())];
+    let mut labels = BTreeMap::from([(LABEL.to_owned(), "true".to_owned())]);
+    if let Some(dev) = &wanted.dev {
+        env.extend(dev.env.iter().cloned());
+        labels.extend(super::devcontainer::labels(&dev.folder, &dev.file));
+    }
     CreateOptions {
         name: Some(wanted.name.clone()),
         replace: false,
@@ -172,7 +181,7 @@ fn options(wanted: &Wanted, who: &Identity, extra: Extra, single: bool) -> Creat
         process: ProcessOptions {
             tty: false,
             interactive: false,
-            env: vec![("HOME".into(), who.home.clone()), ("USER".into(), who.name.clone())],
+            env,
             host_env: Vec::new(),
             host_cwd: None,
             unset_env: Vec::new(),
@@ -214,7 +223,7 @@ fn options(wanted: &Wanted, who: &Identity, extra: Extra, single: bool) -> Creat
         },
         network: network(shared),
         limits: Limits::default(),
-        labels: BTreeMap::from([(LABEL.to_owned(), "true".to_owned())]),
+        labels,
         annotations: groups.into_iter().collect(),
         auto_remove: false,
         restart: Restart::No,

@@ -1,5 +1,6 @@
 //! A command in a running box: which shell, which directory, which environment.
 
+use super::devcontainer;
 use super::env::{self, Surroundings};
 use super::identity::Identity;
 use super::live::{self, HOST};
@@ -73,9 +74,27 @@ fn prepare(
     let kept = ["HOSTNAME", "container"]
         .map(|name| (name.to_owned(), value_of(&process, name).unwrap_or("").to_owned()));
     env.extend(kept);
-    let directory = inside.directory(&mut notes);
+    let project = inside.toolbox.dev.as_ref();
+    let own = project.map(|dev| devcontainer::environment(dev, &process)).unwrap_or_default();
+    for (name, value) in &own {
+        env.retain(|(other, _)| other != name);
+        env.extend(value.clone().map(|value| (name.clone(), value)));
+    }
+    let directory = match project {
+        Some(dev) if inside.is(&dev.workspace, FileType::Directory) => dev.workspace.clone(),
+        Some(dev) => {
+            notes.push(format!("{} is not in the box; using {}", dev.workspace, who.home));
+            who.home.clone()
+        }
+        None => inside.directory(&mut notes),
+    };
     env.push(("PWD".to_owned(), directory.clone()));
     let args = match (command, shell) {
+        (command, shell)
+            if project.is_some_and(|dev| dev.root) && !(command.is_empty() && shell.is_none()) =>
+        {
+            devcontainer::as_root(&own, command)
+        }
         ([], None) => {
             return Err(Error::new(crate::error::Kind::CommandNotFound, what())
                 .cause(format_args!("{} has no shell: neither {} nor /bin/sh is there", c.image, who.shell))

@@ -9,6 +9,8 @@
 //! - **/run/coracle**, a read-only directory of ours (`live`): what those links lead to, written anew at every enter.
 //! - **The environment** (`env`): the caller's at every enter, without what describes the host's own file system.
 //!
+//! A file describes boxes: several (`assemble`), or that of a project, as editors read it (`devcontainer`).
+//!
 //! With `--host-exec` a command in the box can run one on the host (`host`).
 //!
 //! An isolated box has none of the host's: private namespaces, the usual limits on capabilities and system calls, an own home.
@@ -19,6 +21,7 @@
 
 pub mod assemble;
 pub mod create;
+pub mod devcontainer;
 pub mod distro;
 pub mod enter;
 mod env;

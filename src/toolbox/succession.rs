@@ -134,7 +134,8 @@ fn set_turn(dirs: &Dirs, c: &Container, turn: Turn) -> Result<()> {
     change(dirs, c, |toolbox| toolbox.turn = turn)
 }
 
-fn change(dirs: &Dirs, c: &Container, how: impl FnOnce(&mut Toolbox)) -> Result<()> {
+/// Changes the record of a box, for good.
+pub fn change(dirs: &Dirs, c: &Container, how: impl FnOnce(&mut Toolbox)) -> Result<()> {
     let dir = records::lock(dirs, &c.id)?;
     let mut toolbox: Toolbox = ondisk::read(&dir, NAME)?;
     how(&mut toolbox);

@@ -66,4 +66,5 @@ mod toolbox;
 mod toolbox_assemble;
 mod toolbox_home;
 mod toolbox_rebase;
+mod toolbox_up;
 mod volume;

@@ -5,11 +5,10 @@ use crate::cli::{App, ui};
 use crate::engine::{self, options::PullPolicy};
 use crate::error::{Context, Error, Kind, Result};
 use crate::ondisk::container::Container;
-use crate::ondisk::toolbox::Turn;
 use crate::paths::Dirs;
 use crate::toolbox::assemble::{self, Declared};
 use crate::toolbox::create::Wanted;
-use crate::toolbox::{self, export, succession};
+use crate::toolbox::{self, export};
 use std::path::{Path, PathBuf};
 
 /// Make all boxes that a file declares, or remove them
@@ -123,32 +122,12 @@ fn make(app: &App, dirs: &Dirs, one: &Declared, wanted: &Wanted, replace: bool) 
     if one.pull {
         wanted.pull = PullPolicy::Newer;
     }
-    if old.is_some() {
-        wanted.name = succession::next_name(&one.name);
-        wanted.turn = Turn::Next;
-        setup::make_free(dirs, &wanted.name)?;
-    }
-    let who = toolbox::identity::caller(dirs)?;
-    let created = toolbox::create::create(dirs, &wanted, &who)?;
-    created.warnings.iter().for_each(ui::warn);
-    let mut c = created.container;
-    let done = complete(app, dirs, one, &c).and_then(|()| match &old {
-        Some(old) => {
-            engine::stop::stop(dirs, &c, None)?;
-            let former = succession::former_name(&one.name);
-            setup::make_free(dirs, &former)?;
-            succession::take_over(dirs, old, &c)?;
-            c = toolbox::find(dirs, &one.name)?;
-            setup::make_free(dirs, &former)
-        }
-        None => Ok(()),
-    });
-    if let Err(e) = done.and_then(|()| exported(app, dirs, one, &c)) {
-        // What cannot be completed would be taken for complete the next time.
-        if old.is_none() || c.name.as_str() != one.name {
+    let c = setup::make(dirs, wanted, old.as_ref(), |c| complete(app, dirs, one, c))?;
+    if let Err(e) = exported(app, dirs, one, &c) {
+        if old.is_none() {
             setup::remove(dirs, &c)?;
         }
-        return Err(e.hint("No half-made box is left: correct the file, and repeat the command."));
+        return Err(setup::no_half(e));
     }
     if one.start {
         setup::start(app, dirs, &c)?;

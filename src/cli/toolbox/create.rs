@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::id::ContainerName;
 use crate::ondisk::toolbox::{Home, Turn};
 use crate::toolbox::{self, create::Wanted};
+use std::path::Path;
 
 /// Make a box from any image
 ///
@@ -73,7 +74,7 @@ pub fn wanted(args: &Args, app: &App) -> Result<Wanted> {
         return Err(Error::usage("an isolated box cannot run the host's commands")
             .hint("Leave out --isolate, or --host-exec."));
     }
-    let (volumes, mounts) = volumes(&args.volume, app)?;
+    let (volumes, mounts) = volumes(&args.volume, &app.cwd()?)?;
     Ok(Wanted {
         shown: name.clone(),
         name,
@@ -85,6 +86,7 @@ pub fn wanted(args: &Args, app: &App) -> Result<Wanted> {
         volumes,
         mounts,
         host_exec: args.host_exec,
+        dev: None,
         pull: PullPolicy::Missing,
         driver: app.globals.storage_driver()?,
         argv: app.argv.clone(),
@@ -106,10 +108,9 @@ fn home(args: &Args) -> Result<Home> {
 }
 
 /// As text with absolute paths, which means the same from everywhere, and as mounts.
-pub fn volumes(flags: &[String], app: &App) -> Result<(Vec<String>, Vec<MountOption>)> {
-    let cwd = app.cwd()?;
+pub fn volumes(flags: &[String], cwd: &Path) -> Result<(Vec<String>, Vec<MountOption>)> {
     let mounts: Vec<MountOption> =
-        flags.iter().map(|text| parse::volume::parse(text, &cwd)).collect::<Result<_>>()?;
+        flags.iter().map(|text| parse::volume::parse(text, cwd)).collect::<Result<_>>()?;
     let absolute = |(text, mount): (&String, &MountOption)| match (&mount.kind, text.split_once(':')) {
         (MountKind::Bind(path), Some((_, rest))) => format!("{path}:{rest}"),
         _ => text.clone(),

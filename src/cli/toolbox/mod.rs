@@ -14,6 +14,7 @@ pub mod rollback;
 pub mod run;
 mod setup;
 pub mod stop;
+pub mod up;
 pub mod upgrade;
 
 use crate::cli::global::CgroupManager;

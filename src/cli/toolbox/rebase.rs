@@ -1,6 +1,6 @@
 //! `coracle toolbox rebase`.
 
-use super::{create, setup};
+use super::{create, setup, up};
 use crate::cli::{App, ui};
 use crate::engine::{self, options::PullPolicy};
 use crate::error::{Context, Error, Result};
@@ -65,7 +65,10 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
 
 /// As the old one was made, from another image.
 fn wanted(args: &Args, app: &App, old: &Container, record: &Toolbox) -> Result<Wanted> {
-    let (volumes, mounts) = create::volumes(&record.volumes, app)?;
+    let (volumes, mut mounts) = create::volumes(&record.volumes, &app.cwd()?)?;
+    if let Some(dev) = &record.dev {
+        mounts.extend(up::mounts(&dev.mounts, &dev.folder)?);
+    }
     Ok(Wanted {
         name: succession::next_name(old.name.as_str()),
         shown: old.name.to_string(),
@@ -75,6 +78,7 @@ fn wanted(args: &Args, app: &App, old: &Container, record: &Toolbox) -> Result<W
         isolated: record.isolated,
         read_only_host: record.read_only_host,
         host_exec: record.host_exec,
+        dev: record.dev.clone(),
         volumes,
         mounts,
         pull: if args.image.is_some() { PullPolicy::Missing } else { PullPolicy::Newer },

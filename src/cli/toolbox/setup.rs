@@ -1,18 +1,31 @@
 //! What several subcommands do to a box before it is used: commands as its root, packages, and a place for the next one.
 
-use crate::cli::{App, parse};
+use crate::cli::{App, parse, ui};
 use crate::engine;
 use crate::error::{Error, Kind, Result};
 use crate::monitor::client::{self, ExecRequest};
 use crate::ondisk::container::{Container, Status};
+use crate::ondisk::toolbox::Turn;
 use crate::paths::Dirs;
+use crate::toolbox::create::Wanted;
 use crate::toolbox::{self, succession};
 
-/// Runs a command as the root of a box that runs, without a terminal. What it prints goes to our stderr: stdout is for
-/// names. Returns its exit code.
+/// What prints on stderr alone: stdout is for names.
+const QUIET: [&str; 4] = ["sh", "-c", "exec \"$@\" >&2", "sh"];
+
+/// Runs a command as the root of a box that runs, without a terminal. What it prints goes to our stderr. Returns its exit
+/// code.
 pub(super) fn as_root(dirs: &Dirs, c: &Container, command: &[String]) -> Result<u8> {
-    let mut words: Vec<String> = ["sudo", "sh", "-c", "exec \"$@\" >&2", "sh"].map(str::to_owned).to_vec();
-    words.extend_from_slice(command);
+    let words = std::iter::once("sudo").chain(QUIET).map(str::to_owned);
+    execute(dirs, c, words.chain(command.iter().cloned()).collect())
+}
+
+/// The same as the user.
+pub(super) fn as_user(dirs: &Dirs, c: &Container, command: &[String]) -> Result<u8> {
+    execute(dirs, c, QUIET.map(str::to_owned).into_iter().chain(command.iter().cloned()).collect())
+}
+
+fn execute(dirs: &Dirs, c: &Container, words: Vec<String>) -> Result<u8> {
     let who = toolbox::identity::caller(dirs)?;
     let prepared = toolbox::enter::process(dirs, c, &who, &parse::env::host(), &words)?;
     let request = ExecRequest {
@@ -45,6 +58,47 @@ pub(super) fn install(dirs: &Dirs, c: &Container, packages: &[String]) -> Result
         return Ok(());
     }
     all_as_root(dirs, c, &toolbox::manager::of_box(dirs, c)?.install(packages))
+}
+
+/// Makes a box and completes it, in the place of `old` where there is one: that is removed when the new one is complete.
+/// What cannot be completed would be taken for complete the next time: it is removed.
+pub(super) fn make(
+    dirs: &Dirs,
+    mut wanted: Wanted,
+    old: Option<&Container>,
+    complete: impl FnOnce(&Container) -> Result<()>,
+) -> Result<Container> {
+    let name = wanted.name.clone();
+    if old.is_some() {
+        wanted.name = succession::next_name(&name);
+        wanted.turn = Turn::Next;
+        make_free(dirs, &wanted.name)?;
+    }
+    let who = toolbox::identity::caller(dirs)?;
+    let created = toolbox::create::create(dirs, &wanted, &who)?;
+    created.warnings.iter().for_each(ui::warn);
+    let c = created.container;
+    let done = complete(&c).and_then(|()| match old {
+        Some(old) => {
+            engine::stop::stop(dirs, &c, None)?;
+            let former = succession::former_name(&name);
+            make_free(dirs, &former)?;
+            succession::take_over(dirs, old, &c)?;
+            let next = toolbox::find(dirs, &name)?;
+            make_free(dirs, &former)?;
+            Ok(next)
+        }
+        None => Ok(c.clone()),
+    });
+    done.or_else(|e| {
+        remove(dirs, &c)?;
+        Err(no_half(e))
+    })
+}
+
+/// After a box that could not be completed was removed.
+pub(super) fn no_half(e: Error) -> Error {
+    e.hint("No half-made box is left: correct the file, and repeat the command.")
 }
 
 /// Removes a box with everything in it.
