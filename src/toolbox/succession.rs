@@ -43,6 +43,11 @@ pub fn is_aside(c: &Container, toolbox: &Toolbox) -> bool {
     }
 }
 
+/// Whether nobody has the name, and the former box of it is kept.
+pub fn has_former_alone(dirs: &Dirs, name: &str) -> Result<bool> {
+    Ok(engine::lookup::id_of_name(dirs, name)?.is_none() && aside(dirs, &former_name(name))?.is_some())
+}
+
 /// The box of this name, where it is one that we keep beside another; none: nobody has the name. Another container that has
 /// it is an error.
 pub fn aside(dirs: &Dirs, name: &str) -> Result<Option<Container>> {

@@ -17,7 +17,8 @@ pub struct Args {
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     let dirs = app.dirs()?;
     let name = match &args.name {
-        // After a rebase that was killed there may be nobody of this name.
+        // After a rebase that was killed: it must not be taken for the beginning of another box's id.
+        Some(name) if succession::has_former_alone(&dirs, name)? => name.clone(),
         Some(name) => match toolbox::find(&dirs, name) {
             Ok(c) => c.name.to_string(),
             Err(e) if e.kind() == crate::error::Kind::NotFound => name.clone(),
