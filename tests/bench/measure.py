@@ -71,6 +71,11 @@ def rest(_):
     time.sleep(1)
 
 
+def settle(_):
+    """Before what asks systemd for a scope: it still clears away the scope of the one before, whose time that is."""
+    time.sleep(0.1)
+
+
 def output(argv):
     # Not a pipe: what a command leaves running would hold it open.
     with open(WORK / "home/output", "w+") as out, open(WORK / "home/errors", "w+") as errors:
@@ -136,9 +141,13 @@ def serve(channel, uid, gid):
             else:
                 arguments = [str(uid), str(gid), *asked["argv"]] if asked["what"] == "steps" else []
                 target = [file] if arguments else [str(asked["pid"]), asked["file"]]
-                done = subprocess.run([METER, asked["what"], *target, *arguments], cwd=WORK / "home", stdin=NOTHING,
-                                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-                answer = {"error": f"{asked}: {done.returncode}: {done.stderr[-300:]}"} if done.returncode else \
+                # Not a pipe: the container that `create` leaves would hold it open.
+                with open(WORK / "errors", "w+") as errors:
+                    done = subprocess.run([METER, asked["what"], *target, *arguments], cwd=WORK / "home", stdin=NOTHING,
+                                          stdout=subprocess.DEVNULL, stderr=errors)
+                    errors.seek(0)
+                    said = errors.read()[-300:]
+                answer = {"error": f"{asked}: {done.returncode}: {said}"} if done.returncode else \
                     {"is": int(pathlib.Path(file).read_text().split()[0]) if arguments else True}
         except (OSError, ValueError) as error:
             answer = {"error": f"{asked}: {error}"}

@@ -64,9 +64,9 @@ def numbered(argv, number):
     return [word.replace("{}", number) for word in argv]
 
 
-def compare(work, programs, *limits, beside=()):
+def compare(work, programs, *limits, beside=(), before=None):
     """A row for each (peer, limit); `programs` has the commands of each program, timed together."""
-    times = interleaved({name: commands(*argvs) for name, argvs in programs.items()})
+    times = interleaved({name: commands(*argvs) for name, argvs in programs.items()}, before=before)
     wanted = {OWN, *(peer for peer, _ in limits)}
     steps = lambda: counted({name: [numbered(argv, "counted") for argv in argvs] for name, argvs in programs.items() if name in wanted})
     for peer, limit in limits:
@@ -79,7 +79,7 @@ def compare_runs():
     programs |= {name: [small[name]] for name in ("bwrap", "unshare + newuidmap") if name in small}
     compare("run true, no cgroup manager", programs, ("crun", 0.6), ("bwrap", 1.1), beside=("runc", "unshare + newuidmap"))
     programs = {name: [run_of(name, "--systemd-cgroup", mark="scope")] for name in RUNTIMES}
-    compare("--systemd-cgroup run true", programs, ("crun", 0.7), beside=("runc",))
+    compare("--systemd-cgroup run true", programs, ("crun", 0.7), beside=("runc",), before=measure.settle)
 
 
 def compare_lives():
