@@ -305,13 +305,25 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Best effort: what cannot be enabled here shows when a limit needs it.
+    /// Best effort: what cannot be enabled here shows when a limit needs it. None where it holds processes (EBUSY): cpu and pids
+    /// alone would be allowed, and leave its children invalid, so that nobody could enter them.
     fn enable_controllers(&self) {
         let have = self.read("cgroup.controllers").unwrap_or_default();
         let enabled = self.read("cgroup.subtree_control").unwrap_or_default();
         let on = |name: &str| enabled.split_ascii_whitespace().any(|c| c == name);
-        for name in have.split_ascii_whitespace().filter(|name| CONTROLLERS.contains(name) && !on(name)) {
-            let _ = self.write("cgroup.subtree_control", &format!("+{name}"));
+        let off = |name: &&str| CONTROLLERS.contains(name) && !on(name);
+        let words: Vec<String> =
+            have.split_ascii_whitespace().filter(off).map(|name| format!("+{name}")).collect();
+        if words.is_empty() {
+            return;
+        }
+        match self.write("cgroup.subtree_control", &words.join(" ")) {
+            Err(e) if e.raw_os_error() != libc::EBUSY => {
+                for word in words {
+                    let _ = self.write("cgroup.subtree_control", &word);
+                }
+            }
+            _ => {}
         }
     }
 
