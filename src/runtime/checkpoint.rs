@@ -16,10 +16,12 @@ use crate::ondisk::runtime_state::{DESCRIPTORS, RuntimeState};
 use crate::ondisk::{self, Durability};
 use crate::spec::runtime as spec;
 use crate::sys::CallContext;
-use crate::sys::resolve::openat2;
+use crate::sys::fs::{Symlinks, path_below};
 use oci_spec::runtime::{LinuxNamespaceType, Mount, Spec};
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags};
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -244,29 +246,18 @@ pub fn bound(config: &Spec, bundle: &Path, cgroup: Option<&Path>) -> Result<Vec<
 /// later) stands as it is written.
 fn resolved(root: &OwnedFd, destination: &Path) -> Result<String> {
     let name = |fd: &OwnedFd| std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+    let top = name(root).call(|| "readlink(rootfs)")?;
     let target = Target::new(destination)?;
-    let text = target.path.to_string_lossy();
-    let (mut there, mut rest) = (Path::new(text.as_ref()), PathBuf::new());
-    while let (Some(parent), Some(last)) = (there.parent(), there.file_name()) {
-        match openat2(root, there, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT) {
-            Ok(fd) => {
-                let (top, path) =
-                    (name(root).call(|| "readlink(rootfs)")?, name(&fd).call(|| "readlink(target)")?);
-                let path = path.strip_prefix(&top).unwrap_or(there).to_owned();
-                return Ok(Path::new("/")
-                    .join(path)
-                    .join(rest)
-                    .to_string_lossy()
-                    .trim_end_matches('/')
-                    .to_owned());
-            }
-            Err(_) => {
-                rest = if rest.as_os_str().is_empty() { last.into() } else { Path::new(last).join(rest) }
-            }
-        }
-        there = parent;
+    let whole = Path::new("/").join(target.path.to_string_lossy().as_ref());
+    for there in whole.ancestors() {
+        let path = CString::new(there.as_os_str().as_bytes()).unwrap_or_default();
+        let Ok(fd) = path_below(root.as_fd(), &path, Symlinks::InRoot) else { continue };
+        let found = name(&fd).call(|| "readlink(target)")?;
+        let rest = whole.strip_prefix(there).unwrap_or(Path::new(""));
+        let at = Path::new("/").join(found.strip_prefix(&top).unwrap_or(there)).join(rest);
+        return Ok(at.to_string_lossy().trim_end_matches('/').to_owned());
     }
-    Ok(format!("/{text}"))
+    Ok(whole.to_string_lossy().into_owned())
 }
 
 /// `root` is the container's.

@@ -4,6 +4,7 @@
 //! kept, others cannot be had, and that is said. `netDevices` and `intelRdt` need root, and are refused.
 
 use super::{Gifts, glibc};
+use crate::engine::create::with_what_is_below;
 use crate::engine::specgen::PreparedMount;
 use crate::engine::view::View;
 use crate::error::{Error, Result};
@@ -81,8 +82,8 @@ fn add_mount(names: &str, mount: &Mount, gifts: &mut Gifts) -> Result<()> {
         true => MOUNT_OPTIONS.map(str::to_owned).to_vec(),
         false => mount.options.clone(),
     };
-    if kind == "bind" && !options.iter().any(|o| o == "bind" || o == "rbind") {
-        options.push("rbind".to_owned());
+    if kind == "bind" {
+        with_what_is_below(&mut options);
     }
     let destination = mount.container_path.trim_end_matches('/').to_owned();
     if !gifts.mounts.iter().any(|before| before.destination == destination) {
