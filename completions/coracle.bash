@@ -25,6 +25,9 @@ _coracle() {
             coracle,completion)
                 cmd="coracle__subcmd__completion"
                 ;;
+            coracle,config)
+                cmd="coracle__subcmd__config"
+                ;;
             coracle,container)
                 cmd="coracle__subcmd__container"
                 ;;
@@ -154,6 +157,15 @@ _coracle() {
             coracle,wait)
                 cmd="coracle__subcmd__wait"
                 ;;
+            coracle__subcmd__config,get)
+                cmd="coracle__subcmd__config__subcmd__get"
+                ;;
+            coracle__subcmd__config,set)
+                cmd="coracle__subcmd__config__subcmd__set"
+                ;;
+            coracle__subcmd__config,unset)
+                cmd="coracle__subcmd__config__subcmd__unset"
+                ;;
             coracle__subcmd__container,attach)
                 cmd="coracle__subcmd__container__subcmd__attach"
                 ;;
@@ -268,6 +280,9 @@ _coracle() {
             coracle__subcmd__slurm,oci-conf)
                 cmd="coracle__subcmd__slurm__subcmd__oci__subcmd__conf"
                 ;;
+            coracle__subcmd__slurm,run)
+                cmd="coracle__subcmd__slurm__subcmd__run"
+                ;;
             coracle__subcmd__system,check)
                 cmd="coracle__subcmd__system__subcmd__check"
                 ;;
@@ -282,6 +297,9 @@ _coracle() {
                 ;;
             coracle__subcmd__system,prune)
                 cmd="coracle__subcmd__system__subcmd__prune"
+                ;;
+            coracle__subcmd__system,share)
+                cmd="coracle__subcmd__system__subcmd__share"
                 ;;
             coracle__subcmd__toolbox,assemble)
                 cmd="coracle__subcmd__toolbox__subcmd__assemble"
@@ -368,7 +386,7 @@ _coracle() {
 
     case "${cmd}" in
         coracle)
-            opts="-h -V --root --runroot --log-level --runtime --storage-driver --cgroup-manager --help --version run fanout create start stop restart kill rm ps list ls exec attach logs inspect wait top cp export port rename pause unpause update pull images load history rmi tag untag login logout bundle info version doctor unshare host completion container image volume toolbox slurm system"
+            opts="-h -V --root --runroot --log-level --runtime --storage-driver --storage-opt --cgroup-manager --help --version run fanout create start stop restart kill rm ps list ls exec attach logs inspect wait top cp export port rename pause unpause update pull images load history rmi tag untag login logout bundle info version doctor unshare host completion container image volume toolbox slurm config system"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -391,6 +409,10 @@ _coracle() {
                     return 0
                     ;;
                 --storage-driver)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --storage-opt)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -543,6 +565,62 @@ _coracle() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        coracle__subcmd__config)
+            opts="-h --help get set unset"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__config__subcmd__get)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__config__subcmd__set)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__config__subcmd__unset)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         coracle__subcmd__container)
             opts="-h --help attach cp create exec exists export inspect kill list ls ps logs pause port prune rename restart rm run start stop top unpause update wait"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -606,7 +684,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__container__subcmd__create)
-            opts="-t -i -e -w -u -h -v -m -c -p -P -l -q --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --gpus --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --hpc --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-t -i -e -w -u -h -v -m -c -p -P -l -q --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --gpus --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --hpc --module --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -861,6 +939,14 @@ _coracle() {
                     return 0
                     ;;
                 --cgroupns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hpc)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --module)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1302,7 +1388,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__container__subcmd__run)
-            opts="-d -a -t -i -e -w -u -h -v -m -c -p -P -l -q --detach --preserve-fds --share-ranks --attach --detach-keys --sig-proxy --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --gpus --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --hpc --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-d -a -t -i -e -w -u -h -v -m -c -p -P -l -q --detach --preserve-fds --share-ranks --attach --detach-keys --sig-proxy --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --gpus --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --hpc --module --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1581,6 +1667,14 @@ _coracle() {
                     return 0
                     ;;
                 --cgroupns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hpc)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --module)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1926,7 +2020,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__create)
-            opts="-t -i -e -w -u -h -v -m -c -p -P -l -q --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --gpus --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --hpc --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-t -i -e -w -u -h -v -m -c -p -P -l -q --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --gpus --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --hpc --module --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2184,6 +2278,14 @@ _coracle() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --hpc)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --module)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2374,7 +2476,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__fanout)
-            opts="-n -t -i -e -w -u -h -v -m -c -p -P -l -q --ranks --tag-output --kill-on-bad-exit --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --gpus --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --hpc --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-n -t -i -e -w -u -h -v -m -c -p -P -l -q --ranks --tag-output --kill-on-bad-exit --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --gpus --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --hpc --module --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2637,6 +2739,14 @@ _coracle() {
                     return 0
                     ;;
                 --cgroupns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hpc)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --module)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3484,7 +3594,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__run)
-            opts="-d -a -t -i -e -w -u -h -v -m -c -p -P -l -q --detach --preserve-fds --share-ranks --attach --detach-keys --sig-proxy --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --gpus --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --hpc --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
+            opts="-d -a -t -i -e -w -u -h -v -m -c -p -P -l -q --detach --preserve-fds --share-ranks --attach --detach-keys --sig-proxy --tty --interactive --env --env-file --env-host --http-proxy --unsetenv --unsetenv-all --workdir --user --group-add --hostname --init --umask --ulimit --oom-score-adj --tz --sysctl --volume --mount --tmpfs --read-only --read-only-tmpfs --image-volume --device --gpus --shm-size --overlay --rootfs --memory --memory-reservation --memory-swap --cpus --cpu-quota --cpu-period --cpu-shares --cpuset-cpus --cpuset-mems --pids-limit --blkio-weight --device-read-bps --device-write-bps --device-read-iops --device-write-iops --cgroup-conf --net --network --publish --publish-all --expose --dns --dns-search --dns-opt --dns-option --add-host --no-hosts --no-hostname --privileged --cap-add --cap-drop --security-opt --userns --pid --ipc --uts --cgroupns --hpc --module --name --replace --rm --entrypoint --label --label-file --annotation --restart --stop-signal --stop-timeout --timeout --log-driver --log-opt --cgroups --cidfile --pidfile --systemd --no-healthcheck --pull --platform --arch --os --variant --quiet --authfile --tls-verify --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3766,6 +3876,14 @@ _coracle() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --hpc)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --module)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3866,7 +3984,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__slurm)
-            opts="-h --help oci-conf"
+            opts="-h --help oci-conf run"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3880,13 +3998,31 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__slurm__subcmd__oci__subcmd__conf)
-            opts="-h --slurm-version --help"
+            opts="-h --images --slurm-version --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --slurm-version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        coracle__subcmd__slurm__subcmd__run)
+            opts="-h --environment --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --environment)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3962,7 +4098,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__system)
-            opts="-h --help check df info migrate prune"
+            opts="-h --help check df info migrate prune share"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4061,6 +4197,20 @@ _coracle() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        coracle__subcmd__system__subcmd__share)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         coracle__subcmd__tag)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -4116,7 +4266,7 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__toolbox__subcmd__create)
-            opts="-i -d -r -v -h --image --distro --release --home --isolate --read-only-host --volume --host-exec --help"
+            opts="-i -d -r -v -h --image --distro --release --home --isolate --read-only-host --init --device --gpus --volume --host-exec --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4147,6 +4297,14 @@ _coracle() {
                     return 0
                     ;;
                 --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gpus)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4348,12 +4506,36 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__toolbox__subcmd__run)
-            opts="-h --help"
+            opts="-c -d -r -h --container --distro --release --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --container)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --distro)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --release)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -4376,13 +4558,17 @@ _coracle() {
             return 0
             ;;
         coracle__subcmd__toolbox__subcmd__up)
-            opts="-h --recreate --name --help"
+            opts="-h --recreate --name --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_coracle_global_optspecs
-    string join \n root= runroot= log-level= runtime= storage-driver= cgroup-manager= h/help V/version
+    string join \n root= runroot= log-level= runtime= storage-driver= storage-opt= cgroup-manager= h/help V/version
 end
 
 function __fish_coracle_needs_command
@@ -29,6 +29,7 @@ complete -c coracle -n "__fish_coracle_needs_command" -l runroot -d 'Keep socket
 complete -c coracle -n "__fish_coracle_needs_command" -l log-level -d 'Say less or more: debug, info, warn, error' -r
 complete -c coracle -n "__fish_coracle_needs_command" -l runtime -d 'Use this OCI runtime: a path, or a name to look for' -r
 complete -c coracle -n "__fish_coracle_needs_command" -l storage-driver -d 'Make new containers with this driver: overlay, fuse-overlayfs, vfs' -r
+complete -c coracle -n "__fish_coracle_needs_command" -l storage-opt -d 'Look for images in this store as well (additionalimagestore=DIR), or limit what images take (max_size=SIZE)' -r
 complete -c coracle -n "__fish_coracle_needs_command" -l cgroup-manager -d 'Ask for cgroups from systemd, from the file system (cgroupfs), or not at all (disabled)' -r
 complete -c coracle -n "__fish_coracle_needs_command" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_needs_command" -s V -l version -d 'Print version'
@@ -77,6 +78,7 @@ complete -c coracle -n "__fish_coracle_needs_command" -f -a "image" -d 'Manage i
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "volume" -d 'Manage volumes'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "toolbox" -d 'Live in boxes with your own home, user and tools'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "slurm" -d 'Set up a Slurm cluster'
+complete -c coracle -n "__fish_coracle_needs_command" -f -a "config" -d 'Show and change settings'
 complete -c coracle -n "__fish_coracle_needs_command" -f -a "system" -d 'Manage what coracle keeps'
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l preserve-fds -d 'Pass this many open files from number 3 on' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l share-ranks -d 'Share one container with the other ranks of the job step on this node (srun, mpirun)' -r
@@ -136,6 +138,8 @@ complete -c coracle -n "__fish_coracle_using_subcommand run" -l pid -d 'Process 
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l ipc -d 'IPC namespace: private or host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l uts -d 'Host name namespace: private or host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l cgroupns -d 'Cgroup namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l hpc -d 'As on the host: your user and groups, home, /tmp, current directory, environment, network and processes, and no new privileges' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l module -d 'Add what this site\'s module of that name stands for: files, devices, variables and flags (podman-hpc\'s modules.d)' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l name -d 'Name of the container' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l entrypoint -d 'Replace the image\'s entrypoint: a program, or a JSON array' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -s l -l label -d 'Set a label' -r
@@ -150,7 +154,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand run" -l log-opt -d 'max-
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l cgroups -d 'Cgroups of its own: enabled or disabled' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l cidfile -d 'Write the container\'s id to this file, which must not exist' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l pidfile -d 'Write the process id of the container to this file' -r
-complete -c coracle -n "__fish_coracle_using_subcommand run" -l systemd -d 'systemd mode: only false is supported' -r
+complete -c coracle -n "__fish_coracle_using_subcommand run" -l systemd -d 'Prepare it for systemd as its first process: true (when the command is an init), always or false' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l pull -d 'When to pull: missing, always, newer or never' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l platform -d 'Platform of the image: os/arch[/variant]' -r
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l arch -d 'Architecture of the image' -r
@@ -170,7 +174,6 @@ complete -c coracle -n "__fish_coracle_using_subcommand run" -s P -l publish-all
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l no-hosts -d 'Keep the image\'s /etc/hosts'
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l no-hostname -d 'Keep the image\'s /etc/hostname'
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l privileged -d 'All capabilities of the user namespace, no seccomp filter, no masked paths; still not root of the host'
-complete -c coracle -n "__fish_coracle_using_subcommand run" -l hpc -d 'As on the host: your user and groups, home, /tmp, current directory, environment, network and processes, and no new privileges'
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l replace -d 'Remove a container of the same name first'
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l rm -d 'Remove the container and its anonymous volumes when it ends'
 complete -c coracle -n "__fish_coracle_using_subcommand run" -l no-healthcheck -d 'Health checks are not run in any case'
@@ -230,6 +233,8 @@ complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l pid -d 'Proce
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l ipc -d 'IPC namespace: private or host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l uts -d 'Host name namespace: private or host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l cgroupns -d 'Cgroup namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l hpc -d 'As on the host: your user and groups, home, /tmp, current directory, environment, network and processes, and no new privileges' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l module -d 'Add what this site\'s module of that name stands for: files, devices, variables and flags (podman-hpc\'s modules.d)' -r
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l name -d 'Name of the container' -r
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l entrypoint -d 'Replace the image\'s entrypoint: a program, or a JSON array' -r
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s l -l label -d 'Set a label' -r
@@ -244,7 +249,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l log-opt -d 'm
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l cgroups -d 'Cgroups of its own: enabled or disabled' -r
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l cidfile -d 'Write the container\'s id to this file, which must not exist' -r
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l pidfile -d 'Write the process id of the container to this file' -r
-complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l systemd -d 'systemd mode: only false is supported' -r
+complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l systemd -d 'Prepare it for systemd as its first process: true (when the command is an init), always or false' -r
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l pull -d 'When to pull: missing, always, newer or never' -r
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l platform -d 'Platform of the image: os/arch[/variant]' -r
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l arch -d 'Architecture of the image' -r
@@ -265,7 +270,6 @@ complete -c coracle -n "__fish_coracle_using_subcommand fanout" -s P -l publish-
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l no-hosts -d 'Keep the image\'s /etc/hosts'
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l no-hostname -d 'Keep the image\'s /etc/hostname'
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l privileged -d 'All capabilities of the user namespace, no seccomp filter, no masked paths; still not root of the host'
-complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l hpc -d 'As on the host: your user and groups, home, /tmp, current directory, environment, network and processes, and no new privileges'
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l replace -d 'Remove a container of the same name first'
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l rm -d 'Remove the container and its anonymous volumes when it ends'
 complete -c coracle -n "__fish_coracle_using_subcommand fanout" -l no-healthcheck -d 'Health checks are not run in any case'
@@ -324,6 +328,8 @@ complete -c coracle -n "__fish_coracle_using_subcommand create" -l pid -d 'Proce
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l ipc -d 'IPC namespace: private or host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l uts -d 'Host name namespace: private or host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l cgroupns -d 'Cgroup namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l hpc -d 'As on the host: your user and groups, home, /tmp, current directory, environment, network and processes, and no new privileges' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l module -d 'Add what this site\'s module of that name stands for: files, devices, variables and flags (podman-hpc\'s modules.d)' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l name -d 'Name of the container' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l entrypoint -d 'Replace the image\'s entrypoint: a program, or a JSON array' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -s l -l label -d 'Set a label' -r
@@ -338,7 +344,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand create" -l log-opt -d 'm
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l cgroups -d 'Cgroups of its own: enabled or disabled' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l cidfile -d 'Write the container\'s id to this file, which must not exist' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l pidfile -d 'Write the process id of the container to this file' -r
-complete -c coracle -n "__fish_coracle_using_subcommand create" -l systemd -d 'systemd mode: only false is supported' -r
+complete -c coracle -n "__fish_coracle_using_subcommand create" -l systemd -d 'Prepare it for systemd as its first process: true (when the command is an init), always or false' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l pull -d 'When to pull: missing, always, newer or never' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l platform -d 'Platform of the image: os/arch[/variant]' -r
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l arch -d 'Architecture of the image' -r
@@ -357,7 +363,6 @@ complete -c coracle -n "__fish_coracle_using_subcommand create" -s P -l publish-
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l no-hosts -d 'Keep the image\'s /etc/hosts'
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l no-hostname -d 'Keep the image\'s /etc/hostname'
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l privileged -d 'All capabilities of the user namespace, no seccomp filter, no masked paths; still not root of the host'
-complete -c coracle -n "__fish_coracle_using_subcommand create" -l hpc -d 'As on the host: your user and groups, home, /tmp, current directory, environment, network and processes, and no new privileges'
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l replace -d 'Remove a container of the same name first'
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l rm -d 'Remove the container and its anonymous volumes when it ends'
 complete -c coracle -n "__fish_coracle_using_subcommand create" -l no-healthcheck -d 'Health checks are not run in any case'
@@ -520,7 +525,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand pull" -l variant -d 'Arc
 complete -c coracle -n "__fish_coracle_using_subcommand pull" -l id-file -d 'Write the id to this file instead of stdout (`run` asks for it)' -r -F
 complete -c coracle -n "__fish_coracle_using_subcommand pull" -s q -l quiet -d 'Show no progress'
 complete -c coracle -n "__fish_coracle_using_subcommand pull" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c coracle -n "__fish_coracle_using_subcommand images" -s f -l filter -d 'Only images that match: reference, id, label, before, since, until, dangling, containers, digest' -r
+complete -c coracle -n "__fish_coracle_using_subcommand images" -s f -l filter -d 'Only images that match: reference, id, label, before, since, until, dangling, containers, digest, readonly' -r
 complete -c coracle -n "__fish_coracle_using_subcommand images" -l format -d 'json, a Go template, or `table` and a template' -r
 complete -c coracle -n "__fish_coracle_using_subcommand images" -l sort -d 'Order: created, id, repository, size, tag' -r
 complete -c coracle -n "__fish_coracle_using_subcommand images" -s a -l all -d 'Images without a name are always listed; this is for scripts'
@@ -677,6 +682,8 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l ipc -d 'IPC namespace: private or host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l uts -d 'Host name namespace: private or host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroupns -d 'Cgroup namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l hpc -d 'As on the host: your user and groups, home, /tmp, current directory, environment, network and processes, and no new privileges' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l module -d 'Add what this site\'s module of that name stands for: files, devices, variables and flags (podman-hpc\'s modules.d)' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l name -d 'Name of the container' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l entrypoint -d 'Replace the image\'s entrypoint: a program, or a JSON array' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -s l -l label -d 'Set a label' -r
@@ -691,7 +698,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l cgroups -d 'Cgroups of its own: enabled or disabled' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l cidfile -d 'Write the container\'s id to this file, which must not exist' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l pidfile -d 'Write the process id of the container to this file' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l systemd -d 'systemd mode: only false is supported' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l systemd -d 'Prepare it for systemd as its first process: true (when the command is an init), always or false' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l pull -d 'When to pull: missing, always, newer or never' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l platform -d 'Platform of the image: os/arch[/variant]' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l arch -d 'Architecture of the image' -r
@@ -710,7 +717,6 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l no-hosts -d 'Keep the image\'s /etc/hosts'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l no-hostname -d 'Keep the image\'s /etc/hostname'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l privileged -d 'All capabilities of the user namespace, no seccomp filter, no masked paths; still not root of the host'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l hpc -d 'As on the host: your user and groups, home, /tmp, current directory, environment, network and processes, and no new privileges'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l replace -d 'Remove a container of the same name first'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l rm -d 'Remove the container and its anonymous volumes when it ends'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from create" -l no-healthcheck -d 'Health checks are not run in any case'
@@ -870,6 +876,8 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l ipc -d 'IPC namespace: private or host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l uts -d 'Host name namespace: private or host' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroupns -d 'Cgroup namespace: private or host' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l hpc -d 'As on the host: your user and groups, home, /tmp, current directory, environment, network and processes, and no new privileges' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l module -d 'Add what this site\'s module of that name stands for: files, devices, variables and flags (podman-hpc\'s modules.d)' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l name -d 'Name of the container' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l entrypoint -d 'Replace the image\'s entrypoint: a program, or a JSON array' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -s l -l label -d 'Set a label' -r
@@ -884,7 +892,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l cgroups -d 'Cgroups of its own: enabled or disabled' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l cidfile -d 'Write the container\'s id to this file, which must not exist' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l pidfile -d 'Write the process id of the container to this file' -r
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l systemd -d 'systemd mode: only false is supported' -r
+complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l systemd -d 'Prepare it for systemd as its first process: true (when the command is an init), always or false' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l pull -d 'When to pull: missing, always, newer or never' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l platform -d 'Platform of the image: os/arch[/variant]' -r
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l arch -d 'Architecture of the image' -r
@@ -904,7 +912,6 @@ complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_se
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l no-hosts -d 'Keep the image\'s /etc/hosts'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l no-hostname -d 'Keep the image\'s /etc/hostname'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l privileged -d 'All capabilities of the user namespace, no seccomp filter, no masked paths; still not root of the host'
-complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l hpc -d 'As on the host: your user and groups, home, /tmp, current directory, environment, network and processes, and no new privileges'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l replace -d 'Remove a container of the same name first'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l rm -d 'Remove the container and its anonymous volumes when it ends'
 complete -c coracle -n "__fish_coracle_using_subcommand container; and __fish_seen_subcommand_from run" -l no-healthcheck -d 'Health checks are not run in any case'
@@ -975,7 +982,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_s
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from history" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from inspect" -s f -l format -d 'json, or a Go template' -r
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
-complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from list" -s f -l filter -d 'Only images that match: reference, id, label, before, since, until, dangling, containers, digest' -r
+complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from list" -s f -l filter -d 'Only images that match: reference, id, label, before, since, until, dangling, containers, digest, readonly' -r
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from list" -l format -d 'json, a Go template, or `table` and a template' -r
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from list" -l sort -d 'Order: created, id, repository, size, tag' -r
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from list" -s a -l all -d 'Images without a name are always listed; this is for scripts'
@@ -984,7 +991,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_s
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from list" -s n -l noheading -d 'Print no header'
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print only ids'
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
-complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Only images that match: reference, id, label, before, since, until, dangling, containers, digest' -r
+complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from ls" -s f -l filter -d 'Only images that match: reference, id, label, before, since, until, dangling, containers, digest, readonly' -r
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from ls" -l format -d 'json, a Go template, or `table` and a template' -r
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from ls" -l sort -d 'Order: created, id, repository, size, tag' -r
 complete -c coracle -n "__fish_coracle_using_subcommand image; and __fish_seen_subcommand_from ls" -s a -l all -d 'Images without a name are always listed; this is for scripts'
@@ -1077,14 +1084,20 @@ complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s d -l distro -d 'Distribution: alpine, arch, debian, fedora, rhel, ubuntu' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s r -l release -d 'Its release, as 42, 13 or 24.04' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l home -d 'Whose home: host, own (a new one at the same path, removed with the box), or overlay (the host\'s, with what the box changes kept apart: see toolbox home)' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l device -d 'Give a device of the host: its node, or its CDI name vendor.com/class=name' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l gpus -d 'Give GPUs: all, or their numbers or names, by CDI (nvidia.com/gpu, amd.com/gpu); without a spec, from the driver\'s files' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s v -l volume -d 'Mount a directory or file of the host\'s, or a named volume, as for run' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l isolate -d 'For what you do not trust: no file, process, network or variable of the host\'s, and its own home'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l read-only-host -d 'Show the host\'s files read-only, except home, /tmp and /dev. Against accidents: the box\'s root can undo it'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l init -d 'Start the image\'s init (systemd) in the box, with processes, /run, /tmp and devices of its own; enter waits for it'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l host-exec -d 'Let `coracle host` in the box run commands on the host, as you; all other commands of coracle act on the host\'s containers then, and so do xdg-open and `flatpak-spawn --host` where the image has none'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from enter" -s d -l distro -d 'The box that `create --distro` makes' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from enter" -s r -l release -d 'The box that `create --release` makes' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from enter" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from run" -s c -l container -d 'Name or id of the box' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from run" -s d -l distro -d 'The box that `create --distro` makes' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from run" -s r -l release -d 'The box that `create --release` makes' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only names'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
@@ -1109,6 +1122,7 @@ complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from assemble" -s R -l replace -d 'Make boxes anew that are there. The old one is removed when the new one is complete; an own home is kept'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from assemble" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from up" -l name -d 'Name of a box that is made; else that of the file, or the directory\'s' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from up" -l config -d 'The file; else the usual one. Each file has a box of its own' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from up" -l recreate -d 'Make the box anew, after a change of the file. The old one is removed when the new one is complete'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from up" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from upgrade" -s a -l all -d 'All boxes, but for former ones (rollback)'
@@ -1120,16 +1134,28 @@ complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from home" -s h -l help -d 'Print help'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from home" -f -a "diff" -d 'List what a box has changed in its view of the host\'s home'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from home" -f -a "commit" -d 'Make a box\'s changes of the home those of the host'
-complete -c coracle -n "__fish_coracle_using_subcommand slurm; and not __fish_seen_subcommand_from oci-conf" -s h -l help -d 'Print help'
-complete -c coracle -n "__fish_coracle_using_subcommand slurm; and not __fish_seen_subcommand_from oci-conf" -f -a "oci-conf" -d 'Print the oci.conf that lets `srun --container` start containers of coracle'
+complete -c coracle -n "__fish_coracle_using_subcommand slurm; and not __fish_seen_subcommand_from oci-conf run" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand slurm; and not __fish_seen_subcommand_from oci-conf run" -f -a "oci-conf" -d 'Print the oci.conf that lets `srun --container` start containers of coracle'
+complete -c coracle -n "__fish_coracle_using_subcommand slurm; and not __fish_seen_subcommand_from oci-conf run" -f -a "run" -d 'Start a task of `srun --container IMAGE`, for the oci.conf that `coracle slurm oci-conf --images` prints'
 complete -c coracle -n "__fish_coracle_using_subcommand slurm; and __fish_seen_subcommand_from oci-conf" -l slurm-version -d 'Version of Slurm, such as 22.05; the installed one if not given' -r
+complete -c coracle -n "__fish_coracle_using_subcommand slurm; and __fish_seen_subcommand_from oci-conf" -l images -d 'For images instead of bundles'
 complete -c coracle -n "__fish_coracle_using_subcommand slurm; and __fish_seen_subcommand_from oci-conf" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune" -s h -l help -d 'Print help'
-complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune" -f -a "check" -d 'Check everything on disk against its record'
-complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune" -f -a "df" -d 'Show how much space images, containers and volumes take'
-complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune" -f -a "info" -d 'Show what this machine offers and where things are'
-complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune" -f -a "migrate" -d 'Make what an older version left ready for this one: there is nothing to do'
-complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune" -f -a "prune" -d 'Remove everything that nothing uses'
+complete -c coracle -n "__fish_coracle_using_subcommand slurm; and __fish_seen_subcommand_from run" -l environment -d 'The step\'s environment: variables, with a byte 0 after each' -r -F
+complete -c coracle -n "__fish_coracle_using_subcommand slurm; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c coracle -n "__fish_coracle_using_subcommand config; and not __fish_seen_subcommand_from get set unset" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand config; and not __fish_seen_subcommand_from get set unset" -f -a "get" -d 'Show what was set; exit code 1 if KEY was not'
+complete -c coracle -n "__fish_coracle_using_subcommand config; and not __fish_seen_subcommand_from get set unset" -f -a "set" -d 'Set something for all commands to come'
+complete -c coracle -n "__fish_coracle_using_subcommand config; and not __fish_seen_subcommand_from get set unset" -f -a "unset" -d 'Take back what was set'
+complete -c coracle -n "__fish_coracle_using_subcommand config; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand config; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c coracle -n "__fish_coracle_using_subcommand config; and __fish_seen_subcommand_from unset" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune share" -s h -l help -d 'Print help'
+complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune share" -f -a "check" -d 'Check everything on disk against its record'
+complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune share" -f -a "df" -d 'Show how much space images, containers and volumes take'
+complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune share" -f -a "info" -d 'Show what this machine offers and where things are'
+complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune share" -f -a "migrate" -d 'Make what an older version left ready for this one: there is nothing to do'
+complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune share" -f -a "prune" -d 'Remove everything that nothing uses'
+complete -c coracle -n "__fish_coracle_using_subcommand system; and not __fish_seen_subcommand_from check df info migrate prune share" -f -a "share" -d 'Make an empty store one that all users read'
 complete -c coracle -n "__fish_coracle_using_subcommand system; and __fish_seen_subcommand_from check" -s r -l repair -d 'Remove what is damaged and can be had again, and leftovers'
 complete -c coracle -n "__fish_coracle_using_subcommand system; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Also say what is left over and harmless'
 complete -c coracle -n "__fish_coracle_using_subcommand system; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -1145,3 +1171,4 @@ complete -c coracle -n "__fish_coracle_using_subcommand system; and __fish_seen_
 complete -c coracle -n "__fish_coracle_using_subcommand system; and __fish_seen_subcommand_from prune" -s f -l force -d 'Do not ask'
 complete -c coracle -n "__fish_coracle_using_subcommand system; and __fish_seen_subcommand_from prune" -l volumes -d 'Also volumes'
 complete -c coracle -n "__fish_coracle_using_subcommand system; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c coracle -n "__fish_coracle_using_subcommand system; and __fish_seen_subcommand_from share" -s h -l help -d 'Print help (see more with \'--help\')'

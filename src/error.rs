@@ -61,7 +61,12 @@ struct Wire {
     causes: Vec<String>,
     hints: Vec<String>,
     exit_code: u8,
+    errno: Option<i32>,
 }
+
+/// What helps where the kernel says ENOSPC or EDQUOT of a file.
+pub const DISK_FULL: &str = "The disk is full, or your quota is used up: free some space (`coracle system prune`, `coracle rmi`), \
+    or choose another store with --root.";
 
 /// Result of everything above `sys`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -209,6 +214,7 @@ impl Error {
             causes: self.causes().to_vec(),
             hints: self.hints().to_vec(),
             exit_code: self.exit_code(),
+            errno: self.errno(),
         };
         serde_json::to_vec(&wire).unwrap_or_default()
     }
@@ -219,7 +225,8 @@ impl Error {
             return Self::internal("another process sent an error that cannot be read");
         };
         let kind = KINDS.get(usize::from(wire.kind)).copied().unwrap_or(Kind::Internal);
-        let error = Self::new(kind, wire.what).with_exit_code(wire.exit_code);
+        let mut error = Self::new(kind, wire.what).with_exit_code(wire.exit_code);
+        error.0.errno = wire.errno;
         let error = wire.causes.into_iter().fold(error, |error, cause| error.cause(cause));
         wire.hints.into_iter().fold(error, |error, hint| error.hint(hint))
     }
@@ -262,6 +269,9 @@ impl From<crate::sys::Error> for Error {
             _ => Kind::Host,
         };
         let mut error = Self::new(kind, &e);
+        if e.is_full_disk() {
+            error = error.hint(DISK_FULL);
+        }
         error.0.errno = Some(e.raw_os_error());
         error
     }
@@ -298,5 +308,12 @@ mod tests {
         assert_eq!(error.causes(), ["openat(\"/data\"): ENOENT (No such file or directory)"]);
         assert_eq!(error.kind(), Kind::NotFound);
         assert_eq!(error.exit_code(), 125);
+    }
+
+    #[test]
+    fn no_space_is_a_full_disk_only_where_a_file_is_written() {
+        let of = |call: &str| Error::from(crate::sys::Error::new(call, libc::ENOSPC)).hints().to_vec();
+        assert_eq!(of("write(\"config.json\")"), [DISK_FULL]);
+        assert!(of("unshare(CLONE_NEWUSER)").is_empty() && of("inotify_add_watch(3)").is_empty());
     }
 }

@@ -18,6 +18,8 @@
 //! - The **monitor** (one per container, a single-threaded poll loop) holds the lifetime lock, mounts the rootfs, drives
 //!   the OCI runtime, owns log, pty, attach and control sockets, network helper and exit record, and removes the
 //!   container when `--rm` was given. `exec` is a request to it: only it is inside the container's cgroup.
+//! - What needs nobody to look after it (`run --rm --hpc` of a file) has no monitor: the command line itself becomes the
+//!   runtime, and the payload dies with it (`engine::alone`).
 //! - The **guard** is a tiny process that waits for the monitor's end and kills the container within a second of it.
 //! - The **runtime** works as decide → freeze → clone → apply: config.json and host facts become a pure `Plan`; one clone3
 //!   call site; the child applies the plan, allocates nothing, logs nothing, returns (step, index, errno); the parent

@@ -7,6 +7,7 @@
 use crate::error::{Context, Error, Result};
 use crate::sys::CallContext;
 use rustix::fs::{Mode, OFlags};
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,10 @@ pub struct Dirs {
     pub home: Option<PathBuf>,
     /// A note for the user when the runtime directory is not the usual one.
     pub run_note: Option<String>,
+    /// Most bytes that the images of the store may take (`engine::limit`).
+    pub max_size: Option<u64>,
+    /// Stores of others that are looked into for images as well, and never written.
+    pub stores: Vec<PathBuf>,
 }
 
 impl Dirs {
@@ -48,7 +53,28 @@ impl Dirs {
             None if real_root => (PathBuf::from("/run/coracle"), None),
             None => runtime_dir(base.as_ref().and_then(|b| b.runtime_dir()), uid.as_raw()),
         };
-        Ok(Self { data, run, config, home, run_note })
+        Ok(Self { data, run, config, home, run_note, max_size: None, stores: Vec::new() })
+    }
+
+    /// Of a process that has a store and a runtime directory, and needs nothing of the user's.
+    pub fn only(data: PathBuf, run: PathBuf) -> Self {
+        let config = PathBuf::new();
+        Self { data, run, config, home: None, run_note: None, max_size: None, stores: Vec::new() }
+    }
+
+    /// As flags, for another coracle that is to use them.
+    pub fn to_args(&self) -> Vec<OsString> {
+        let mut args: Vec<OsString> =
+            vec!["--root".into(), self.data.clone().into(), "--runroot".into(), self.run.clone().into()];
+        for store in &self.stores {
+            let mut value = OsString::from("additionalimagestore=");
+            value.push(store);
+            args.extend(["--storage-opt".into(), value]);
+        }
+        args.extend(
+            self.max_size.iter().flat_map(|max| ["--storage-opt".into(), format!("max_size={max}").into()]),
+        );
+        args
     }
 
     /// Opens the store directory, made with mode 0700 when missing.
@@ -106,6 +132,14 @@ fn runtime_dir(given: Option<&Path>, uid: u32) -> (PathBuf, Option<String>) {
 fn is_mine(dir: &Path, uid: u32) -> bool {
     rustix::fs::lstat(dir)
         .is_ok_and(|st| st.st_uid == uid && rustix::fs::FileType::from_raw_mode(st.st_mode).is_dir())
+}
+
+/// Whether a directory is really the user's, or can still be made.
+pub fn is_mine_or_missing(dir: &Path) -> bool {
+    match rustix::fs::lstat(dir) {
+        Err(e) => e == rustix::io::Errno::NOENT,
+        Ok(_) => is_mine(dir, rustix::process::geteuid().as_raw()),
+    }
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

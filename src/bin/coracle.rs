@@ -26,6 +26,7 @@ fn main() -> ExitCode {
 fn role(name: &OsString, args: Vec<OsString>) -> ExitCode {
     match name.to_str() {
         Some("monitor") => monitor::role_main(args),
+        Some(monitor::owners::ROLE) => monitor::owners::role_main(args),
         Some(toolbox::host::ROLE) => toolbox::host::server::role_main(args),
         Some("in-store") => in_store(userns::SYNC_FD, userns::enter_store, args),
         Some("in-store-of") => in_store(userns::USERNS_FD, userns::join_store, args),

@@ -91,8 +91,11 @@ pub fn subtree_control(dir: &Path) -> Vec<String> {
     words(&dir.join("cgroup.subtree_control"))
 }
 
-/// Gives a cgroup that is root's to another owner, as systemd does for the cgroups of its users: the directory, and the
-/// files that move processes and enable controllers. The limits of the cgroup itself stay root's.
+/// Files of a cgroup that belong to whom it is delegated to, on this kernel.
+const DELEGATED: &str = "/sys/kernel/cgroup/delegate";
+
+/// Gives a cgroup to another owner, as systemd does for the cgroups of its users: the directory, and the files that move
+/// processes and enable controllers. The limits of the cgroup itself stay the giver's.
 pub fn give(dir: &Path, uid: u32, gid: u32) -> Result<()> {
     let own = |path: &Path| {
         rustix::fs::chown(path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
@@ -102,8 +105,10 @@ pub fn give(dir: &Path, uid: u32, gid: u32) -> Result<()> {
     for file in ["cgroup.procs", "cgroup.subtree_control"] {
         own(&dir.join(file))?;
     }
-    // Not every kernel has it.
-    let _ = own(&dir.join("cgroup.threads"));
+    // Not every kernel has the others, nor every cgroup.
+    for file in std::iter::once("cgroup.threads".to_owned()).chain(words(Path::new(DELEGATED))) {
+        let _ = own(&dir.join(file));
+    }
     Ok(())
 }
 

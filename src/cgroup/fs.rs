@@ -3,7 +3,7 @@
 //! The tree is used where it is mounted (`delegate::tree`), on hybrid machines too. A path of config.json is cut into plain
 //! components: `..` is refused (R16). `cgroup.kill` ends everything in one write; kernels before 5.14 get a kill loop.
 
-use super::{devices, limits, v1};
+use super::{delegate, devices, limits, v1};
 use crate::error::{Context, Error, Result};
 use crate::sys::{CallContext, bpf};
 use oci_spec::runtime::LinuxResources;
@@ -31,12 +31,12 @@ pub struct Cgroup {
     existed: bool,
 }
 
-/// Where a `cgroupsPath` is: absolute below the tree's mount; relative (or none: `id`) below our own cgroup.
+/// Where a `cgroupsPath` is: absolute below the tree's mount; relative (or none: `id`) beside our own cgroup, or below it.
 /// `None` where there is no cgroup tree that we could use.
 pub fn resolve(cgroups_path: Option<&str>, id: &str) -> Result<Option<PathBuf>> {
     let Some(tree) = v1::anchor() else { return Ok(None) };
     let wanted = Path::new(cgroups_path.filter(|p| !p.is_empty()).unwrap_or(id));
-    let base = if wanted.is_absolute() { tree } else { super::delegate::own_dir().unwrap_or(tree) };
+    let base = if wanted.is_absolute() { tree } else { base_of_relative(&tree).unwrap_or(tree) };
     let mut path = base.clone();
     for component in wanted.components() {
         match component {
@@ -52,12 +52,20 @@ pub fn resolve(cgroups_path: Option<&str>, id: &str) -> Result<Option<PathBuf>> 
         }
     }
     // Deleting the container kills everything in its cgroup: that must not be we ourselves.
-    let holds_us = super::delegate::own_dir().is_some_and(|own| own.starts_with(&path));
+    let holds_us = delegate::own_dir().is_some_and(|own| own.starts_with(&path));
     if path == base || holds_us {
         return Err(Error::usage(format_args!("invalid cgroupsPath {:?}", wanted.display().to_string()))
             .cause(format_args!("{} holds the runtime itself", path.display())));
     }
     Ok(Some(path))
+}
+
+/// Where relative paths begin. The children of our own cgroup get no controllers, because we are in it: the place is beside
+/// it, as runc's, where we may make cgroups and move processes; else below it, for what needs no controller.
+fn base_of_relative(tree: &Path) -> Option<PathBuf> {
+    let own = delegate::own_dir()?;
+    let beside = own.parent().filter(|dir| dir.starts_with(tree) && delegate::is_delegated(dir));
+    Some(beside.map_or_else(|| own.clone(), Path::to_owned))
 }
 
 impl Cgroup {

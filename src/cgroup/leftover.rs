@@ -7,7 +7,7 @@
 use super::dbus::{Body, Connection};
 use super::delegate;
 use super::fs::Cgroup;
-use super::scope::{MANAGER, Manager, addresses, ask, property};
+use super::scope::{MANAGER, Manager, addresses, ask, property, stop};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -47,11 +47,7 @@ fn end(connection: &mut Connection, name: &str, path: &Path) -> bool {
         }
         if !asked {
             asked = true;
-            let mut body = Body::default();
-            body.string(name);
-            body.string("fail");
-            // Where it cannot be stopped it stays.
-            let _ = ask(connection, MANAGER, "StopUnit", "ss", body);
+            stop(connection, name);
         }
         std::thread::sleep(Duration::from_millis(5));
     }

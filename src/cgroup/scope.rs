@@ -24,8 +24,11 @@ use std::time::{Duration, Instant};
 pub(super) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 /// A busy manager may take seconds; longer than this and something is wrong with it.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// How long a scope of the same name, whose processes just ended, may stay before we say so.
-const OLD_SCOPE: Duration = Duration::from_secs(3);
+/// How long a scope of the same name, whose processes just ended, may stay before we say so: a manager of a machine under load
+/// forgets it after some seconds.
+const OLD_SCOPE: Duration = Duration::from_secs(10);
+/// After this its manager has not heard that it is empty, as may be after a daemon-reload, and is told.
+const NOT_HEARD: Duration = Duration::from_secs(1);
 
 /// Whose systemd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,16 +189,41 @@ fn queue_start(connection: &mut Connection, scope: &Scope) -> u32 {
 
 /// Waits for the answer. The last scope of this name may be empty and not yet forgotten: then it is asked for again.
 fn started(connection: &mut Connection, mut serial: u32, scope: &Scope) -> Result<()> {
-    let until = Instant::now() + OLD_SCOPE;
+    let begun = Instant::now();
+    let mut ended = false;
     loop {
         match connection.reply(serial) {
-            Err(e) if unit_exists(&e) && Instant::now() < until => {
+            Err(e) if unit_exists(&e) && begun.elapsed() < OLD_SCOPE => {
+                if !ended && begun.elapsed() > NOT_HEARD {
+                    ended = true;
+                    end_if_empty(connection, &scope.name);
+                }
                 std::thread::sleep(Duration::from_millis(5));
                 serial = queue_start(connection, scope);
             }
             other => return other.map(drop),
         }
     }
+}
+
+/// Ends a scope in which there is no process. What stands in the way of it is for the next start to say.
+fn end_if_empty(connection: &mut Connection, name: &str) {
+    let mut unit = Body::default();
+    unit.string(name);
+    let Ok(answer) = ask(connection, MANAGER, "GetUnitProcesses", "s", unit) else { return };
+    // An array, a(sus); its length comes first.
+    if answer.body().u32() != Some(0) {
+        return;
+    }
+    stop(connection, name);
+}
+
+/// Asks the manager to stop a unit. Where it cannot be stopped it stays.
+pub(super) fn stop(connection: &mut Connection, name: &str) {
+    let mut body = Body::default();
+    body.string(name);
+    body.string("fail");
+    let _ = ask(connection, MANAGER, "StopUnit", "ss", body);
 }
 
 /// True when the other side is a bus without systemd, or does not know us (another user's).

@@ -2,15 +2,15 @@
 
 use crate::cli::flags::container::ImageFlags;
 use crate::cli::flags::mounts::refuse_twice;
-use crate::cli::flags::process::{entrypoint, read_text};
-use crate::cli::{App, parse};
-use crate::engine::bundle;
+use crate::cli::flags::process::{entrypoint, environment};
+use crate::cli::{App, parse, ui};
 use crate::engine::options::{
-    CreateOptions, Extra, ImageVolumes, Limits, MountOption, NamespaceMode, NamespaceOptions, NetworkOptions,
-    ProcessOptions, UsernsMode,
+    CreateOptions, ImageVolumes, MountOption, NamespaceMode, NamespaceOptions, NetworkOptions,
+    ProcessOptions, Systemd,
 };
+use crate::engine::{self, bundle};
 use crate::error::{Error, Result};
-use crate::ondisk::container::{Cgroups, NetworkMode, Restart};
+use crate::ondisk::container::{Cgroups, NetworkMode};
 use crate::userns;
 use std::path::Path;
 
@@ -87,10 +87,13 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         if !userns::inside_store() {
             return Err(Error::usage("--files-only is for coracle itself"));
         }
-        bundle::unpack(&app.dirs()?, image, &dir, args.single_uid)?;
+        if let Some(note) = bundle::unpack(&app.dirs()?, image, &dir, args.single_uid)? {
+            ui::warn(note);
+        }
         return Ok(0);
     }
-    let options = args.to_options(app, image, command, &cwd)?;
+    let mut options = args.to_options(app, image, command, &cwd)?;
+    engine::site::apply(&mut options)?;
     bundle::write(&app.dirs()?, &options, &dir, args.single_uid)?;
     Ok(0)
 }
@@ -106,54 +109,26 @@ impl Args {
         };
         let uts = if self.hostname.is_some() { NamespaceMode::Private } else { NamespaceMode::Host };
         Ok(CreateOptions {
-            name: None,
-            replace: false,
-            source: self.image.image_source(image, cwd)?,
             pull_flags: self.image.pull_flags()?,
             command: command.to_vec(),
             entrypoint: self.entrypoint.as_deref().map(entrypoint).transpose()?,
             process: self.process()?,
             mounts: self.mounts(cwd)?,
             read_only: self.read_only,
-            read_only_tmpfs: true,
             image_volumes: ImageVolumes::Ignore,
-            security: parse::security::parse(&[], cwd)?,
             namespaces: NamespaceOptions {
-                userns: UsernsMode::Host,
                 pid: parse::namespace::parse("--pid", Some(&self.pid))?,
                 ipc: parse::namespace::parse("--ipc", Some(&self.ipc))?,
                 uts,
-                cgroup: NamespaceMode::Private,
+                ..NamespaceOptions::default()
             },
-            network: NetworkOptions {
-                mode: Some(network),
-                ports: Vec::new(),
-                publish_all: false,
-                expose: Vec::new(),
-                dns: Vec::new(),
-                dns_search: Vec::new(),
-                dns_options: Vec::new(),
-                add_hosts: Vec::new(),
-                no_hosts: false,
-                no_hostname: false,
-            },
-            limits: Limits::default(),
-            labels: std::collections::BTreeMap::new(),
-            annotations: std::collections::BTreeMap::new(),
-            auto_remove: false,
-            restart: Restart::No,
-            stop_signal: None,
-            stop_timeout: 0,
-            log: parse::log::parse(None, &[])?,
+            network: NetworkOptions { mode: Some(network), ..NetworkOptions::default() },
             cgroups: Cgroups::Disabled,
-            runtime: None,
+            systemd: Systemd::Never,
+            // No limit: memory is the batch system's to give.
             shm_size: 0,
-            devices: Vec::new(),
-            timeout: 0,
-            pid_file: None,
             driver: app.globals.storage_driver()?,
-            create_command: Vec::new(),
-            extra: Extra::default(),
+            ..CreateOptions::plain(self.image.image_source(image, cwd)?)
         })
     }
 
@@ -161,32 +136,12 @@ impl Args {
         if let Some(dir) = self.workdir.as_deref().filter(|dir| !dir.starts_with('/')) {
             return Err(parse::invalid("working directory", dir, "not an absolute path", "--workdir /src"));
         }
-        let host = parse::env::host();
-        let mut env = Vec::new();
-        for path in &self.env_file {
-            env.extend(parse::env::file(path, &read_text(path, "--env-file")?, &host)?);
-        }
-        for one in &self.env {
-            env.extend(parse::env::parse(one, &host)?);
-        }
         Ok(ProcessOptions {
-            tty: false,
-            interactive: false,
-            env,
-            host_env: Vec::new(),
-            host_cwd: None,
-            unset_env: Vec::new(),
-            unset_env_all: false,
+            env: environment(&self.env_file, &self.env, &parse::env::host())?,
             workdir: self.workdir.clone(),
             user: self.user.clone().filter(|u| !u.is_empty()),
-            groups: Vec::new(),
             hostname: self.hostname.clone(),
-            init: false,
-            umask: None,
-            rlimits: Vec::new(),
-            oom_score_adj: None,
-            timezone: None,
-            sysctl: std::collections::BTreeMap::new(),
+            ..ProcessOptions::default()
         })
     }
 

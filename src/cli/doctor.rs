@@ -19,7 +19,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, app: &App) -> Result<u8> {
-    let report = engine::doctor::doctor(&app.dirs()?);
+    let report = engine::doctor::doctor(&app.dirs_without_store()?);
     if args.json {
         let value = serde_json::to_value(&report)
             .map_err(|e| Error::internal(format_args!("cannot show the report: {e}")))?;

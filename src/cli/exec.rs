@@ -1,6 +1,6 @@
 //! `coracle exec`: another process in a running container.
 
-use crate::cli::flags::process::read_text;
+use crate::cli::flags::process::environment;
 use crate::cli::flags::{attach, select};
 use crate::cli::{App, parse, ui};
 use crate::engine::{self, exec::ExecOptions};
@@ -81,9 +81,12 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     if args.tty && args.interactive && !args.detach && !ui::stdin_is_terminal() {
         ui::warn("The input device is not a TTY. The --tty and --interactive flags might not work properly");
     }
+    let env = environment(&args.env_file, &args.env, &parse::env::host())?;
+    engine::site::check_env(&env)?;
     let options = ExecOptions {
         command: command.to_vec(),
-        env: environment(args)?,
+        env,
+        host_env: Vec::new(),
         workdir: args.workdir.clone(),
         user: args.user.clone(),
         tty: args.tty,
@@ -105,18 +108,6 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         ui::line(crate::id::ContainerId::random()?)?;
     }
     Ok(exit_code(&outcome))
-}
-
-fn environment(args: &Args) -> Result<Vec<(String, String)>> {
-    let host = parse::env::host();
-    let mut env = Vec::new();
-    for path in &args.env_file {
-        env.extend(parse::env::file(path, &read_text(path, "--env-file")?, &host)?);
-    }
-    for one in &args.env {
-        env.extend(parse::env::parse(one, &host)?);
-    }
-    Ok(env)
 }
 
 /// The exit code of a command that was attached.

@@ -83,15 +83,7 @@ pub fn label<T>(value: &str, make: fn(String, Option<String>) -> T) -> T {
 }
 
 fn status(text: &str, value: &str) -> Result<Status> {
-    match value {
-        "created" | "configured" | "initialized" => Ok(Status::Created),
-        "running" => Ok(Status::Running),
-        "paused" => Ok(Status::Paused),
-        "stopping" => Ok(Status::Stopping),
-        // podman's word for a container that was stopped before its cleanup.
-        "exited" | "stopped" => Ok(Status::Exited),
-        _ => Err(bad(text, "one of created, running, paused, stopping, exited")),
-    }
+    Status::parse(value).ok_or_else(|| bad(text, "one of created, running, paused, stopping, exited"))
 }
 
 fn created_at(dirs: &Dirs, name: &str) -> Result<Timestamp> {

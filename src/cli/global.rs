@@ -1,6 +1,6 @@
 //! Flags before (or, as in podman, also after) the subcommand.
 
-use crate::cli::ui;
+use crate::cli::{parse, ui};
 use crate::error::{Error, Result};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,6 +23,9 @@ pub struct Globals {
     /// Make new containers with this driver: overlay, fuse-overlayfs, vfs
     #[arg(long, value_name = "DRIVER", hide = true)]
     pub storage_driver: Option<String>,
+    /// Look for images in this store as well (additionalimagestore=DIR), or limit what images take (max_size=SIZE)
+    #[arg(long, value_name = "KEY=VALUE", hide = true)]
+    pub storage_opt: Vec<String>,
     /// Ask for cgroups from systemd, from the file system (cgroupfs), or not at all (disabled)
     #[arg(long, value_name = "MANAGER", hide = true)]
     pub cgroup_manager: Option<String>,
@@ -36,8 +39,15 @@ pub enum CgroupManager {
     Disabled,
 }
 
+/// What `--storage-opt` says.
+#[derive(Debug, Clone, Default)]
+pub struct StorageOptions {
+    pub stores: Vec<PathBuf>,
+    pub max_size: Option<u64>,
+}
+
 /// podman's global flags that coracle refuses, and whether they take a value.
-const REFUSED: [(&str, bool); 20] = [
+const REFUSED: [(&str, bool); 19] = [
     ("--config", true),
     ("--conmon", true),
     ("--connection", true),
@@ -53,7 +63,6 @@ const REFUSED: [(&str, bool); 20] = [
     ("--remote", false),
     ("--runtime-flag", true),
     ("--ssh", true),
-    ("--storage-opt", true),
     ("--syslog", false),
     ("--tmpdir", true),
     ("--url", true),
@@ -62,8 +71,15 @@ const REFUSED: [(&str, bool); 20] = [
 
 /// Whether `flag` (without `=value`) is a global flag with a value: the next word belongs to it.
 pub fn takes_value(flag: &str) -> bool {
-    const OURS: [&str; 6] =
-        ["--root", "--runroot", "--log-level", "--runtime", "--storage-driver", "--cgroup-manager"];
+    const OURS: [&str; 7] = [
+        "--root",
+        "--runroot",
+        "--log-level",
+        "--runtime",
+        "--storage-driver",
+        "--storage-opt",
+        "--cgroup-manager",
+    ];
     OURS.contains(&flag) || REFUSED.contains(&(flag, true)) || flag == "-c"
 }
 
@@ -89,7 +105,8 @@ pub fn refused(flag: &str) -> Option<Error> {
 impl Globals {
     /// Takes over what was given after the subcommand.
     pub fn merge(&mut self, later: Self) {
-        let Self { root, runroot, log_level, runtime, storage_driver, cgroup_manager } = later;
+        let Self { root, runroot, log_level, runtime, storage_driver, storage_opt, cgroup_manager } = later;
+        self.storage_opt.extend(storage_opt);
         self.root = root.or_else(|| self.root.take());
         self.runroot = runroot.or_else(|| self.runroot.take());
         self.log_level = log_level.or_else(|| self.log_level.take());
@@ -105,6 +122,7 @@ impl Globals {
         }
         self.cgroup_manager()?;
         self.storage_driver()?;
+        self.storage_options()?;
         Ok(())
     }
 
@@ -132,6 +150,30 @@ impl Globals {
                 "invalid storage driver {other:?}: not one of auto, overlay, fuse-overlayfs, vfs"
             ))),
         }
+    }
+
+    /// `--storage-opt`.
+    pub fn storage_options(&self) -> Result<StorageOptions> {
+        let mut options = StorageOptions::default();
+        for text in &self.storage_opt {
+            let (key, value) = text.split_once('=').unwrap_or((text, ""));
+            match key {
+                "additionalimagestore" | "overlay.imagestore" if value.starts_with('/') => {
+                    options.stores.push(PathBuf::from(value));
+                }
+                "additionalimagestore" | "overlay.imagestore" => {
+                    return Err(Error::usage(format_args!(
+                        "invalid --storage-opt {text:?}: no absolute path"
+                    )));
+                }
+                "max_size" => options.max_size = Some(parse::size::bytes("--storage-opt max_size", value)?),
+                _ => {
+                    return Err(Error::usage(format_args!("flag --storage-opt {key} is not supported yet"))
+                        .hint("There are additionalimagestore=DIR and max_size=SIZE."));
+                }
+            }
+        }
+        Ok(options)
     }
 
     /// As arguments again, for the same command inside the store's namespace. Directories come from `Dirs` there.

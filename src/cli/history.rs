@@ -40,7 +40,7 @@ struct Step {
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     let store = Store::open(&app.dirs()?)?;
     let image = super::tag::find(&store, &args.image)?;
-    let steps = steps(&store, &image)?;
+    let steps = steps(store.of(&image)?, &image)?;
     let id = |at: usize| match at {
         0 if args.no_trunc => image.id.to_string(),
         0 => image.id.as_str().chars().take(12).collect(),
@@ -107,8 +107,9 @@ fn as_json(image: &Image, at: usize, step: &Step) -> Value {
 }
 
 fn rows(args: &Args, steps: &[Step], id: &dyn Fn(usize) -> String, now: Timestamp) -> Vec<Value> {
+    let in_one = |text: &str| text.replace(['\t', '\n'], " ");
     let cut = |text: &str| {
-        let line = text.replace(['\t', '\n'], " ");
+        let line = in_one(text);
         match args.no_trunc || line.chars().count() <= 45 {
             true => line,
             false => line.chars().take(42).chain("...".chars()).collect(),
@@ -123,7 +124,7 @@ fn rows(args: &Args, steps: &[Step], id: &dyn Fn(usize) -> String, now: Timestam
             "CreatedAt": step.created,
             "CreatedBy": cut(&step.created_by),
             "Size": if args.human { size::human(step.size, " ") } else { step.size.to_string() },
-            "Comment": step.comment,
+            "Comment": in_one(&step.comment),
         })
     };
     steps.iter().enumerate().map(row).collect()

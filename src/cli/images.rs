@@ -20,7 +20,7 @@ pub struct Args {
     /// Show digests
     #[arg(long)]
     pub digests: bool,
-    /// Only images that match: reference, id, label, before, since, until, dangling, containers, digest
+    /// Only images that match: reference, id, label, before, since, until, dangling, containers, digest, readonly
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub filter: Vec<String>,
     /// json, a Go template, or `table` and a template
@@ -58,7 +58,10 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         filters.push(ImageFilter::Reference(name.clone()));
     }
     let store = Store::open(&dirs)?;
-    let (images, damaged) = store.images()?;
+    let (images, damaged) = store.all_images()?;
+    for lost in &store.others().1 {
+        ui::warn(lost);
+    }
     let mut chosen = Vec::new();
     for image in &images {
         let users = store.image_users(&image.id)?.len();
@@ -100,13 +103,12 @@ pub fn filters(texts: &[String], dirs: &Dirs) -> Result<Vec<ImageFilter>> {
                 "containers" => ImageFilter::Containers(filter::parse_bool(text, value)?),
                 "digest" => ImageFilter::Digest(value.to_owned()),
                 // Nothing of these kinds exists here.
-                "intermediate" | "readonly" | "manifest" => {
-                    ImageFilter::Never(filter::parse_bool(text, value)?)
-                }
+                "readonly" => ImageFilter::ReadOnly(filter::parse_bool(text, value)?),
+                "intermediate" | "manifest" => ImageFilter::Never(filter::parse_bool(text, value)?),
                 _ => {
                     return Err(filter::unknown(
                         key,
-                        "reference, id, label, before, since, until, dangling, containers, digest",
+                        "reference, id, label, before, since, until, dangling, containers, digest, readonly",
                     ));
                 }
             })
@@ -190,6 +192,8 @@ fn print(args: &Args, rows: &[Row<'_>], images: &[(&Image, usize)]) -> Result<()
         )?),
         Format::Table => {
             let mut lines = Vec::new();
+            // As podman: only where there is one.
+            let read_only = rows.iter().any(|row| row.image.store.is_some());
             let digest = |cells: &mut Vec<String>, text: String| {
                 if args.digests {
                     cells.insert(2, text);
@@ -199,6 +203,7 @@ fn print(args: &Args, rows: &[Row<'_>], images: &[(&Image, usize)]) -> Result<()
                 let mut head: Vec<String> =
                     ["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"].map(str::to_owned).into();
                 digest(&mut head, "DIGEST".to_owned());
+                head.extend(read_only.then(|| "R/O".to_owned()));
                 lines.push(head);
             }
             for row in rows {
@@ -211,6 +216,7 @@ fn print(args: &Args, rows: &[Row<'_>], images: &[(&Image, usize)]) -> Result<()
                     size::human(record.size, " "),
                 ];
                 digest(&mut cells, record.manifest.prefixed());
+                cells.extend(read_only.then(|| row.image.store.is_some().to_string()));
                 lines.push(cells);
             }
             ui::out(&table::render(&lines))
@@ -229,7 +235,7 @@ const HEADERS: [(&str, &str); 5] = [
 fn as_json(image: &Image, containers: usize) -> Value {
     let record = &image.record;
     let labels = if image.config.labels.is_empty() { Value::Null } else { json!(image.config.labels) };
-    json!({
+    let mut shown = json!({
         "Id": image.id,
         "ParentId": "",
         "RepoTags": if image.names.is_empty() { Value::Null } else { json!(image.names) },
@@ -247,7 +253,14 @@ fn as_json(image: &Image, containers: usize) -> Value {
         "Names": image.names,
         "Created": time::unix(Some(&record.created)),
         "CreatedAt": record.created,
-    })
+    });
+    if image.store.is_some()
+        && let Some(shown) = shown.as_object_mut()
+    {
+        // podman leaves it out where it is false.
+        shown.insert("ReadOnly".into(), json!(true));
+    }
+    shown
 }
 
 fn template_rows(args: &Args, rows: &[Row<'_>], now: Timestamp) -> Vec<Value> {
@@ -278,7 +291,7 @@ fn template_rows(args: &Args, rows: &[Row<'_>], now: Timestamp) -> Vec<Value> {
                 "RepoDigests": row.image.digests,
                 "Containers": row.containers,
                 "Dangling": row.image.names.is_empty(),
-                "ReadOnly": false,
+                "ReadOnly": row.image.store.is_some(),
                 "History": row.image.names.join(", "),
                 "ParentId": "",
                 "Arch": record.architecture,

@@ -105,7 +105,7 @@ fn one(dirs: &Dirs, kind: Object, name: &str, size: bool) -> Result<Value> {
     if matches!(kind, Object::Any | Object::Image) {
         let store = Store::open(dirs)?;
         match store.find_image(name)? {
-            Some(image) => return crate::cli::image::describe(dirs, &store, &image),
+            Some(image) => return crate::cli::image::describe(&store, &image),
             None if kind == Object::Any => {}
             None => return Err(Error::not_found(format_args!("{name}: image not known"))),
         }

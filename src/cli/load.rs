@@ -37,7 +37,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
             (stdin.call(|| "fcntl(F_DUPFD_CLOEXEC)")?, "the archive on stdin")
         }
     };
-    for (id, names) in image::load(&dirs, archive, name, args.quiet)? {
+    for (id, names) in image::load(&dirs, archive, name, args.quiet, |text| ui::warn(text))? {
         if names.is_empty() {
             ui::line(format_args!("Loaded image: {}", id.prefixed()))?;
         }

@@ -34,7 +34,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, app: &App) -> Result<u8> {
-    let dirs = app.dirs()?;
+    let dirs = app.dirs_without_store()?;
     let domain = domain(args.registry.as_deref())?;
     let mut options =
         AuthOptions { authfile: args.authfile.clone(), creds: None, tls_verify: args.tls_verify };

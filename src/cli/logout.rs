@@ -24,7 +24,7 @@ pub struct Args {
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     let options = AuthOptions { authfile: args.authfile.clone(), ..AuthOptions::default() };
     let registry = if args.all { None } else { Some(domain(args.registry.as_deref())?) };
-    engine::login::log_out(&app.dirs()?, registry.as_deref(), &options)?;
+    engine::login::log_out(&app.dirs_without_store()?, registry.as_deref(), &options)?;
     match registry {
         Some(domain) => ui::line(format_args!("Removed login credentials for {domain}"))?,
         None => ui::line("Removed login credentials for all registries")?,

@@ -8,6 +8,7 @@ mod app;
 pub mod attach;
 pub mod bundle;
 pub mod completion;
+pub mod config;
 pub mod container;
 pub mod cp;
 pub mod create;
@@ -66,6 +67,7 @@ pub use app::App;
 use crate::error::{Error, Result};
 use clap::FromArgMatches;
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
 use tree::Node;
 
@@ -99,11 +101,15 @@ fn dispatch(args: &[OsString]) -> Result<u8> {
         Node::Leaf(leaf) => leaf,
         Node::Group { nodes, .. } => return group(node, nodes, rest, &path),
     };
-    let command = (leaf.command)().name(path.clone()).bin_name(path.clone()).display_name(path.clone());
+    let build = || (leaf.command)().name(path.clone()).bin_name(path.clone()).display_name(path.clone());
+    let command = build();
     let words_of_command = tree::end_flags(&command, rest);
-    let matches = match tree::relax(command.clone()).try_get_matches_from(&words_of_command) {
+    let takes_modules = command.get_arguments().any(|arg| arg.get_id() == "module");
+    // Never dropped: to free a hundred flags one by one takes as long as to make them.
+    let mut relaxed = ManuallyDrop::new(tree::relax(command));
+    let matches = match relaxed.try_get_matches_from_mut(&words_of_command) {
         Ok(matches) => matches,
-        Err(e) if e.kind() == clap::error::ErrorKind::DisplayHelp => return help(command, rest),
+        Err(e) if e.kind() == clap::error::ErrorKind::DisplayHelp => return help(build(), rest),
         Err(e) => return Err(usage::error(&e, &path, rest)),
     };
     let command_line = args.get(at..).unwrap_or_default().to_vec();
@@ -112,7 +118,12 @@ fn dispatch(args: &[OsString]) -> Result<u8> {
         app.globals.merge(later);
     }
     app.globals.apply()?;
-    (leaf.run)(&matches, &app)
+    // Not `try_get_many` for this: clap knows an argument that is none from one that was not given in debug builds only.
+    let expanded = match takes_modules {
+        true => flags::modules::expand(&app, build, &matches, &words_of_command)?,
+        false => None,
+    };
+    (leaf.run)(&expanded.unwrap_or(matches), &app)
 }
 
 /// How many words stand before the subcommand.

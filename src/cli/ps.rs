@@ -89,7 +89,7 @@ fn sort(rows: &mut [(Container, State)], key: Option<&str>) -> Result<()> {
         "image" => rows.sort_by(|(a, _), (b, _)| a.image.cmp(&b.image)),
         "names" => rows.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name)),
         "runningfor" => rows.sort_by_key(|(_, s)| started(s)),
-        "status" => rows.sort_by_key(|(_, s)| state_word(s.status)),
+        "status" => rows.sort_by_key(|(_, s)| s.status.word()),
         "size" => return Err(parse::unsupported("--sort size")),
         other => {
             return Err(parse::invalid(
@@ -172,17 +172,6 @@ fn table_row(args: &Args, dirs: &Dirs, c: &Container, s: &State, now: Timestamp)
         row.push(shown_size(size_of(args, dirs, c)));
     }
     row
-}
-
-/// `created`, `running`, `paused`, `stopping`, `exited`.
-pub fn state_word(status: Status) -> &'static str {
-    match status {
-        Status::Created => "created",
-        Status::Running => "running",
-        Status::Paused => "paused",
-        Status::Stopping => "stopping",
-        Status::Exited => "exited",
-    }
 }
 
 /// `Up 5 minutes`, `Exited (0) 3 hours ago`.
@@ -292,7 +281,7 @@ fn as_json(c: &Container, s: &State, now: Timestamp, size: Option<Sizes>) -> Val
         "Restarts": s.restarts,
         "Size": size.map_or(Value::Null, |(rw, all)| json!({"rwSize": rw, "rootFsSize": all})),
         "StartedAt": time::unix(s.started.as_deref()),
-        "State": state_word(s.status),
+        "State": s.status.word(),
         "Status": status(c, s, now),
         "Created": time::unix(Some(&c.created)),
     })
@@ -328,7 +317,7 @@ fn template_rows(args: &Args, dirs: &Dirs, rows: &[(Container, State)], now: Tim
                 "RunningFor": format!("{age} ago"),
                 "StartedAt": since(s.started.as_deref()),
                 "Status": status(c, s, now),
-                "State": state_word(s.status),
+                "State": s.status.word(),
                 "Ports": ports(&c.network.ports),
                 "ExposedPorts": c.exposed_ports.join(", "),
                 "Labels": c.labels,

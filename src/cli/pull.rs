@@ -87,6 +87,7 @@ fn options(args: &Args) -> Result<PullOptions> {
             tls_verify: args.tls_verify,
         },
         quiet: args.quiet,
+        say: |text| ui::warn(text),
     })
 }
 

@@ -2,13 +2,15 @@
 
 use crate::cli::flags::attach::{AttachFlags, preserved};
 use crate::cli::flags::create::CreateFlags;
+use crate::cli::flags::hpc::HpcFlags;
 use crate::cli::{App, ui};
+use crate::engine::alone::{self, Alone};
 use crate::engine::launcher::{self, Launcher};
 use crate::engine::options::CreateOptions;
 use crate::engine::{self, ranks};
 use crate::error::{Error, Result};
 use crate::monitor::client::Outcome;
-use crate::ondisk::container::{LogDriver, NetworkMode};
+use crate::ondisk::container::{LogDriver, NetworkMode, Restart};
 use crate::paths::Dirs;
 use crate::sys::fds;
 use std::collections::BTreeMap;
@@ -47,10 +49,15 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     let host = crate::cli::parse::env::host();
     if let Some(launcher) = Launcher::of(&host).filter(|_| !args.detach) {
         launcher::pass_through(&host, &mut options);
+        let CreateFlags { process, security, .. } = &args.create;
+        let says_who = HpcFlags::contradiction(process, security).is_some();
+        launcher::be_oneself(&host, &mut options, says_who);
         warn_of_loneliness(&launcher, &host, &options);
         if args.share_ranks && launcher.size > 1 && ranks::hindrance(&options).is_none() && args.is_plain() {
             return become_rank(args, &dirs, &options, &launcher, &host);
         }
+        // As the ranks' own: nobody looks for it after the step.
+        options.auto_remove |= options.name.is_none() && options.restart == Restart::No && args.is_plain();
         if options.network.ports.is_empty() && !options.network.publish_all {
             options.network.mode = options.network.mode.or(Some(NetworkMode::Host));
         }
@@ -59,12 +66,21 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         return Err(Error::usage("--log-driver passthrough cannot be combined with --detach")
             .hint("Passthrough gives the container this command's own stdin, stdout and stderr."));
     }
+    let file = engine::image_file(&options)?;
+    if !args.detach
+        && args.is_plain()
+        && args.attach.relay.sig_proxy
+        && let Some(alone) = alone::prepare(&dirs, &options, file.as_ref())?
+    {
+        return run_alone(args, &dirs, &options, alone, &host);
+    }
     let process = &options.process;
     let mut launch = args.attach.to_launch(app, !args.detach, process.interactive, process.tty)?;
     launch.preserved = preserved(args.preserve_fds)?;
+    pass_pmi(&host, &mut options, &mut launch.preserved);
     let mut cidfile = Ok(());
     let mut id = None;
-    let outcome = engine::run(&dirs, &options, &launch, |created| {
+    let outcome = engine::run(&dirs, &options, file.as_ref(), &launch, |created| {
         created.warnings.iter().for_each(ui::warn);
         cidfile = args.create.write_cidfile(created.container.id.as_str());
         id = Some(created.container.id.clone());
@@ -95,13 +111,54 @@ fn become_rank(
     let passed = passed_fds(args, host)?;
     let shared =
         ranks::acquire(dirs, options, &launcher.step, |created| created.warnings.iter().for_each(ui::warn))?;
+    if launcher.name == "srun"
+        && launcher.is_first
+        && launcher::is_silent(host)
+        && shared.runs_mpi(dirs, options)
+    {
+        ui::warn(format_args!(
+            "srun has started {} ranks of a program of MPI and tells them nothing of each other: each would become rank 0 of 1. \
+             Start it with `srun --mpi=pmix` or `--mpi=pmi2`; `srun --mpi=list` says what this cluster has",
+            launcher.size
+        ));
+    }
     let rank = shared.rank(dirs, options, &[], passed, None)?;
     drop(shared);
-    if !options.process.interactive {
-        rustix::stdio::dup2_stdin(crate::external::runtime::open_null()?)
-            .map_err(|e| Error::internal(format_args!("dup2(/dev/null): {e}")))?;
-    }
+    leave_stdin(options)?;
     Err(rank.become_it())
+}
+
+/// This process becomes the container's: what follows is its exit code.
+fn run_alone(
+    args: &Args,
+    dirs: &Dirs,
+    options: &CreateOptions,
+    alone: Alone<'_>,
+    host: &BTreeMap<String, String>,
+) -> Result<u8> {
+    let passed = passed_fds(args, host)?;
+    leave_stdin(options)?;
+    match alone.run(dirs, options, passed, |warnings| warnings.iter().for_each(ui::warn))? {}
+}
+
+fn leave_stdin(options: &CreateOptions) -> Result<()> {
+    if options.process.interactive {
+        return Ok(());
+    }
+    rustix::stdio::dup2_stdin(crate::sys::null::open()?)
+        .map_err(|e| Error::internal(format_args!("dup2(/dev/null): {e}")))
+}
+
+/// The fd of PMI_FD, for a container that is not shared: it follows those of `--preserve-fds`, under the number that it has then.
+fn pass_pmi(host: &BTreeMap<String, String>, options: &mut CreateOptions, preserved: &mut Vec<OwnedFd>) {
+    let Some(number) = launcher::pmi_fd(host).filter(|fd| fds::is_passed_on(*fd)) else { return };
+    let (old, new) = (number.to_string(), (3 + preserved.len()).to_string());
+    let said = options.process.env.iter_mut().filter(|(name, value)| name == "PMI_FD" && *value == old);
+    let said: Vec<_> = said.collect();
+    if !said.is_empty() && preserved.len() < crate::external::runtime::MAX_PRESERVED as usize {
+        said.into_iter().for_each(|(_, value)| value.clone_from(&new));
+        preserved.extend(crate::sys::spawn::inherited_fd(number));
+    }
 }
 
 /// How many fds from 3 on the rank gets: those of `--preserve-fds`, and the one of PMI_FD; others below that one are closed.

@@ -1,4 +1,8 @@
 //! Text tables as podman prints them: columns at least 12 wide, two spaces between, nothing after the last.
+//!
+//! Cells hold what images and other people's stores say: control characters in them are shown as `\u{1b}`.
+
+use super::ui;
 
 /// Go's tabwriter in podman: minimum width and padding.
 const MIN_WIDTH: usize = 12;
@@ -6,6 +10,8 @@ const PADDING: usize = 2;
 
 /// Lays out rows of equal length; an empty slice gives an empty string.
 pub fn render(rows: &[Vec<String>]) -> String {
+    let cells = |row: &Vec<String>| row.iter().map(|cell| ui::plain(cell, &[]).into_owned()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let longest = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
@@ -13,7 +19,7 @@ pub fn render(rows: &[Vec<String>]) -> String {
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         for (at, cell) in row.iter().enumerate() {
             text.push_str(cell);
             if at + 1 < row.len() {

@@ -17,8 +17,9 @@ pub struct Args {
 
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     let store = Store::open(&app.dirs()?)?;
-    let image = find(&store, &args.image)?;
+    let image = store.own_image("name", "tag", &args.image)?.ok_or_else(|| unknown(&args.image))?;
     for name in &args.names {
+        crate::engine::site::check_name(&image, name)?;
         store.tag(&image.id, name)?;
     }
     Ok(0)
@@ -26,7 +27,10 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
 
 /// The image, or podman's words.
 pub fn find(store: &Store, name: &str) -> Result<crate::store::Image> {
-    store.find_image(name)?.ok_or_else(|| {
-        Error::not_found(format_args!("{name}: image not known")).hint("List images with `coracle images`.")
-    })
+    store.find_image(name)?.ok_or_else(|| unknown(name))
+}
+
+/// podman's words for an image that nobody has.
+pub fn unknown(name: &str) -> Error {
+    Error::not_found(format_args!("{name}: image not known")).hint("List images with `coracle images`.")
 }

@@ -123,7 +123,7 @@ pub fn end_flags(command: &Command, words: &[String]) -> Vec<String> {
 }
 
 /// Whether the value of this flag, or of the last one of these short flags, is the next word.
-fn value_follows(command: &Command, word: &str) -> bool {
+pub(super) fn value_follows(command: &Command, word: &str) -> bool {
     let wants = |arg: &clap::Arg| arg.get_action().takes_values() && !arg.is_require_equals_set();
     if let Some(long) = word.strip_prefix("--") {
         let is = |arg: &&clap::Arg| {
@@ -217,6 +217,7 @@ pub const NODES: &[Node] = &[
         nodes: TOOLBOX,
     },
     Node::Group { name: "slurm", about: "Set up a Slurm cluster", nodes: SLURM },
+    Node::Group { name: "config", about: "Show and change settings", nodes: CONFIG },
     Node::Group { name: "system", about: "Manage what coracle keeps", nodes: SYSTEM },
 ];
 
@@ -289,7 +290,10 @@ const TOOLBOX: &[Node] = &[
 
 const HOME: &[Node] = &[leaf!("diff", toolbox::home::diff), leaf!("commit", toolbox::home::commit)];
 
-const SLURM: &[Node] = &[leaf!("oci-conf", slurm::oci_conf)];
+const SLURM: &[Node] = &[leaf!("oci-conf", slurm::oci_conf), leaf!("run", slurm::run)];
+
+const CONFIG: &[Node] =
+    &[leaf!("get", config::get), leaf!("set", config::set), leaf!("unset", config::unset)];
 
 const SYSTEM: &[Node] = &[
     leaf!("check", system::check),
@@ -297,6 +301,7 @@ const SYSTEM: &[Node] = &[
     leaf!("info", info),
     leaf!("migrate", system::migrate),
     leaf!("prune", system::prune),
+    leaf!("share", system::share),
 ];
 
 #[cfg(test)]

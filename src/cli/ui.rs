@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::sys::CallContext;
+use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -76,6 +77,10 @@ pub fn note(text: impl Display) {
     talk(&format!("{text}\n"));
 }
 
+/// What helps where a process may open no more files.
+const TOO_FEW_FILES: &str = "Too few files may be open here, see `ulimit -n`: allow more with `ulimit -n 1024`. Where the shell \
+    refuses, the administrator can: nofile in /etc/security/limits.conf.";
+
 /// Prints an error once and gives its exit code.
 pub fn error(error: &Error) -> u8 {
     if error.is_already_said() {
@@ -107,7 +112,8 @@ pub fn render(error: &Error) -> String {
         }
     }
     let of_root = crate::userns::root::hint_for(error);
-    for hint in error.hints().iter().map(String::as_str).chain(of_root) {
+    let of_files = (error.errno() == Some(libc::EMFILE) && error.hints().is_empty()).then_some(TOO_FEW_FILES);
+    for hint in error.hints().iter().map(String::as_str).chain(of_root).chain(of_files) {
         let _ = writeln!(text, "Hint: {}", indent(hint));
     }
     if error.kind() == crate::error::Kind::Internal {
@@ -157,9 +163,27 @@ pub fn stdout_is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// Control characters, which move a terminal, as `\u{1b}`, but for those that are `kept`: names and words of images, registries
+/// and other people's stores are in what we say.
+pub(super) fn plain<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
+    let moves = |c: char| c.is_control() && !kept.contains(&c);
+    if !text.contains(moves) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if moves(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
 /// stderr that is closed or full must not change what a command does.
 fn talk(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    let _ = std::io::stderr().lock().write_all(plain(text, &['\n', '\t']).as_bytes());
 }
 
 /// Later lines of a multi-line text stand below the first.

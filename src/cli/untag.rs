@@ -1,7 +1,7 @@
 //! `coracle untag`.
 
 use crate::cli::App;
-use crate::cli::tag::find;
+use crate::cli::tag::unknown;
 use crate::error::{Error, Result};
 use crate::store::Store;
 
@@ -18,7 +18,8 @@ pub struct Args {
 
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     let store = Store::open(&app.dirs()?)?;
-    let image = find(&store, &args.image)?;
+    let image = store.own_image("take names from", "untag", &args.image)?;
+    let image = image.ok_or_else(|| unknown(&args.image))?;
     let names = if args.names.is_empty() { &image.names } else { &args.names };
     for name in names {
         if !store.untag(name)? {

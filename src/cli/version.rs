@@ -32,11 +32,7 @@ pub fn line() -> String {
 }
 
 pub fn run(args: &Args, _app: &App) -> Result<u8> {
-    let arch = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
+    let arch = crate::spec::image::host_architecture();
     let own = env!("CARGO_PKG_VERSION");
     let (version, origin) = match called_podman() {
         true => (API_VERSION, format!("coracle {own}")),

@@ -13,11 +13,13 @@
 //!
 //! A batch system decides about network, limits and cgroup, so config.json asks for none of its own.
 
+use super::filter::{self, Ids};
 use super::options::CreateOptions;
 use super::options::{MountKind, MountOption};
 use super::specgen::{self, Facts, ManagedFiles, PreparedMount};
-use super::{create, source, users};
+use super::{idchoice, source, users};
 use crate::error::{Context, Error, Result};
+use crate::host;
 use crate::id::{ContainerId, ContainerName};
 use crate::ondisk::container::NetworkMode;
 use crate::paths::Dirs;
@@ -27,11 +29,11 @@ use crate::store::staging::Staging;
 use crate::store::{self, Store};
 use crate::sys::CallContext;
 use crate::userns::{self, IdMaps, IdRange, StoreMap};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// The name of the root file system in a bundle.
@@ -44,8 +46,9 @@ const COMMAND: &str = "/bin/sh";
 pub fn write(dirs: &Dirs, options: &CreateOptions, target: &Path, single: bool) -> Result<()> {
     let what = || format!("cannot make the bundle {}", target.display());
     let partial = Partial::new(target).what(what)?;
+    partial.remove_dead(dirs, target);
     let map = map(single).what(what)?;
-    let file = source::image_file(&options.source)?;
+    let file = source::image_file(options)?;
     let image = match &options.source {
         super::options::Source::Image { name, .. } => name.clone(),
         super::options::Source::File { path, .. } => path.clone(),
@@ -64,8 +67,8 @@ pub fn write(dirs: &Dirs, options: &CreateOptions, target: &Path, single: bool) 
         .call(|| format!("write({at:?})"))
         .what(what)?;
 
-    let mut args: Vec<OsString> = vec!["--root".into(), dirs.data.clone().into()];
-    args.extend(["--runroot".into(), dirs.run.clone().into(), "bundle".into(), "--files-only".into()]);
+    let mut args = dirs.to_args();
+    args.extend(["bundle".into(), "--files-only".into()]);
     args.extend(map.is_single().then(|| "--single-uid".into()));
     args.extend([source.image_id.unwrap_or(image).into(), partial.path.clone().into()]);
     let code = userns::run_in_store(dirs, &args)?;
@@ -100,7 +103,7 @@ fn config(options: &CreateOptions, source: &source::Prepared, map: &StoreMap) ->
         user.groups.clear();
     }
     let maps = map.maps();
-    create::check_mapped(&user, maps, map)?;
+    idchoice::check_mapped(&user, maps, map)?;
     let mut options = options.clone();
     let image = &source.image;
     if specgen::command(&options, image).is_err() {
@@ -115,6 +118,8 @@ fn config(options: &CreateOptions, source: &source::Prepared, map: &StoreMap) ->
         ..ManagedFiles::default()
     };
     let mounts = options.mounts.iter().map(prepared).collect::<Result<Vec<_>>>()?;
+    // Nobody stays with a bundle's container who could write owners down.
+    let ids = if map.is_single() { Ids::Pretended } else { Ids::Mapped };
     let mut config = specgen::config_json(
         &options,
         &Facts {
@@ -128,10 +133,10 @@ fn config(options: &CreateOptions, source: &source::Prepared, map: &StoreMap) ->
             host_network,
             mounts: &mounts,
             gifts: &super::cdi::Gifts::default(),
+            systemd: false,
             files: &files,
             init_path: None,
-            console_size: None,
-            seccomp: create::seccomp(&options, user.uid, map.is_single())?,
+            seccomp: filter::seccomp(&options, user.uid, ids)?,
             block_io: None,
         },
     )?;
@@ -150,7 +155,7 @@ fn prepared(mount: &MountOption) -> Result<PreparedMount> {
     let mut options = mount.options.clone();
     match &mount.kind {
         MountKind::Bind(host) => {
-            create::with_what_is_below(&mut options);
+            super::mounts::with_what_is_below(&mut options);
             Ok(PreparedMount { kind: "bind", source: host.clone(), destination, options })
         }
         MountKind::Tmpfs => {
@@ -163,8 +168,9 @@ fn prepared(mount: &MountOption) -> Result<PreparedMount> {
     }
 }
 
-/// Copies the files of an image, by id or path, to `rootfs` in `bundle`. Inside the store's user namespace.
-pub fn unpack(dirs: &Dirs, image: &str, bundle: &Path, single: bool) -> Result<()> {
+/// Copies the files of an image, by id or path, to `rootfs` in `bundle`, and returns what the user should know about them.
+/// Inside the store's user namespace.
+pub fn unpack(dirs: &Dirs, image: &str, bundle: &Path, single: bool) -> Result<Option<String>> {
     let owners = if single { Owners::Mine } else { Owners::Kept };
     let dir = open(bundle)?;
     rustix::fs::mkdirat(&dir, ROOTFS, Mode::from(0o755)).call(|| format!("mkdirat({ROOTFS:?})"))?;
@@ -177,22 +183,44 @@ pub fn unpack(dirs: &Dirs, image: &str, bundle: &Path, single: bool) -> Result<(
     if done.is_err() {
         let _ = store::remove_tree(dir.as_fd(), ROOTFS);
     }
-    done.what(|| format!("cannot copy the files of {image}"))
+    let count = done.what(|| format!("cannot copy the files of {image}"))?;
+    Ok((count > 0).then(|| {
+        let (kind, _) = host::filesystem_name(bundle);
+        format!(
+            "{count} files and directories of {image} belong to you instead of their owners: the file system there ({kind}) gives \
+             none to your subordinate ids; make the bundle on a disk of this machine, or with --single-uid, which needs none"
+        )
+    }))
 }
 
-fn unpack_layers(dirs: &Dirs, id: &str, target: &OwnedFd, owners: Owners<'_>) -> Result<()> {
+fn unpack_layers(dirs: &Dirs, id: &str, target: &OwnedFd, owners: Owners<'_>) -> Result<u64> {
     let store = Store::open(dirs)?;
     let image = store.find_image(id)?.ok_or_else(|| crate::store::image::unknown_image(id))?;
     // Nobody removes a layer while it is read.
-    let _pins = image.record.layers.iter().map(|id| store.pin_layer(id)).collect::<Result<Vec<_>>>()?;
+    let from = store.of(&image)?;
+    let _pins = from.pin_layers(&image.record.layers)?;
+    check_room(&store, image.record.size, target)?;
     let layers: Vec<String> = image.record.layers.iter().rev().map(ToString::to_string).collect();
     let time = image.record.created.parse::<jiff::Timestamp>().map_or(0, |time| time.as_second());
-    let merge = Merge::mount(dirs, &layers, store.driver()?.0, time)
+    let merge = Merge::mount(dirs, from, &layers, store.driver_for(&image)?, time)
         .what(|| "cannot put the image's layers together")?;
     copy_out(&open(merge.path())?, target, owners)
 }
 
-fn unpack_file(dirs: &Dirs, path: &str, target: &OwnedFd, owners: Owners<'_>) -> Result<()> {
+/// On the store's own file system the copy may share the bytes of the original; elsewhere it has to have room.
+fn check_room(store: &Store, needed: u64, target: &OwnedFd) -> Result<()> {
+    let device = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).map(|st| st.st_dev).ok();
+    let Ok(fs) = rustix::fs::fstatvfs(target) else { return Ok(()) };
+    let free = crate::sys::fs::free_bytes(&fs);
+    if free >= needed || device(store.data()) == device(target.as_fd()) {
+        return Ok(());
+    }
+    Err(Error::host("there is no room for them")
+        .cause(format_args!("they have {needed} bytes, and {free} bytes are free where the bundle would be"))
+        .hint("Choose a directory on another disk, or run the image without a copy: `coracle run`."))
+}
+
+fn unpack_file(dirs: &Dirs, path: &str, target: &OwnedFd, owners: Owners<'_>) -> Result<u64> {
     let image = SquashFile::open(path)?;
     let store = Store::open(dirs)?;
     let staging = Staging::new(&store)?;
@@ -200,10 +228,11 @@ fn unpack_file(dirs: &Dirs, path: &str, target: &OwnedFd, owners: Owners<'_>) ->
     let at = dirs.data.join("staging").join(staging.name()).join("lower");
     let served = mount::mount(image.fd(), image.offset, &at);
     let copied = served.and_then(|server| {
-        copy_out(&open(&at)?, target, owners)
+        let count = copy_out(&open(&at)?, target, owners)
             .hint(|| "The file may be damaged: compare its checksum with the original's.".to_owned())?;
         mount::unmount(&at);
-        store::rootfs::fuse::end(server.pidfd.as_fd())
+        store::rootfs::fuse::end(server.pidfd.as_fd())?;
+        Ok(count)
     });
     mount::unmount(&at);
     copied
@@ -214,9 +243,10 @@ fn open(dir: &Path) -> Result<OwnedFd> {
     Ok(rustix::fs::open(dir, flags, Mode::empty()).call(|| format!("open({dir:?})"))?)
 }
 
-/// The bundle while it is made: beside its place, removed unless it is published.
+/// The bundle while it is made: beside its place, removed unless it is published. Its lock says that somebody is at it.
 struct Partial {
     path: PathBuf,
+    _lock: OwnedFd,
     done: bool,
 }
 
@@ -234,12 +264,46 @@ impl Partial {
             }
             _ => {}
         }
-        let name = target.file_name().ok_or_else(|| Error::usage("it is no name of a directory"))?;
-        let mut random = [0u8; 8];
-        crate::id::random_bytes(&mut random)?;
-        let path = target.with_file_name(format!(".{}.{}", name.to_string_lossy(), crate::id::hex(&random)));
-        std::fs::create_dir(&path).call(|| format!("mkdir({path:?})"))?;
-        Ok(Self { path, done: false })
+        let begin = Self::begin(target).ok_or_else(|| Error::usage("it is no name of a directory"))?;
+        loop {
+            let mut random = [0u8; 8];
+            crate::id::random_bytes(&mut random)?;
+            let path = target.with_file_name(format!("{begin}{}", crate::id::hex(&random)));
+            std::fs::create_dir(&path).call(|| format!("mkdir({path:?})"))?;
+            let lock = open(&path)?;
+            flock(&lock, FlockOperation::LockExclusive).call(|| format!("flock({path:?})"))?;
+            // Who came before the lock has taken it for a dead one.
+            if path.exists() {
+                return Ok(Self { path, _lock: lock, done: false });
+            }
+        }
+    }
+
+    /// What the name of an unfinished one begins with.
+    fn begin(target: &Path) -> Option<String> {
+        Some(format!(".{}.", target.file_name()?.to_string_lossy()))
+    }
+
+    /// Removes what calls that were killed have left for this place: nobody has their locks.
+    fn remove_dead(&self, dirs: &Dirs, target: &Path) {
+        let (Some(begin), Some(parent)) = (Self::begin(target), self.path.parent()) else { return };
+        let is_ours = |name: &str| {
+            name.strip_prefix(&begin)
+                .is_some_and(|end| end.len() == 16 && end.bytes().all(|b| b.is_ascii_hexdigit()))
+        };
+        for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path == self.path || !entry.file_name().to_str().is_some_and(is_ours) {
+                continue;
+            }
+            let Ok(lock) = open(&path) else { continue };
+            if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                let mut args = dirs.to_args();
+                args.extend(["unshare", "rm", "-rf", "--"].map(OsString::from));
+                args.push(path.into());
+                let _ = userns::run_in_store(dirs, &args);
+            }
+        }
     }
 
     fn publish(mut self, target: &Path) -> Result<()> {

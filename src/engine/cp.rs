@@ -5,7 +5,7 @@
 //! our own gives no access to processes in the monitor's. Owners are the same in both: they have the same map. Paths in the
 //! container are resolved by openat2 in its root.
 
-use super::copy::{archive, tree};
+use super::copy::{Recorded, archive, tree};
 use crate::error::{Context, Error, Result};
 use crate::ondisk::container::{Container, Driver, Rootfs};
 use crate::paths::Dirs;
@@ -81,13 +81,18 @@ pub fn running_namespace(dirs: &Dirs, container: &Container) -> Result<Option<Ow
 pub fn copy(dirs: &Dirs, from: &Place, to: &Place, options: CopyOptions) -> Result<()> {
     let source = Tree::open(dirs, from)?;
     let target = Tree::open(dirs, to)?;
-    let done = copy_between(&source, from, &target, to, options);
+    let done = copy_between(dirs, (&source, from), (&target, to), options);
     source.close();
     target.close();
     done
 }
 
-fn copy_between(source: &Tree, from: &Place, target: &Tree, to: &Place, options: CopyOptions) -> Result<()> {
+fn copy_between(
+    dirs: &Dirs,
+    (source, from): (&Tree, &Place),
+    (target, to): (&Tree, &Place),
+    options: CopyOptions,
+) -> Result<()> {
     match (from.path(), to.path()) {
         (None, None) => Err(Error::usage("cannot copy from stdin to stdout")),
         (None, Some(path)) => {
@@ -98,9 +103,10 @@ fn copy_between(source: &Tree, from: &Place, target: &Tree, to: &Place, options:
             let end = source.find(path)?.ok_or_else(|| missing(from))?;
             let mut tar = tar::Builder::new(std::io::stdout().lock());
             let shown = PathBuf::from(OsStr::from_bytes(end.name.as_bytes()));
+            let owners = source.recorded(dirs, from)?;
             match contents_only(path) {
-                true => archive::pack_contents(open_named(&end)?.as_fd(), Path::new(""), &mut tar)?,
-                false => archive::pack(end.parent.as_fd(), &end.name, &shown, &mut tar)?,
+                true => archive::pack_contents(open_named(&end)?.as_fd(), Path::new(""), &owners, &mut tar)?,
+                false => archive::pack(end.parent.as_fd(), &end.name, &shown, &owners, &mut tar)?,
             }
             tar.finish().call(|| "write(stdout)")?;
             Ok(())
@@ -217,6 +223,14 @@ impl Tree {
         };
         let root = rustix::fs::open(&path, flags, Mode::empty()).call(|| format!("open({path:?})"))?;
         Ok(Self { root: Some(root), mounted })
+    }
+
+    /// The owners of its files that are written down.
+    fn recorded(&self, dirs: &Dirs, place: &Place) -> Result<Recorded> {
+        match (&self.root, place) {
+            (Some(root), Place::Container { container, .. }) => Recorded::of(dirs, container, root.as_fd()),
+            _ => Ok(Recorded::default()),
+        }
     }
 
     /// Unmounts what was mounted. A failure leaves a mount in our own namespace, which ends with us.

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 pub struct ExecOptions {
     pub command: Vec<String>,
     pub env: Vec<(String, String)>,
+    /// Below what the container has.
+    pub host_env: Vec<(String, String)>,
     pub workdir: Option<String>,
     pub user: Option<String>,
     pub tty: bool,
@@ -56,7 +58,7 @@ pub fn process(dirs: &Dirs, c: &Container, options: &ExecOptions) -> Result<Valu
 }
 
 /// Another user than the payload's: its groups, its home, and no more capabilities than it may have.
-fn set_user(process: &mut Value, user: &users::User) {
+pub fn set_user(process: &mut Value, user: &users::User) {
     process["user"]["uid"] = json!(user.uid);
     process["user"]["gid"] = json!(user.gid);
     process["user"]["additionalGids"] = json!(user.groups);
@@ -95,6 +97,9 @@ fn environment(process: &Value, options: &ExecOptions) -> Vec<String> {
     if options.tty {
         set("TERM", "xterm", false);
     }
+    for (name, value) in &options.host_env {
+        set(name, value, false);
+    }
     for (name, value) in &options.env {
         set(name, value, true);
     }
@@ -116,5 +121,8 @@ mod tests {
         let options =
             ExecOptions { env: vec![("PATH".into(), "/x".into())], tty: true, ..ExecOptions::default() };
         assert_eq!(environment(&process, &options), ["PATH=/x", "HOME=/home/x", "TERM=xterm"]);
+        let host_env = vec![("HOME".into(), "/h".into()), ("X".into(), "1".into())];
+        let options = ExecOptions { host_env, ..ExecOptions::default() };
+        assert_eq!(environment(&process, &options), ["PATH=/bin", "HOME=/home/x", "X=1"]);
     }
 }

@@ -3,7 +3,7 @@
 //! The root directory is a mount of its own, running or not (`cp` says how it is reached). An entry with another mount id
 //! is a mount point: it is written empty, as it is below the mount, and never entered. Nothing is followed.
 
-use super::copy::{archive, names, open_dir, stat};
+use super::copy::{Recorded, archive, names, open_dir, stat};
 use super::cp::{Place, Tree};
 use crate::error::{Context, Result};
 use crate::ondisk::container::Container;
@@ -24,7 +24,8 @@ pub fn export(dirs: &Dirs, c: &Container, root: Option<OwnedFd>, to: impl Write)
     let written = tree.open_directory("/").and_then(|root| {
         let mut tar = tar::Builder::new(BufWriter::with_capacity(256 << 10, to));
         let mount = mount_id(root.as_fd(), c".")?;
-        pack_contents(root.as_fd(), Path::new(""), mount, &mut tar)?;
+        let owners = Recorded::of(dirs, c, root.as_fd())?;
+        pack_contents(root.as_fd(), Path::new(""), mount, &owners, &mut tar)?;
         let mut to = tar.into_inner().call(|| "write(tar)")?;
         to.flush().call(|| "write(tar)")?;
         Ok(())
@@ -37,18 +38,19 @@ fn pack_contents<W: Write>(
     dir: BorrowedFd<'_>,
     shown: &Path,
     mount: u64,
+    owners: &Recorded,
     tar: &mut tar::Builder<W>,
 ) -> Result<()> {
     for name in names(dir)? {
         let shown = shown.join(OsStr::from_bytes(name.as_bytes()));
         let is_directory = stat(dir, &name)?.kind == FileType::Directory;
         if mount_id(dir, &name)? != mount {
-            archive::pack_empty(dir, &name, &shown, tar)?;
+            archive::pack_empty(dir, &name, &shown, owners, tar)?;
         } else if is_directory {
-            archive::pack_empty(dir, &name, &shown, tar)?;
-            pack_contents(open_dir(dir, &name)?.as_fd(), &shown, mount, tar)?;
+            archive::pack_empty(dir, &name, &shown, owners, tar)?;
+            pack_contents(open_dir(dir, &name)?.as_fd(), &shown, mount, owners, tar)?;
         } else {
-            archive::pack(dir, &name, &shown, tar)?;
+            archive::pack(dir, &name, &shown, owners, tar)?;
         }
     }
     Ok(())

@@ -6,31 +6,19 @@
 //! The exit code is the highest of all, as srun's; the first bad one where that ended the others.
 
 use super::create::Created;
-use super::options::CreateOptions;
+use super::options::{CreateOptions, NamespaceMode};
 use super::ranks;
 use crate::error::{Error, Result};
-use crate::external::runtime::{exit_code, open_null};
+use crate::external::runtime::exit_code;
 use crate::paths::Dirs;
-use crate::sys::CallContext;
-use crate::sys::signal::SignalFd;
+use crate::sys::signal::{PASSED_ON, SignalFd};
+use crate::sys::{CallContext, null};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, WaitOptions};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
-
-/// Signals that are passed on to all ranks.
-const PASSED_ON: [i32; 8] = [
-    libc::SIGTERM,
-    libc::SIGINT,
-    libc::SIGHUP,
-    libc::SIGQUIT,
-    libc::SIGUSR1,
-    libc::SIGUSR2,
-    libc::SIGALRM,
-    libc::SIGCONT,
-];
 
 /// Longest line that is kept together.
 const MAX_LINE: usize = 64 << 10;
@@ -63,7 +51,9 @@ pub fn run(
     told: impl FnOnce(&Created),
     output: Output<'_>,
 ) -> Result<i32> {
-    if let Some(flag) = ranks::hindrance(options) {
+    // What a rank leaves behind there would outlive us; a launcher's own step ends it.
+    let loose = (options.namespaces.pid == NamespaceMode::Host).then_some("--pid host");
+    if let Some(flag) = ranks::hindrance(options).or(loose) {
         return Err(Error::usage(format_args!("cannot fan out with {flag}"))
             .cause("all ranks are in one container, which ends with them and has the cgroup of its caller")
             .hint("Leave it out, or start each rank with `coracle run`."));
@@ -123,7 +113,7 @@ fn start(
 ) -> Result<Rank> {
     let me = rustix::process::getpid();
     let rank = shared.rank(dirs, options, &identity(number, wanted.ranks), 0, Some(me))?;
-    let null = open_null()?;
+    let null = null::open()?;
     let reads = options.process.interactive && number == 0;
     let stdin = if reads { rustix::stdio::stdin() } else { null.as_fd() };
     if !wanted.tagged {

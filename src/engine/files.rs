@@ -17,8 +17,7 @@ use std::path::{Path, PathBuf};
 /// What the files are made from.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// Where they are written now, and where that directory will be.
-    pub staged: &'a OwnedFd,
+    /// Where they will be.
     pub container_dir: &'a Path,
     pub options: &'a CreateOptions,
     /// The image's files.
@@ -57,31 +56,50 @@ fn names_of_mine(request: &Request<'_>) -> (Vec<u8>, Vec<u8>) {
     )
 }
 
-/// Writes them; returns the host paths that they will have.
-pub fn write(request: &Request<'_>) -> Result<ManagedFiles> {
+/// The files, and the host paths that they will have.
+#[derive(Debug, Default)]
+pub struct Files {
+    pub paths: ManagedFiles,
+    texts: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Files {
+    fn put(&mut self, request: &Request<'_>, name: &'static str, text: impl Into<Vec<u8>>) -> Option<String> {
+        self.texts.push((name, text.into()));
+        Some(request.container_dir.join(name).to_string_lossy().into_owned())
+    }
+
+    /// Writes them into this directory.
+    pub fn write(&self, dir: &OwnedFd) -> Result<()> {
+        self.texts.iter().try_for_each(|(name, text)| write(dir, name, text))
+    }
+}
+
+/// Makes them up.
+pub fn make(request: &Request<'_>) -> Result<Files> {
     let network = &request.options.network;
-    let mut files = ManagedFiles::default();
+    let mut files = Files::default();
     if !network.no_hosts {
-        files.hosts = Some(put(request, "hosts", hosts_text(request)?)?);
+        files.paths.hosts = files.put(request, "hosts", hosts_text(request)?);
     }
     if network.dns.first().is_none_or(|dns| dns != "none") {
-        files.resolv_conf = Some(put(request, "resolv.conf", resolv_text(request))?);
+        files.paths.resolv_conf = files.put(request, "resolv.conf", resolv_text(request));
     }
     if !network.no_hostname {
-        files.hostname = Some(put(request, "hostname", format!("{}\n", request.hostname))?);
+        files.paths.hostname = files.put(request, "hostname", format!("{}\n", request.hostname));
     }
     if request.single_with_apt {
-        files.apt_conf = Some(put(request, "apt.conf", APT_CONF)?);
+        files.paths.apt_conf = files.put(request, "apt.conf", APT_CONF);
     }
     if let Some(zone) = &request.options.process.timezone {
-        files.localtime = Some(put(request, "localtime", localtime(zone)?)?);
+        files.paths.localtime = files.put(request, "localtime", localtime(zone)?);
     }
     if request.options.namespaces.userns == UsernsMode::OnlyMe {
         let (passwd, group) = names_of_mine(request);
-        files.passwd = Some(put(request, "passwd", passwd)?);
-        files.group = Some(put(request, "group", group)?);
+        files.paths.passwd = files.put(request, "passwd", passwd);
+        files.paths.group = files.put(request, "group", group);
     }
-    files.containerenv = Some(put(request, "containerenv", containerenv(request))?);
+    files.paths.containerenv = files.put(request, "containerenv", containerenv(request));
     Ok(files)
 }
 
@@ -154,15 +172,14 @@ fn containerenv(request: &Request<'_>) -> String {
     )
 }
 
-fn put(request: &Request<'_>, name: &str, text: impl AsRef<[u8]>) -> Result<String> {
+fn write(dir: &OwnedFd, name: &str, text: &[u8]) -> Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(request.staged, name, flags, Mode::from(0o644))
+    let fd = rustix::fs::openat(dir, name, flags, Mode::from(0o644))
         .call(|| format!("openat({name:?}, O_CREAT)"))?;
     // The umask of the caller must not hide it from other users of the container.
     rustix::fs::fchmod(&fd, Mode::from(0o644)).call(|| format!("fchmod({name:?})"))?;
     std::fs::File::from(fd)
-        .write_all(text.as_ref())
+        .write_all(text)
         .call(|| format!("write({name:?})"))
-        .what(|| format!("cannot write {name}"))?;
-    Ok(request.container_dir.join(name).to_string_lossy().into_owned())
+        .what(|| format!("cannot write {name}"))
 }

@@ -4,8 +4,10 @@
 //! three at a time, each by the one process that has claimed it, downloaded and unpacked at once. Nothing is visible
 //! before all is there: then the image's record is published, then its name.
 
+use super::limit::{self, Say};
 use super::options::PullPolicy;
 use crate::error::{Context, Error, Kind, Result};
+use crate::host;
 use crate::id::Sha256;
 use crate::ondisk::{self, image::ImageRecord};
 use crate::paths::Dirs;
@@ -18,6 +20,7 @@ use crate::store::reference::Reference;
 use crate::store::source::{self, LocalImage};
 use crate::store::unpack::{Blob, Expect, Outcome, ensure_layers, unpack_layer};
 use sha2::Digest;
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -30,11 +33,19 @@ pub struct PullOptions {
     pub auth: AuthOptions,
     /// No progress.
     pub quiet: bool,
+    /// Tells the user what is removed for a pull.
+    pub say: Say,
 }
 
 impl Default for PullOptions {
     fn default() -> Self {
-        Self { policy: PullPolicy::Always, platform: None, auth: AuthOptions::default(), quiet: false }
+        Self {
+            policy: PullPolicy::Always,
+            platform: None,
+            auth: AuthOptions::default(),
+            quiet: false,
+            say: |_| {},
+        }
     }
 }
 
@@ -47,13 +58,15 @@ pub fn pull(dirs: &Dirs, name: &str, options: &PullOptions) -> Result<Sha256> {
     store.clean_staging()?;
     let platform = options.platform.as_deref().map_or_else(|| Ok(Platform::host()), Platform::parse)?;
     if let Some(files) = source::open(&store, name)? {
+        super::site::check_pull(name)?;
         let images = files.images(&platform).what(|| format!("cannot read the image {name}"))?;
         let many = images.len();
         let image = images.into_iter().next().filter(|_| many == 1).ok_or_else(|| {
             Error::usage(format_args!("{name} holds {many} images"))
                 .hint("Name one: add `:name:tag` after the path, or take all with `coracle load`.")
         })?;
-        return install_local(&store, &image, options.quiet).what(|| format!("cannot read the image {name}"));
+        return install_local(&store, &image, options.quiet, options.say)
+            .what(|| format!("cannot read the image {name}"));
     }
     let name = name.strip_prefix("docker://").unwrap_or(name);
     if let Some(image) = present(&store, name, options.policy)? {
@@ -65,7 +78,8 @@ pub fn pull(dirs: &Dirs, name: &str, options: &PullOptions) -> Result<Sha256> {
     let fallback = if options.policy == PullPolicy::Newer { store.find_image(name)? } else { None };
     let mut failed = Vec::new();
     for full in meanings(&reference, &conf)? {
-        match pull_full(&store, &full, &conf, &platform, options) {
+        let allowed = super::site::check_pull(&full.to_string());
+        match allowed.and_then(|()| pull_full(&store, &full, &conf, &platform, options)) {
             Ok(id) => return Ok(id),
             Err(e) => failed.push(e),
         }
@@ -74,15 +88,22 @@ pub fn pull(dirs: &Dirs, name: &str, options: &PullOptions) -> Result<Sha256> {
 }
 
 /// Loads every image of an archive (docker-archive or oci-archive, compressed or not, a pipe too).
-pub fn load(dirs: &Dirs, archive: OwnedFd, base: &str, quiet: bool) -> Result<Vec<(Sha256, Vec<String>)>> {
+pub fn load(
+    dirs: &Dirs,
+    archive: OwnedFd,
+    base: &str,
+    quiet: bool,
+    say: Say,
+) -> Result<Vec<(Sha256, Vec<String>)>> {
     let store = Store::open(dirs)?;
     store.clean_staging()?;
     let what = || format!("cannot load {base}");
+    super::site::check_load(base)?;
     let files = source::open_any(&store, archive, base).what(what)?;
     let mut loaded = Vec::new();
     for image in files.images(&Platform::host()).what(what)? {
         let names = image.names.iter().map(ToString::to_string).collect();
-        loaded.push((install_local(&store, &image, quiet).what(what)?, names));
+        loaded.push((install_local(&store, &image, quiet, say).what(what)?, names));
     }
     Ok(loaded)
 }
@@ -153,6 +174,11 @@ fn pull_full(
     let config = session.small_blob(&manifest.config, MAX_CONFIG).what(what)?;
     let document = ConfigDocument::parse(&config).what(what)?;
     let diff_ids = document.diff_ids(manifest.layers.len()).what(what)?;
+    let sizes = diff_ids.iter().zip(&manifest.layers).filter(|(diff_id, layer)| {
+        // Of one that is half here nobody knows what is still needed.
+        layer.sha256().is_ok_and(|digest| !store.has_partial(&partial_name(&digest, diff_id)))
+    });
+    check_room(store, sizes.map(|(diff_id, layer)| (diff_id, layer.size)), options.say).what(what)?;
     let bars = Arc::new(Bars::new(options.quiet));
     let names: Vec<(String, u64)> =
         manifest.layers.iter().map(|l| (l.digest.trim_start_matches("sha256:").to_owned(), l.size)).collect();
@@ -172,7 +198,9 @@ fn pull_full(
         // Nothing of this pull can be gone on with: the space goes back.
         let _ = store.collect();
     }
-    pulled.what(what)
+    let id = pulled.what(what)?;
+    limit::after(store, &id, options.say).what(what)?;
+    Ok(id)
 }
 
 /// Follows indexes to the manifest of the platform; returns its bytes too, and the index's digest.
@@ -233,6 +261,30 @@ fn fetch_layer(
     }
 }
 
+/// Refuses, before anything is loaded, what has no room for certain: a layer is no smaller unpacked than packed.
+fn check_room<'a>(store: &Store, layers: impl Iterator<Item = (&'a Sha256, u64)>, say: Say) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    let mut needed = 0u64;
+    for (diff_id, size) in layers {
+        if seen.insert(diff_id) && store.layer_dir(diff_id)?.is_none() {
+            needed = needed.saturating_add(size);
+        }
+    }
+    if needed > 0 {
+        limit::before(store, needed, say)?;
+    }
+    let place = store.dirs.data.display();
+    match host::space(&store.dirs.data) {
+        Some(space) if space.quota.is_some_and(|left| left < needed) => Err(Error::host("your quota has no room for its layers")
+            .cause(format_args!("they need at least {needed} bytes, and your quota leaves {} bytes in {place}", space.free))
+            .hint("Free some space (`coracle rmi`, `coracle system prune`), or keep images on another disk: `coracle config set storage.root DIR`.")),
+        Some(space) if space.free < needed => Err(Error::host("there is no room for its layers")
+            .cause(format_args!("they need at least {needed} bytes, and {} bytes are free in {place}", space.free))
+            .hint("Free some space (`coracle rmi`, `coracle system prune`), or keep images on another disk: `coracle config set storage.root DIR`, or `coracle --root DIR`.")),
+        _ => Ok(()),
+    }
+}
+
 /// Joins the registry's sink and the store's file.
 struct Download {
     writer: PartialWriter,
@@ -260,9 +312,10 @@ impl BlobSink for Download {
     }
 }
 
-fn install_local(store: &Store, image: &LocalImage<'_>, quiet: bool) -> Result<Sha256> {
+fn install_local(store: &Store, image: &LocalImage<'_>, quiet: bool, say: Say) -> Result<Sha256> {
     let document = ConfigDocument::parse(&image.config)?;
     let diff_ids = document.diff_ids(image.layer_count())?;
+    check_room(store, diff_ids.iter().enumerate().map(|(at, id)| (id, image.layer_size(at))), say)?;
     let bars = Bars::new(quiet);
     let sizes: Vec<(String, u64)> =
         diff_ids.iter().enumerate().map(|(i, id)| (id.to_string(), image.layer_size(i))).collect();
@@ -281,8 +334,9 @@ fn install_local(store: &Store, image: &LocalImage<'_>, quiet: bool) -> Result<S
         index: image.index.clone(),
     };
     let installed = install.run(&make, &bars, &image.names, None);
-    if installed.is_err() {
-        let _ = store.collect();
+    match &installed {
+        Ok(id) => limit::after(store, id, say)?,
+        Err(_) => drop(store.collect()),
     }
     installed
 }

@@ -5,9 +5,11 @@
 
 use super::doctor;
 use crate::cgroup::delegate;
+use crate::config::{self, site::Site};
 use crate::host::{self, Distribution};
 use crate::ondisk::container::{State, Status};
 use crate::paths::Dirs;
+use crate::spec::image::host_architecture;
 use crate::userns::{self, IdRange};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -19,8 +21,21 @@ pub struct Info {
     pub store: Store,
     pub registries: BTreeMap<String, serde_json::Value>,
     pub plugins: Plugins,
+    pub site: SiteRules,
     pub version: Version,
     pub probes: doctor::Report,
+}
+
+/// What the administrator has said for all users; nothing where there is no such file.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct SiteRules {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<&'static str>,
+    #[serde(flatten)]
+    pub rules: Option<Site>,
+    /// Why it cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -146,13 +161,23 @@ pub fn info(dirs: &Dirs) -> Info {
             network: vec!["none", "host", "slirp4netns"],
             log: vec!["k8s-file", "none", "passthrough"],
         },
+        site: site_rules(),
         version: Version {
             api_version: env!("CARGO_PKG_VERSION"),
             version: env!("CARGO_PKG_VERSION"),
-            os_arch: format!("linux/{}", arch()),
+            os_arch: format!("linux/{}", host_architecture()),
             os: "linux",
         },
         probes,
+    }
+}
+
+fn site_rules() -> SiteRules {
+    let file = Some(config::site::FILE);
+    match Site::read() {
+        Ok(None) => SiteRules::default(),
+        Ok(rules) => SiteRules { file, rules, error: None },
+        Err(e) => SiteRules { file, rules: None, error: e.causes().last().cloned() },
     }
 }
 
@@ -168,7 +193,7 @@ fn host(probes: &doctor::Report) -> Host {
         _ => "v1",
     };
     Host {
-        arch: arch(),
+        arch: host_architecture(),
         cgroup_manager: if systemd { "systemd" } else { "cgroupfs" },
         cgroup_version,
         cgroup_controllers: probes.abilities.controllers.clone(),
@@ -269,17 +294,6 @@ fn oci_runtime() -> OciRuntime {
     }
 }
 
-/// The architecture in Go's words, as image indexes and podman have it.
-fn arch() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        "powerpc64" => "ppc64le",
-        other => other,
-    }
-}
-
 /// `Key:   123 kB` lines.
 fn read_numbers(path: &str) -> BTreeMap<String, u64> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -304,7 +318,7 @@ mod tests {
     #[test]
     fn the_keys_are_podmans() {
         let dir = Path::new("/no/such/store");
-        let dirs = Dirs { data: dir.into(), run: dir.into(), config: dir.into(), home: None, run_note: None };
+        let dirs = Dirs::only(dir.into(), dir.into());
         let report = doctor::Report {
             checks: Vec::new(),
             abilities: host::Abilities::default(),

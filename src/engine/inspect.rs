@@ -82,13 +82,7 @@ pub fn container(dirs: &Dirs, c: &Container, s: &State, config: &Value, image: &
 
 fn state(c: &Container, s: &State, config: &Value) -> Value {
     let time = |t: &Option<String>| t.clone().unwrap_or_else(|| NEVER.to_owned());
-    let status = match s.status {
-        Status::Created => "created",
-        Status::Running => "running",
-        Status::Paused => "paused",
-        Status::Stopping => "stopping",
-        Status::Exited => "exited",
-    };
+    let status = s.status.word();
     let alive = matches!(s.status, Status::Running | Status::Stopping | Status::Paused);
     json!({
         "OciVersion": config.get("ociVersion").cloned().unwrap_or_else(|| json!("1.2.0")),
@@ -138,11 +132,11 @@ pub fn driver_word(driver: Driver) -> &'static str {
 }
 
 fn graph_data(dirs: &Dirs, c: &Container, s: &State) -> Value {
-    let Rootfs::Layers { layers, .. } = &c.rootfs else { return json!({}) };
+    let Some((layers, data)) = crate::store::layers_of(dirs, &c.rootfs) else { return json!({}) };
     let dir = dirs.container(&c.id);
     let lower: Vec<String> = layers
         .iter()
-        .map(|l| dirs.data.join("layers/sha256").join(l).join("diff").to_string_lossy().into_owned())
+        .map(|l| crate::store::layer_diff_path(data, l).to_string_lossy().into_owned())
         .collect();
     let mut data =
         json!({"LowerDir": lower.join(":"), "UpperDir": dir.join("upper"), "WorkDir": dir.join("work")});
@@ -284,9 +278,16 @@ fn container_config(c: &Container, config: &Value, image: &ImageFacts) -> Value 
         "Timeout": c.timeout,
         "StopTimeout": c.stop_timeout,
         "Passwd": true,
+        "SystemdMode": is_for_systemd(config),
         "sdNotifyMode": "ignore",
         "ExposedPorts": exposed,
     })
+}
+
+/// Whether it was prepared for systemd as its first process.
+fn is_for_systemd(config: &Value) -> bool {
+    let env = config.pointer("/process/env").and_then(Value::as_array);
+    env.into_iter().flatten().filter_map(Value::as_str).any(|entry| entry.starts_with("container_uuid="))
 }
 
 fn host_config(dirs: &Dirs, c: &Container, config: &Value) -> Value {
@@ -466,8 +467,7 @@ mod tests {
     use crate::engine::ps::tests::sample;
 
     fn document() -> Value {
-        let dirs =
-            Dirs { data: "/d".into(), run: "/r".into(), config: "/c".into(), home: None, run_note: None };
+        let dirs = Dirs::only("/d".into(), "/r".into());
         let config = json!({
             "ociVersion": "1.2.0",
             "process": {"env": ["A=b"], "cwd": "/w", "user": {"uid": 5, "gid": 6}, "capabilities": {"effective": ["CAP_KILL"]}},

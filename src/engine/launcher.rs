@@ -5,8 +5,11 @@
 //! directories of PMIx at their own paths. A token (SLURM_JWT) is none of a program's business.
 //!
 //! The step is what the launcher calls it. PMI has no name for it: there its ranks on one node have one parent.
+//!
+//! A PMIx server compares the uid and gid that a rank says it has with the job's: ranks are their user inside too, and not
+//! root, unless somebody was asked for.
 
-use super::options::{CreateOptions, MountKind, MountOption};
+use super::options::{CreateOptions, MountKind, MountOption, UsernsMode};
 use crate::ondisk::container::NetworkMode;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -85,6 +88,27 @@ pub fn pass_through(env: &Environment, options: &mut CreateOptions) {
     }
 }
 
+/// The user's own uid inside, where the launcher's server would turn everybody else away. `chosen`: who the ranks are was said.
+pub fn be_oneself(env: &Environment, options: &mut CreateOptions, chosen: bool) {
+    if env.contains_key("PMIX_RANK") && !chosen && !rustix::process::getuid().is_root() {
+        options.namespaces.userns = UsernsMode::OnlyMe;
+    }
+}
+
+/// Whether the ranks are somebody else inside, as far as the options say it.
+fn is_other_user(options: &CreateOptions) -> bool {
+    let own = rustix::process::getuid().as_raw();
+    let named = options.process.user.as_ref().and_then(|user| user.split(':').next());
+    if let Some(name) = named {
+        return name.parse() != Ok(own);
+    }
+    match options.namespaces.userns {
+        UsernsMode::OnlyMe => false,
+        UsernsMode::KeepId { uid, .. } => uid.is_some_and(|uid| uid != own),
+        UsernsMode::Host | UsernsMode::NoMap => own != 0,
+    }
+}
+
 /// Those that are there, without those below others. The last part of a store's path may be made later: then its parent.
 fn directories(env: &Environment) -> Vec<String> {
     let named = DIRECTORIES.iter().filter_map(|name| env.get(*name)).map(Path::new);
@@ -119,9 +143,22 @@ pub fn would_be_alone(
     let server = env.iter().find(|(name, _)| name.starts_with("PMIX_SERVER_URI"));
     let remote = env.contains_key("PMIX_RANK") && server.is_some_and(|(_, uri)| uri.contains(";tcp"));
     let own = options.network.mode.as_ref().is_some_and(|mode| *mode != NetworkMode::Host);
-    (remote && own).then(|| {
-        "the launcher's PMIx server is on the host's loopback, and the network is another one".to_owned()
+    if remote && own {
+        return Some(
+            "the launcher's PMIx server is on the host's loopback, and the network is another one".to_owned(),
+        );
+    }
+    (env.contains_key("PMIX_RANK") && is_other_user(options)).then(|| {
+        let uid = rustix::process::getuid().as_raw();
+        format!("the launcher's PMIx server knows the user {uid}, and they are another one there; leave out --user and --userns")
     })
+}
+
+/// Whether the launcher gives its ranks nothing by which a program of MPI finds the others.
+pub fn is_silent(env: &Environment) -> bool {
+    !["PMIX_RANK", "PMI_RANK", "PMI_FD", "PMI_CONTROL_PORT", "PALS_RANKID"]
+        .iter()
+        .any(|name| env.contains_key(*name))
 }
 
 #[cfg(test)]
@@ -148,6 +185,7 @@ mod tests {
         let launcher = Launcher::of(&env(&mpirun)).unwrap();
         assert_eq!((launcher.name, launcher.size, launcher.is_first), ("mpirun", 2, true));
         assert_eq!(Launcher::of(&env("PMI_SIZE=3 PMI_RANK=1 PMI_FD=7")).unwrap().name, "mpiexec");
+        assert!(is_silent(&env(srun)) && !is_silent(&env("PMI_FD=7")));
     }
 
     #[test]

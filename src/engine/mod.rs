@@ -1,20 +1,24 @@
 //! Puts store, network, monitor and runtime together (podman's libpod): options → records and config.json, lifecycle,
 //! recovery. The layer that the command line calls; it prints nothing.
 //!
-//! `create` refuses what can be refused before a file exists, then publishes. `start` hands over to the monitor. Everything
+//! `decide` refuses what can be refused before a file exists; `create` publishes. `start` hands over to the monitor. Everything
 //! that reads a container's state goes through `lookup`, which recovers it first.
 
+pub mod alone;
 pub mod blockio;
 pub mod bundle;
-mod cdi;
+pub mod cdi;
 pub mod copy;
 pub mod cp;
 pub mod create;
+mod decide;
 pub mod doctor;
 pub mod exec;
 pub mod export;
 pub mod fanout;
 mod files;
+mod filter;
+mod idchoice;
 pub mod image;
 mod imagevolumes;
 pub mod info;
@@ -22,14 +26,18 @@ pub mod inspect;
 mod keepid;
 pub mod kill;
 pub mod launcher;
+pub mod limit;
 pub mod login;
 pub mod logs;
 pub mod lookup;
+mod mounts;
+mod mpi;
 pub mod names;
 mod netchoice;
 mod notice;
 pub mod options;
 pub mod peek;
+pub mod place;
 pub mod programs;
 pub mod prune;
 pub mod ps;
@@ -37,9 +45,11 @@ pub mod ranks;
 pub mod rename;
 pub mod restart;
 pub mod rm;
+pub mod settings;
 pub mod signals;
+pub mod site;
 pub mod slurm;
-mod source;
+pub mod source;
 pub mod specgen;
 pub mod squash;
 pub mod start;
@@ -54,6 +64,7 @@ pub mod wait;
 
 pub use create::{Created, create};
 pub use lookup::{find, list};
+pub use source::image_file;
 pub use start::{run, start};
 
 use std::ffi::OsString;

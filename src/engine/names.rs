@@ -61,6 +61,12 @@ pub fn claimed_by(dirs: &Dirs, name: &ContainerName) -> Result<Option<ContainerI
     }
 }
 
+/// Why the name cannot be had; `or`: what helps beside its removal.
+pub fn in_use(name: &ContainerName, owner: &ContainerId, or: &str) -> Error {
+    Error::in_use(format_args!("container name {:?} is in use by {}", name.as_str(), owner.short()))
+        .hint(format_args!("Remove it with `coracle rm {name}`, or {or}."))
+}
+
 /// Publishes the finished directory `staging/<staged>` as `containers/<id>` under `name`.
 pub fn publish(
     dirs: &Dirs,
@@ -75,12 +81,7 @@ pub fn publish(
     let staging = subdir(&data, "staging")?;
     rustix::fs::flock(&names, FlockOperation::LockExclusive).call(|| "flock(names)")?;
     if let Some(owner) = claimed_by(dirs, name)? {
-        return Err(Error::in_use(format_args!(
-            "container name {:?} is in use by {}",
-            name.as_str(),
-            owner.short()
-        ))
-        .hint(format_args!("Remove it with `coracle rm {name}`, or use --replace.")));
+        return Err(in_use(name, &owner, "use --replace"));
     }
     publish_bytes(names.as_fd(), name.as_str(), id.as_str().as_bytes(), durability)?;
     rustix::fs::renameat(&staging, staged, &containers, id.as_str())

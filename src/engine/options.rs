@@ -1,10 +1,16 @@
 //! What the user asked for, typed: the seam between the command line's flags and `specgen`.
 //!
-//! `cli::flags` parses text into these values; nothing here has touched the host. One literal builds it, so a new field
-//! shows every place that must decide about it.
+//! `cli::flags` parses text into these values; nothing here has touched the host. It names every field, so a new one shows
+//! that a flag must decide about it; whoever else makes options says how they differ from `CreateOptions::plain`.
 
-use crate::ondisk::container::{Cgroups, Log, NetworkMode, PortMapping, Restart};
+use crate::ondisk::container::{Cgroups, Log, LogDriver, NetworkMode, PortMapping, Restart};
 use std::collections::BTreeMap;
+
+/// Of /dev/shm: podman's 65536k.
+pub const SHM_SIZE: u64 = 65_536_000;
+
+/// Seconds before `stop` kills: podman's.
+pub const STOP_TIMEOUT: u32 = 10;
 
 /// Everything `create` and `run` can be told about a container.
 #[derive(Debug, Clone)]
@@ -39,6 +45,7 @@ pub struct CreateOptions {
     pub stop_timeout: u32,
     pub log: Log,
     pub cgroups: Cgroups,
+    pub systemd: Systemd,
     /// `--runtime`, absolute.
     pub runtime: Option<String>,
     /// Bytes of /dev/shm.
@@ -53,6 +60,46 @@ pub struct CreateOptions {
     pub extra: Extra,
 }
 
+impl CreateOptions {
+    /// A container of which nothing else is said: as `coracle create` makes it without a flag.
+    pub fn plain(source: Source) -> Self {
+        Self {
+            name: None,
+            replace: false,
+            source,
+            pull_flags: Vec::new(),
+            command: Vec::new(),
+            entrypoint: None,
+            process: ProcessOptions::default(),
+            mounts: Vec::new(),
+            read_only: false,
+            read_only_tmpfs: true,
+            image_volumes: ImageVolumes::Anonymous,
+            security: SecurityOptions::default(),
+            namespaces: NamespaceOptions::default(),
+            network: NetworkOptions::default(),
+            limits: Limits::default(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            auto_remove: false,
+            restart: Restart::No,
+            stop_signal: None,
+            stop_timeout: STOP_TIMEOUT,
+            log: Log { driver: LogDriver::K8sFile, max_size: None, path: None },
+            cgroups: Cgroups::Enabled,
+            systemd: Systemd::ByCommand,
+            runtime: None,
+            shm_size: SHM_SIZE,
+            devices: Vec::new(),
+            timeout: 0,
+            pid_file: None,
+            driver: None,
+            create_command: Vec::new(),
+            extra: Extra::default(),
+        }
+    }
+}
+
 /// What is put beside the container's own records, by who makes more of it than a container.
 #[derive(Debug, Clone, Default)]
 pub struct Extra {
@@ -60,8 +107,12 @@ pub struct Extra {
     pub records: Vec<(&'static str, serde_json::Value)>,
     /// Empty directories.
     pub directories: Vec<&'static str>,
+    /// The image must have this program.
+    pub program: Option<&'static str>,
     /// Not even the default limit of processes: as in a login.
     pub no_pids_limit: bool,
+    /// Destinations of mounts that nothing else may hide, by whatever way it is there: they come last.
+    pub last_mounts: Vec<String>,
 }
 
 /// Where the root file system comes from.
@@ -77,6 +128,15 @@ pub enum Source {
     Host,
 }
 
+/// `--systemd`: whether the container is prepared for systemd as its first process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Systemd {
+    Never,
+    /// When its command is an init (podman's `true`).
+    ByCommand,
+    Always,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PullPolicy {
     Missing,
@@ -86,7 +146,7 @@ pub enum PullPolicy {
 }
 
 /// The payload's process.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ProcessOptions {
     pub tty: bool,
     pub interactive: bool,
@@ -155,7 +215,7 @@ pub enum ImageVolumes {
     Ignore,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct SecurityOptions {
     pub privileged: bool,
     /// Upper-case names with `CAP_`, or `ALL`.
@@ -169,8 +229,9 @@ pub struct SecurityOptions {
     pub mask: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum SeccompOption {
+    #[default]
     Default,
     Unconfined,
     /// The default profile, and changes of owner and user seem to succeed: for one mapped id, also where privileged.
@@ -180,7 +241,7 @@ pub enum SeccompOption {
 }
 
 /// Namespaces other than network.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct NamespaceOptions {
     pub userns: UsernsMode,
     pub pid: NamespaceMode,
@@ -189,15 +250,17 @@ pub struct NamespaceOptions {
     pub cgroup: NamespaceMode,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum NamespaceMode {
+    #[default]
     Private,
     Host,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum UsernsMode {
     /// Root in the container is the user.
+    #[default]
     Host,
     /// The user keeps uid and gid; optionally as other numbers.
     KeepId { uid: Option<u32>, gid: Option<u32> },
@@ -207,7 +270,7 @@ pub enum UsernsMode {
     NoMap,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct NetworkOptions {
     /// None: the default for this source and machine.
     pub mode: Option<NetworkMode>,

@@ -5,6 +5,7 @@
 use super::ps::{self, Filter};
 use super::rm::{self, RemoveOptions};
 use super::{lookup, volume as volumes};
+use crate::config::pattern;
 use crate::error::{Error, Result};
 use crate::id::Sha256;
 use crate::ondisk::container::{Container, Rootfs, Status};
@@ -28,6 +29,8 @@ pub enum ImageFilter {
     /// Used by a container, or by none.
     Containers(bool),
     Digest(String),
+    /// Of a store that is only read, or of one's own.
+    ReadOnly(bool),
     /// Kinds of images that coracle does not have.
     Never(bool),
 }
@@ -60,6 +63,7 @@ pub fn matches_image(filters: &[ImageFilter], image: &Image, users: usize) -> bo
                 image.record.manifest.as_str().starts_with(hex)
                     || image.digests.iter().any(|d| d.ends_with(wanted.as_str()))
             }
+            ImageFilter::ReadOnly(wanted) => image.store.is_some() == *wanted,
             ImageFilter::Never(wanted) => !*wanted,
         })
 }
@@ -81,22 +85,7 @@ pub fn is_reference(name: &str, wanted: &str) -> bool {
         }
         tails
     };
-    tails(name).iter().chain(&tails(untagged)).any(|tail| glob(wanted, tail))
-}
-
-/// `*` matches any text, everything else itself.
-fn glob(pattern: &str, text: &str) -> bool {
-    let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut text) = text.strip_prefix(start) else { return false };
-    let mut parts: Vec<&str> = rest.split('*').collect();
-    let last = parts.pop().unwrap_or_default();
-    for part in parts {
-        match text.find(part) {
-            Some(at) => text = text.get(at + part.len()..).unwrap_or_default(),
-            None => return false,
-        }
-    }
-    text.ends_with(last)
+    tails(name).iter().chain(&tails(untagged)).any(|tail| pattern::matches(wanted, tail))
 }
 
 /// Containers that are not running.
@@ -189,8 +178,8 @@ pub fn written(dirs: &Dirs, c: &Container) -> u64 {
 
 /// Bytes of the layers below what a container wrote.
 pub fn layers_size(dirs: &Dirs, c: &Container) -> u64 {
-    let Rootfs::Layers { layers, .. } = &c.rootfs else { return 0 };
-    let Ok(store) = Store::open(dirs) else { return 0 };
+    let Rootfs::Layers { layers, store: at, .. } = &c.rootfs else { return 0 };
+    let Ok(store) = Store::with_layers(dirs, at.as_deref()) else { return 0 };
     let size = |layer: &String| Some(store.layer(&Sha256::parse(layer).ok()?).ok()??.size);
     layers.iter().filter_map(size).sum()
 }
@@ -228,6 +217,6 @@ mod tests {
             assert!(!is_reference(name, wanted), "{wanted}");
         }
         assert!(is_reference("127.0.0.1:5000/a/b:c", "a/b"));
-        assert!(glob("a*b*c", "a1b2c") && !glob("a*b*c", "acb"));
+        assert!(pattern::matches("a*b*c", "a1b2c") && !pattern::matches("a*b*c", "acb"));
     }
 }

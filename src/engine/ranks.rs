@@ -28,9 +28,9 @@
 
 use super::create::{Created, create_as};
 use super::exec::ExecOptions;
-use super::options::{CreateOptions, PullPolicy, Source};
+use super::options::{CreateOptions, PullPolicy, SHM_SIZE, Source};
 use super::specgen::{self, ImageDefaults};
-use super::{lookup, names, source};
+use super::{lookup, mpi, names, source};
 use crate::error::{Context, Error, Result};
 use crate::external::runtime::Rank;
 use crate::id::{ContainerId, ContainerName};
@@ -40,7 +40,7 @@ use crate::ondisk::container::{Cgroups, Container, NetworkMode, Restart};
 use crate::ondisk::{self, ranks::Ranks};
 use crate::paths::Dirs;
 use crate::store::squash::SquashFile;
-use crate::sys::CallContext;
+use crate::sys::{CallContext, cpus};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -51,9 +51,6 @@ const USERS: &str = "users";
 
 /// Where our init is in a container.
 const INIT: &str = "/run/podman-init";
-
-/// podman's size of /dev/shm: nobody has asked for another.
-const DEFAULT_SHM: u64 = 65_536_000;
 
 /// A container of ranks, and our lock on its life.
 #[derive(Debug)]
@@ -74,7 +71,6 @@ pub fn hindrance(options: &CreateOptions) -> Option<&'static str> {
         (options.runtime.is_some(), "--runtime"),
         (options.timeout > 0, "--timeout"),
         (options.pid_file.is_some(), "--pidfile"),
-        (options.namespaces.pid == super::options::NamespaceMode::Host, "--pid host"),
     ];
     reasons.into_iter().find(|(is, _)| *is).map(|(_, name)| name)
 }
@@ -86,7 +82,7 @@ pub fn acquire(
     step: &str,
     told: impl FnOnce(&Created),
 ) -> Result<Shared> {
-    let file = source::image_file(&options.source)?;
+    let file = source::image_file(options)?;
     let name = name_of(step, options, file.as_ref())?;
     let _lock = lock(dirs, &name)?;
     match join(dirs, &name)? {
@@ -106,15 +102,33 @@ impl Shared {
         preserved: u32,
         parent: Option<Pid>,
     ) -> Result<Rank> {
-        let wanted = ExecOptions {
-            command: specgen::command(options, &self.image)?,
-            env: options.process.env.iter().chain(env).cloned().collect(),
-            ..ExecOptions::default()
-        };
-        let process = super::exec::process(dirs, &self.container, &wanted)?;
+        let process = self.process(dirs, options, env)?;
         let root = dirs.container_run(&self.container.id).join("oci");
         let id = self.container.id.as_str();
         Rank::new(&root, id, process.to_string().as_bytes(), &self.users, preserved, parent)
+    }
+
+    /// Whether the command of `options` is a program of MPI, as far as that can be seen.
+    pub fn runs_mpi(&self, dirs: &Dirs, options: &CreateOptions) -> bool {
+        let process = self.process(dirs, options, &[]);
+        process.is_ok_and(|process| mpi::is_program_of_mpi(dirs, &self.container, &process).unwrap_or(false))
+    }
+
+    fn process(
+        &self,
+        dirs: &Dirs,
+        options: &CreateOptions,
+        env: &[(String, String)],
+    ) -> Result<serde_json::Value> {
+        let asked = &options.process;
+        let known = |name: &String| !asked.unset_env_all && !asked.unset_env.contains(name);
+        let wanted = ExecOptions {
+            command: specgen::command(options, &self.image)?,
+            env: asked.env.iter().chain(env).cloned().collect(),
+            host_env: asked.host_env.iter().filter(|(name, _)| known(name)).cloned().collect(),
+            ..ExecOptions::default()
+        };
+        super::exec::process(dirs, &self.container, &wanted)
     }
 }
 
@@ -123,6 +137,7 @@ fn name_of(step: &str, options: &CreateOptions, file: Option<&SquashFile>) -> Re
     use sha2::Digest;
     let mut same = options.clone();
     (same.command, same.create_command, same.process.env) = (Vec::new(), Vec::new(), Vec::new());
+    same.process.host_env = Vec::new();
     (same.process.interactive, same.auto_remove) = (false, true);
     let stamp = file.map(|file| (&file.stamp, file.offset));
     let digest: [u8; 32] = sha2::Sha256::digest(format!("{step}\n{stamp:?}\n{same:?}").as_bytes()).into();
@@ -199,7 +214,11 @@ fn start(
         preserved: Vec::new(),
     };
     let id = ContainerId::random()?;
-    let head_start = HeadStart::begin(dirs, &id, options.cgroups, &launch, file)?;
+    // What is everybody's is not bound to our CPUs.
+    let own = cpus::use_all();
+    let head_start = HeadStart::begin(dirs, &id, options.cgroups, &launch, file);
+    cpus::back_to(own);
+    let head_start = head_start?;
     let created = create_as(dirs, id, &options, &recover::starting(), file)?;
     told(&created);
     let container = created.container;
@@ -224,8 +243,10 @@ fn holding(options: &CreateOptions, name: &ContainerName, image: &Ranks) -> Resu
     held.process.init = true;
     held.process.interactive = false;
     held.process.env = Vec::new();
+    held.process.host_env = Vec::new();
     held.network.mode = held.network.mode.or(Some(NetworkMode::Host));
-    if held.shm_size == DEFAULT_SHM {
+    // Nobody has asked for another.
+    if held.shm_size == SHM_SIZE {
         let memory = rustix::system::sysinfo();
         held.shm_size = u64::from(memory.mem_unit).saturating_mul(memory.totalram) / 2;
     }

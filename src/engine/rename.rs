@@ -30,12 +30,7 @@ pub fn rename(dirs: &Dirs, c: &Container, name: &str) -> Result<()> {
     {
         rustix::fs::flock(&claims, FlockOperation::LockExclusive).call(|| "flock(names)")?;
         if let Some(owner) = names::claimed_by(dirs, &name)? {
-            return Err(Error::in_use(format_args!(
-                "container name {:?} is in use by {}",
-                name.as_str(),
-                owner.short()
-            ))
-            .hint(format_args!("Remove it with `coracle rm {name}`, or choose another name.")));
+            return Err(names::in_use(&name, &owner, "choose another name"));
         }
         publish_bytes(claims.as_fd(), name.as_str(), c.id.as_str().as_bytes(), Durability::Durable)?;
         let renamed = Container { name: name.clone(), ..now.clone() };

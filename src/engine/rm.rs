@@ -11,6 +11,10 @@ use crate::paths::Dirs;
 use crate::store::{Store, collect::Removed};
 use crate::userns;
 use std::ffi::OsString;
+use std::time::{Duration, Instant};
+
+/// How long a forced removal waits for a monitor before it looks again whether the container runs.
+const A_GLANCE: Duration = Duration::from_millis(200);
 
 /// What may be removed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,15 +35,25 @@ pub fn remove(dirs: &Dirs, c: &Container, options: RemoveOptions) -> Result<()> 
     if running && !options.force {
         return Err(still_running(c, state.status));
     }
-    if options.force {
-        stop::stop(dirs, c, options.timeout).what(what)?;
-    }
-    match monitor::remove::remove(dirs, c, options.volumes, stop::LAST_MOMENTS) {
-        // With --rm its monitor was faster, or another command.
-        Err(e) if e.kind() == Kind::NotFound && !dirs.container(&c.id).exists() => Ok(()),
-        // Started meanwhile.
-        Err(e) if e.kind() == Kind::InUse && e.errno().is_none() => Err(still_running(c, Status::Running)),
-        other => other.what(what),
+    let until = Instant::now() + stop::LAST_MOMENTS;
+    let mut patience = stop::LAST_MOMENTS;
+    loop {
+        if options.force {
+            stop::stop(dirs, c, options.timeout).what(what)?;
+            // One that was about to be started runs now: then it is stopped again.
+            patience = A_GLANCE.min(until.saturating_duration_since(Instant::now()));
+        }
+        return match monitor::remove::remove(dirs, c, options.volumes, patience) {
+            // With --rm its monitor was faster, or another command.
+            Err(e) if e.kind() == Kind::NotFound && !dirs.container(&c.id).exists() => Ok(()),
+            Err(e) if e.kind() == Kind::InUse && e.errno().is_none() => {
+                if options.force && !patience.is_zero() {
+                    continue;
+                }
+                Err(still_running(c, Status::Running))
+            }
+            other => other.what(what),
+        };
     }
 }
 
@@ -55,8 +69,7 @@ fn still_running(c: &Container, status: Status) -> Error {
 
 /// For `--replace`: the old container of that name goes, by a process in the store's namespace.
 pub fn remove_replaced(dirs: &Dirs, id: &ContainerId) -> Result<()> {
-    let mut args: Vec<OsString> =
-        vec!["--root".into(), dirs.data.clone().into(), "--runroot".into(), dirs.run.clone().into()];
+    let mut args = dirs.to_args();
     args.extend(["rm", "--quiet", "--force", "--volumes", id.as_str()].map(OsString::from));
     match userns::run_in_store(dirs, &args)? {
         0 => Ok(()),
@@ -72,7 +85,7 @@ pub fn remove_image(
     force: bool,
     containers: bool,
 ) -> Result<Removed> {
-    if containers && let Some(image) = store.find_image(name)? {
+    if containers && let Some(image) = store.find_own_image(name)? {
         for user in store.image_users(&image.id)? {
             let options = RemoveOptions { force: true, timeout: None, volumes: true };
             remove(dirs, &lookup::find(dirs, &user)?, options)?;

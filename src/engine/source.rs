@@ -1,7 +1,7 @@
 //! Where the root file system comes from: an image of the store (pulled when it must be), a directory, or the host's /usr.
 
 use super::options::{CreateOptions, PullPolicy, Source};
-use super::specgen::{ImageDefaults, PreparedMount};
+use super::specgen::{self, ImageDefaults, PreparedMount};
 use super::view::View;
 use crate::error::{Context, Error, Result};
 use crate::ondisk::container::{Driver, Rootfs};
@@ -12,6 +12,7 @@ use crate::store::{Image, Store};
 use crate::sys::CallContext;
 use crate::userns::{IdMaps, IdRange};
 use rustix::fs::{FileType, Mode};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -27,7 +28,11 @@ pub struct Prepared {
     pub view: View,
     /// Mounts that the source itself needs (`host:`).
     pub mounts: Vec<PreparedMount>,
-    rootfs: Rootfs,
+    /// What is to be said about it.
+    pub note: Option<String>,
+    /// Its layers are for all users, and have to be shown by what is stated of them.
+    stated: bool,
+    pub(super) rootfs: Rootfs,
 }
 
 /// What the container's record and config.json say about the rootfs.
@@ -41,16 +46,21 @@ pub struct MadeRootfs {
 }
 
 /// The image, open, where the source is one file.
-pub fn image_file(source: &Source) -> Result<Option<SquashFile>> {
-    match source {
-        Source::File { path, .. } => SquashFile::open(path).map(Some),
-        _ => Ok(None),
-    }
+pub fn image_file(options: &CreateOptions) -> Result<Option<SquashFile>> {
+    let Source::File { path, .. } = &options.source else { return Ok(None) };
+    let mut file = SquashFile::open(path)?;
+    let image = file.trailer.as_ref().map(|(_, config)| config_defaults(&config.config)).unwrap_or_default();
+    file.programs = specgen::programs(options, &image);
+    Ok(Some(file))
 }
 
 /// Finds the source; `file` is what `image_file` gave.
 pub fn prepare(dirs: &Dirs, options: &CreateOptions, file: Option<&SquashFile>) -> Result<Prepared> {
-    match &options.source {
+    let note = match &options.source {
+        Source::Image { .. } => None,
+        other => super::site::check_source(other, None)?,
+    };
+    let prepared = match &options.source {
         Source::File { overlay, .. } => {
             let file = file.ok_or_else(|| Error::internal("an image file that was not opened"))?;
             one_file(dirs, file, overlay.clone(), options)
@@ -58,7 +68,8 @@ pub fn prepare(dirs: &Dirs, options: &CreateOptions, file: Option<&SquashFile>) 
         Source::Host => host(),
         Source::Rootfs(path) => directory(path),
         Source::Image { name, pull, platform } => image(dirs, name, *pull, platform.as_deref(), options),
-    }
+    }?;
+    Ok(Prepared { note: prepared.note.or(note), ..prepared })
 }
 
 impl Prepared {
@@ -67,8 +78,9 @@ impl Prepared {
         matches!(self.rootfs, Rootfs::Layers { .. })
     }
 
-    /// Makes what the rootfs needs in the container's directory. With a shifted map (keep-id) layers are shown shifted,
-    /// which the kernel's overlay cannot do without real root: by fuse-overlayfs, else as a copy with shifted owners.
+    /// Makes what the rootfs needs in the container's directory. With a shifted map (keep-id) layers are shown shifted, and
+    /// those of a store for all users as is stated of them, neither of which the kernel's overlay can do without real root:
+    /// by fuse-overlayfs, else as a copy with the right owners.
     pub fn make_rootfs(&self, staged: &OwnedFd, maps: &IdMaps) -> Result<MadeRootfs> {
         let mut record = self.rootfs.clone();
         let mut note = None;
@@ -78,13 +90,14 @@ impl Prepared {
                 .hint("Leave out --userns, or load the image into the store."));
         }
         if let Rootfs::Layers { driver, id_map, .. } = &mut record
-            && is_shifted(maps)
+            && (is_shifted(maps) || self.stated)
         {
             let copied = *driver == Driver::Vfs;
             let usable = !copied && crate::store::rootfs::fuse::usable();
-            note = (!copied && !usable).then(|| COPIED.to_owned());
+            let of = if self.stated { "of an image of a shared store" } else { "with --userns keep-id" };
+            note = (!copied && !usable).then(|| format!("each container {of} {COPIED}"));
             *driver = if usable { Driver::FuseOverlayfs } else { Driver::Vfs };
-            *id_map = Some(maps.clone());
+            *id_map = is_shifted(maps).then(|| maps.clone());
         }
         let path = match &self.rootfs {
             Rootfs::Layers { .. } | Rootfs::Squash { .. } => "merged".to_owned(),
@@ -98,7 +111,8 @@ impl Prepared {
     }
 }
 
-const COPIED: &str = "each container with --userns keep-id gets a copy of its image, because fuse-overlayfs or /dev/fuse cannot be used; see `coracle doctor`";
+const COPIED: &str =
+    "gets a copy of the image, because fuse-overlayfs or /dev/fuse cannot be used; see `coracle doctor`";
 
 /// Where one id is mapped, all files are its owner's, whatever it is called inside.
 fn is_shifted(maps: &IdMaps) -> bool {
@@ -115,30 +129,26 @@ fn image(
     options: &CreateOptions,
 ) -> Result<Prepared> {
     let store = Store::open(dirs)?;
-    let present = if is_transport(name) { None } else { store.find_image(name)? };
-    let found = match (present, pull) {
-        (Some(image), PullPolicy::Missing | PullPolicy::Never) => image,
-        (None, PullPolicy::Never) => {
-            return Err(Error::not_found(format_args!("image {name} is not here"))
-                .cause("--pull=never was given")
-                .hint(format_args!("Get it with `coracle pull {name}`.")));
-        }
-        (_, PullPolicy::Missing | PullPolicy::Always | PullPolicy::Newer) => {
-            let policy = if pull == PullPolicy::Newer { "newer" } else { "always" };
-            pulled(dirs, &store, name, platform, policy, &options.pull_flags)?
-        }
-    };
+    let found = find(dirs, &store, name, pull, platform, &options.pull_flags)?;
+    // A store that should have been looked into, where the image was not in the user's own.
+    let lost = store.lost().first().map(ToString::to_string);
+    let note = super::site::check_source(&options.source, Some(&found))?.or(lost);
     let layers: Vec<String> = found.record.layers.iter().rev().map(ToString::to_string).collect();
-    let roots = layers.iter().map(|diff_id| crate::store::layer_diff_path(dirs, diff_id));
-    let view = View::open(roots).what(|| format!("cannot read the layers of {name}")).hint(|| {
-        format!("Check the store with `coracle system check --repair`, then `coracle pull {name}`.")
-    })?;
+    if found.store.is_none() {
+        store.touch_image(&found.id);
+    }
+    let from = store.of(&found)?;
+    let stated = from.is_stated(&store, &found.record.layers).what(|| format!("cannot use image {name}"))?;
+    let view =
+        View::of_layers(&from.dirs.data, &layers).what(|| format!("cannot read the layers of {name}")).hint(
+            || format!("Check the store with `coracle system check --repair`, then `coracle pull {name}`."),
+        )?;
     let driver = match options.driver {
         Some(driver) => driver,
         None => store.driver()?.0,
     };
     // Under the name that was asked for, of several.
-    let asked = store.full_name(name)?;
+    let asked = from.full_name(name)?;
     let shown = asked.or_else(|| found.names.first().cloned()).unwrap_or_else(|| name.to_owned());
     Ok(Prepared {
         name: shown,
@@ -146,8 +156,44 @@ fn image(
         image: defaults(&found),
         view,
         mounts: Vec::new(),
-        rootfs: Rootfs::Layers { driver, layers, read_only: options.read_only, id_map: None },
+        note,
+        stated,
+        rootfs: Rootfs::Layers {
+            driver,
+            layers,
+            read_only: options.read_only,
+            id_map: None,
+            store: found.store.as_ref().map(|path| path.to_string_lossy().into_owned()),
+        },
     })
+}
+
+/// The image in the store, pulled when it must be.
+fn find(
+    dirs: &Dirs,
+    store: &Store,
+    name: &str,
+    pull: PullPolicy,
+    platform: Option<&str>,
+    flags: &[String],
+) -> Result<Image> {
+    let present = if is_transport(name) { None } else { store.find_image(name)? };
+    match (present, pull) {
+        (Some(image), PullPolicy::Missing | PullPolicy::Never) => Ok(image),
+        (None, PullPolicy::Never) => Err(Error::not_found(format_args!("image {name} is not here"))
+            .cause("--pull=never was given")
+            .hint(format_args!("Get it with `coracle pull {name}`."))),
+        (_, PullPolicy::Missing | PullPolicy::Always | PullPolicy::Newer) => {
+            let policy = if pull == PullPolicy::Newer { "newer" } else { "always" };
+            pulled(dirs, store, name, platform, policy, flags)
+        }
+    }
+}
+
+/// An image's labels. It is pulled when it is not here.
+pub fn labels(dirs: &Dirs, name: &str) -> Result<BTreeMap<String, String>> {
+    let store = Store::open(dirs)?;
+    Ok(defaults(&find(dirs, &store, name, PullPolicy::Missing, None, &[])?).labels)
 }
 
 /// An image in one file: its config and the users' names are in its trailer; nothing is mounted to read them.
@@ -171,6 +217,8 @@ fn one_file(
         image,
         view: View::of_files(files),
         mounts: Vec::new(),
+        note: None,
+        stated: false,
         rootfs: Rootfs::Squash {
             file: file.path.clone(),
             stamp: file.stamp.clone(),
@@ -194,8 +242,7 @@ fn pulled(
     policy: &str,
     flags: &[String],
 ) -> Result<Image> {
-    let mut args: Vec<OsString> =
-        vec!["--root".into(), dirs.data.clone().into(), "--runroot".into(), dirs.run.clone().into()];
+    let mut args = dirs.to_args();
     args.extend(["pull".into(), "--policy".into(), policy.into(), "--id-file".into()]);
     let answer = dirs.run.join(format!(".pulled-{}", std::process::id()));
     args.push(answer.clone().into());
@@ -241,6 +288,8 @@ fn directory(path: &str) -> Result<Prepared> {
         image: ImageDefaults::default(),
         view,
         mounts: Vec::new(),
+        note: None,
+        stated: false,
         rootfs: Rootfs::Directory { path: path.to_owned() },
     })
 }
@@ -320,6 +369,8 @@ fn host() -> Result<Prepared> {
         image: ImageDefaults::default(),
         view: View::open(["/"])?,
         mounts,
+        note: None,
+        stated: false,
         rootfs: Rootfs::Host,
     })
 }

@@ -8,17 +8,18 @@
 use super::view::View;
 use crate::error::{Context, Error, Result};
 use crate::external::mksquashfs;
+use crate::ondisk;
+use crate::ondisk::container::Driver;
 use crate::ondisk::squash::{Trailer, encode_trailer};
-use crate::ondisk::{self, layer::Ownership};
 use crate::paths::Dirs;
 use crate::store::image::unknown_image;
+use crate::store::owners::{ImageOwners, Said};
 use crate::store::rootfs::Merge;
 use crate::store::{Image, Store};
 use crate::sys::CallContext;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 /// Largest passwd or group file that goes into the trailer; users of a larger one go by number.
@@ -29,26 +30,27 @@ pub fn squash(dirs: &Dirs, name: &str, target: &Path, level: u8) -> Result<()> {
     let store = Store::open(dirs)?;
     let image = store.find_image(name)?.ok_or_else(|| unknown_image(name))?;
     // Nobody removes a layer while it is read.
-    let _pins = image.record.layers.iter().map(|id| store.pin_layer(id)).collect::<Result<Vec<_>>>()?;
+    let from = store.of(&image)?;
+    let _pins = from.pin_layers(&image.record.layers)?;
     let what = || format!("cannot write image {name} to {}", target.display());
     let partial = Partial::new(target).what(what)?;
-    write(dirs, &store, &image, &partial.path, level).what(what)?;
+    let driver = store.driver_for(&image).what(what)?;
+    write(dirs, from, &image, driver, &partial.path, level).what(what)?;
     partial.publish(target).what(what)
 }
 
-fn write(dirs: &Dirs, store: &Store, image: &Image, to: &Path, level: u8) -> Result<()> {
+fn write(dirs: &Dirs, from: &Store, image: &Image, driver: Driver, to: &Path, level: u8) -> Result<()> {
     let layers: Vec<String> = image.record.layers.iter().rev().map(ToString::to_string).collect();
     let time = image.record.created.parse::<jiff::Timestamp>().map_or(0, |time| time.as_second());
     let time = u32::try_from(time).unwrap_or(0);
-    let driver = store.driver()?.0;
-    let merge =
-        Merge::mount(dirs, &layers, driver, time.into()).what(|| "cannot put the image's layers together")?;
-    let owners = recorded_owners(store, image)?;
+    let merge = Merge::mount(dirs, from, &layers, driver, time.into())
+        .what(|| "cannot put the image's layers together")?;
+    let owners = ImageOwners::read(from, image.record.layers.iter().rev().cloned())?;
     let file = merge.scratch(dirs).join("owners");
     if !owners.is_empty() {
         // Beside the merge, and gone with it.
         File::create(&file)
-            .and_then(|mut file| file.write_all(pseudo_definitions(&owners).as_bytes()))
+            .and_then(|mut file| file.write_all(&pseudo_definitions(owners.all())))
             .call(|| format!("write({file:?})"))?;
     }
     mksquashfs::run(&mksquashfs::Options {
@@ -57,17 +59,21 @@ fn write(dirs: &Dirs, store: &Store, image: &Image, to: &Path, level: u8) -> Res
         level,
         time,
         owners: (!owners.is_empty()).then_some(&*file),
+    })
+    .map_err(|error| {
+        let full = error.to_string().contains("No space left on device");
+        if full { error.hint("Free some space there, or name a file on another disk.") } else { error }
     })?;
     drop(merge);
-    let trailer = encode_trailer(&trailer(dirs, store, image, &layers)?)?;
+    let trailer = encode_trailer(&trailer(from, image, &layers)?)?;
     let mut file = File::options().append(true).open(to).call(|| format!("open({to:?})"))?;
     file.write_all(&trailer).call(|| format!("write({to:?})"))?;
     file.sync_all().call(|| format!("fsync({to:?})"))?;
     Ok(())
 }
 
-fn trailer(dirs: &Dirs, store: &Store, image: &Image, layers: &[String]) -> Result<Trailer> {
-    let view = View::open(layers.iter().map(|layer| crate::store::layer_diff_path(dirs, layer)))?;
+fn trailer(store: &Store, image: &Image, layers: &[String]) -> Result<Trailer> {
+    let view = View::of_layers(&store.dirs.data, layers)?;
     let mut files = BTreeMap::new();
     for path in ["/etc/passwd", "/etc/group"] {
         let bytes = view.read(path, MAX_FILE);
@@ -80,45 +86,17 @@ fn trailer(dirs: &Dirs, store: &Store, image: &Image, layers: &[String]) -> Resu
     Ok(Trailer { version: ondisk::VERSION, id: image.id.to_string(), config, files })
 }
 
-/// What could not be set on the files, by path: owner, group, mode. The topmost layer that has a path decides.
-fn recorded_owners(store: &Store, image: &Image) -> Result<BTreeMap<String, String>> {
-    let mut owners: BTreeMap<String, String> = BTreeMap::new();
-    for id in &image.record.layers {
-        let recorded = store.layer(id)?.is_some_and(|layer| layer.ownership == Ownership::Recorded);
-        let Some(dir) = store.layer_dir(id)?.filter(|_| recorded) else { continue };
-        let diff = crate::store::open_dir(&dir, "diff")?;
-        // What this layer has and does not speak of is root's.
-        owners.retain(|path, _| {
-            let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-            rustix::fs::statat(diff.as_fd(), path.as_str(), flags).is_err()
-        });
-        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::CLOEXEC;
-        let Ok(file) = rustix::fs::openat(&dir, "owners", flags, rustix::fs::Mode::empty()) else { continue };
-        let text = std::io::read_to_string(File::from(file)).call(|| "read(owners)")?;
-        for line in text.lines() {
-            let mut fields = line.splitn(4, ' ');
-            let (Some(uid), Some(gid), Some(mode), Some(path)) =
-                (fields.next(), fields.next(), fields.next(), fields.next())
-            else {
-                continue;
-            };
-            owners.insert(path.to_owned(), format!("{mode} {uid} {gid}"));
-        }
-    }
-    Ok(owners)
-}
-
 /// `PATH m MODE UID GID`, as mksquashfs reads it: a backslash before what would end the name.
-fn pseudo_definitions(owners: &BTreeMap<String, String>) -> String {
-    let mut text = String::new();
-    for (path, what) in owners.iter().filter(|(path, _)| *path != ".") {
-        for c in path.chars() {
-            if c.is_whitespace() || matches!(c, '\\' | '"') {
-                text.push('\\');
+fn pseudo_definitions<'a>(owners: impl Iterator<Item = (&'a [u8], Said)>) -> Vec<u8> {
+    let mut text = Vec::new();
+    for (path, Said { uid, gid, mode }) in owners.filter(|(path, _)| !matches!(*path, b"" | b".")) {
+        for byte in path {
+            if byte.is_ascii_whitespace() || matches!(byte, b'\\' | b'"') {
+                text.push(b'\\');
             }
-            text.push(c);
+            text.push(*byte);
         }
-        text.push_str(&format!(" m {what}\n"));
+        text.extend(format!(" m {mode:o} {uid} {gid}\n").into_bytes());
     }
     text
 }
@@ -175,7 +153,10 @@ mod tests {
 
     #[test]
     fn names_with_spaces_stay_one_word() {
-        let owners = [("a b".to_owned(), "755 33 33".to_owned()), (".".to_owned(), "755 1 1".to_owned())];
-        assert_eq!(pseudo_definitions(&owners.into()), "a\\ b m 755 33 33\n");
+        let owners = [
+            (&b"a b"[..], Said { uid: 33, gid: 44, mode: 0o4755 }),
+            (b"", Said { uid: 1, gid: 1, mode: 0o755 }),
+        ];
+        assert_eq!(pseudo_definitions(owners.into_iter()), b"a\\ b m 4755 33 44\n");
     }
 }

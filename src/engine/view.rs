@@ -6,7 +6,7 @@
 //! `.wh..wh..opq`.
 
 use crate::error::Result;
-use crate::ondisk::container::{Container, Rootfs};
+use crate::ondisk::container::Container;
 use crate::paths::Dirs;
 use crate::sys::CallContext;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -23,8 +23,8 @@ const MAX_SYMLINKS: u32 = 40;
 
 /// The image's files of a container, as they were before its first start. `None`: it is not made of layers.
 pub fn of_image(dirs: &Dirs, c: &Container) -> Result<Option<View>> {
-    let Rootfs::Layers { layers, .. } = &c.rootfs else { return Ok(None) };
-    View::open(layers.iter().map(|diff_id| crate::store::layer_diff_path(dirs, diff_id))).map(Some)
+    let Some((layers, data)) = crate::store::layers_of(dirs, &c.rootfs) else { return Ok(None) };
+    View::of_layers(data, layers).map(Some)
 }
 
 /// Directories stacked as in overlay, top first; or a few files that are known of a tree that cannot be looked at.
@@ -59,6 +59,12 @@ impl View {
             Ok(rustix::fs::open(dir, flags, Mode::empty()).call(|| format!("open({dir:?}, O_PATH)"))?)
         };
         Ok(Self { roots: top_first.into_iter().map(open).collect::<Result<_>>()?, known: None })
+    }
+
+    /// Layers of the store `data`, top first.
+    pub fn of_layers(data: &Path, layers: &[String]) -> Result<Self> {
+        let roots = layers.iter().map(|diff_id| crate::store::layer_tree(data, diff_id));
+        Ok(Self { roots: roots.collect::<crate::sys::Result<_>>()?, known: None })
     }
 
     /// Of a tree that is not mounted, these files, by absolute path. Whatever else is asked for is taken to be there.
@@ -137,17 +143,19 @@ impl View {
             bytes.extend(text.iter().take(usize::try_from(limit).unwrap_or(usize::MAX)));
             return bytes;
         }
-        let Some(Found::Other(FileType::RegularFile, fd)) = self.lookup(Path::new(path)) else {
-            return bytes;
-        };
-        // An O_PATH fd cannot be read; it is opened again by number, which cannot meet another file.
-        let again = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
-        if let Ok(file) =
-            rustix::fs::open(again, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
-        {
-            let _ = File::from(file).take(limit).read_to_end(&mut bytes);
+        if let Some(file) = self.open_file(path) {
+            let _ = file.take(limit).read_to_end(&mut bytes);
         }
         bytes
+    }
+
+    /// The regular file at `path`, to be read.
+    pub fn open_file(&self, path: &str) -> Option<File> {
+        let Some(Found::Other(FileType::RegularFile, fd)) = self.lookup(Path::new(path)) else { return None };
+        // An O_PATH fd cannot be read; it is opened again by number, which cannot meet another file.
+        let again = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        rustix::fs::open(again, flags, Mode::empty()).ok().map(File::from)
     }
 
     /// Whether `path` leads to a directory.

@@ -10,16 +10,11 @@ use std::time::Duration;
 
 /// A word of `--condition`.
 pub fn condition(text: &str) -> Result<Status> {
-    match text {
-        "created" | "configured" | "initialized" => Ok(Status::Created),
-        "running" => Ok(Status::Running),
-        "paused" => Ok(Status::Paused),
-        "stopping" => Ok(Status::Stopping),
-        "exited" | "stopped" | "removing" => Ok(Status::Exited),
-        _ => Err(Error::usage(format_args!(
+    Status::parse(if text == "removing" { "exited" } else { text }).ok_or_else(|| {
+        Error::usage(format_args!(
             "invalid condition {text:?}: not one of created, running, paused, stopping, exited"
-        ))),
-    }
+        ))
+    })
 }
 
 /// Blocks until the container is in one of the states (none: until it is not running), and gives its exit code.

@@ -26,6 +26,8 @@ pub const TOOL: Tool = Tool {
 pub struct IdMapping {
     pub uids: Vec<(u32, u32, u32)>,
     pub gids: Vec<(u32, u32, u32)>,
+    /// One id is mapped: all is shown as root's.
+    pub all_to_root: bool,
 }
 
 /// Its arguments for layers (top first), upper and work directory.
@@ -37,6 +39,9 @@ pub fn args(lowers: &[String], upper: &str, work: &str, mapping: &IdMapping) -> 
                 pieces.iter().map(|(disk, shown, count)| format!("{disk}:{shown}:{count}")).collect();
             options.push_str(&format!(",{name}={}", text.join(":")));
         }
+    }
+    if mapping.all_to_root {
+        options.push_str(",squash_to_root");
     }
     ["-f".into(), "-o".into(), options.into(), "/dev/fd/0".into()].into()
 }
@@ -55,7 +60,8 @@ mod tests {
 
     #[test]
     fn maps_are_written_as_disk_shown_count() {
-        let mapping = IdMapping { uids: vec![(0, 1, 1000), (1000, 0, 1)], gids: Vec::new() };
+        let mapping =
+            IdMapping { uids: vec![(0, 1, 1000), (1000, 0, 1)], gids: Vec::new(), all_to_root: false };
         let args = args(&["l/a".into(), "l/b".into()], "u", "w", &mapping);
         assert_eq!(args[2], "lowerdir=l/a:l/b,upperdir=u,workdir=w,uidmapping=0:1:1000:1000:0:1");
         assert_eq!(args[3], "/dev/fd/0");

@@ -5,7 +5,8 @@
 //! `--log-format json`, the last line of level `error` counts.
 
 use crate::error::{Context, Error, Kind, Result};
-use crate::sys::{self, CallContext};
+use crate::sys::{self, CallContext, null};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 use std::ffi::{CString, OsString};
 use std::fs::File;
@@ -19,6 +20,9 @@ const LOG_FD: RawFd = 60;
 
 /// Where the runtime finds the first of the fds that an operation passes.
 pub const FIRST_FD: RawFd = 61;
+
+/// Where it finds the container's runtime directory.
+const RUN_FD: RawFd = FIRST_FD + 1;
 
 /// How many fds of the caller's a payload may get: `LOG_FD` comes after them.
 pub const MAX_PRESERVED: u32 = LOG_FD as u32 - 3;
@@ -55,8 +59,8 @@ impl Runtime {
             Some(path) => PathBuf::from(path),
             None => own_runtime()?,
         };
-        let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
-        let file = rustix::fs::open(&path, flags, rustix::fs::Mode::empty())
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let file = rustix::fs::open(&path, flags, Mode::empty())
             .call(|| format!("open({path:?})"))
             .what(|| "cannot find the OCI runtime")
             .hint(|| "Install coracle-oci beside coracle, or name another with --runtime.")?;
@@ -103,7 +107,7 @@ impl Runtime {
 
     /// Runs it to its end, quietly.
     pub fn run(&self, args: &[OsString]) -> Result<()> {
-        let null = open_null()?;
+        let null = null::open()?;
         let run = self.start(args, [null.as_fd(), null.as_fd(), null.as_fd()], &[], &[])?;
         match run.wait()? {
             0 => Ok(()),
@@ -140,9 +144,17 @@ impl Run {
         if words.contains("is not delegated to") {
             return error.hint("See what is delegated, and how to get the rest, with `coracle doctor`; or leave the limit out.");
         }
+        if words.contains(LIMIT_REACHED) {
+            return error.hint(LIMIT_HINT);
+        }
         error
     }
 }
+
+/// How coracle-oci says that no namespace can be made, and what mends it (`userns::limit_reached`).
+pub const LIMIT_REACHED: &str =
+    "the limit user.max_user_namespaces is reached, or 32 user namespaces are nested";
+pub const LIMIT_HINT: &str = "Ask the administrator for `sysctl user.max_user_namespaces=15000`, or end containers that run: `coracle ps`.";
 
 /// A process's exit code as a shell counts: 128 + signal.
 pub fn exit_code(status: WaitStatus) -> i32 {
@@ -170,6 +182,7 @@ pub struct Rank {
     argv: Vec<CString>,
     _process: OwnedFd,
     _users: OwnedFd,
+    run: OwnedFd,
 }
 
 impl Rank {
@@ -188,13 +201,12 @@ impl Rank {
         File::from(memory.try_clone().call(|| "fcntl(F_DUPFD_CLOEXEC)")?)
             .write_all(process)
             .call(|| "write(process)")?;
-        let inherited = |fd: &OwnedFd| -> Result<OwnedFd> {
-            let fd = rustix::io::fcntl_dupfd_cloexec(fd, FIRST_FD).call(|| "fcntl(F_DUPFD_CLOEXEC)")?;
-            rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::empty()).call(|| "fcntl(F_SETFD)")?;
-            Ok(fd)
-        };
-        let (process, users) = (inherited(&memory)?, inherited(users)?);
-        let text = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| Error::internal("a path has a NUL byte"));
+        // The container's runtime directory, where its seccomp agent listens: the second fd, as of a runtime that the monitor starts.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let run = root.parent().unwrap_or(root);
+        let run = rustix::fs::open(run, flags, Mode::empty()).call(|| format!("open({run:?})"))?;
+        let run = inherited(&run, RUN_FD)?;
+        let (process, users) = (inherited(&memory, above(preserved))?, inherited(users, above(preserved))?);
         let own = text(own_runtime()?.into_os_string().into_vec())?;
         let argv = [
             own.clone(),
@@ -205,34 +217,77 @@ impl Rank {
             text(preserved.to_string().into())?,
             text(parent.map_or(0, |pid| pid.as_raw_nonzero().get()).to_string().into())?,
         ];
-        Ok(Self { program: own, argv: argv.into(), _process: process, _users: users })
+        Ok(Self { program: own, argv: argv.into(), _process: process, _users: users, run })
     }
 
     /// Replaces this process by it. What comes back is the failure.
     pub fn become_it(self) -> Error {
-        let envp = std::env::vars_os().filter_map(|(mut name, value)| {
-            name.push("=");
-            name.push(value);
-            CString::new(name.into_vec()).ok()
-        });
-        let envp = sys::process::ExecStrings::new(envp.collect());
-        let argv = sys::process::ExecStrings::new(self.argv);
-        let errno = sys::process::execve(&self.program, &argv, &envp);
-        let failed: Result<()> = Err(errno)
-            .call(|| format!("execve({:?})", self.program))
-            .what(|| "cannot start the OCI runtime")
-            .hint(|| "Install coracle-oci beside coracle.");
-        failed.err().unwrap_or_else(|| Error::internal("execve returned"))
+        replace_us(&self.program, self.argv)
     }
 
     /// Starts it as a child with this stdio. Its pid.
     pub fn start(&self, stdio: [BorrowedFd<'_>; 3]) -> Result<Pid> {
-        let placed: Vec<_> = stdio.into_iter().zip(0..).collect();
+        let placed: Vec<_> = stdio.into_iter().zip(0..).chain([(self.run.as_fd(), RUN_FD)]).collect();
         let pid = sys::spawn::spawn(&self.program, &self.argv, &placed)
             .what(|| "cannot start the OCI runtime")
             .hint(|| "Install coracle-oci beside coracle.")?;
         Pid::from_raw(pid).ok_or_else(|| Error::internal("posix_spawn gave pid 0"))
     }
+}
+
+/// The verb of ours that runs a container in the place of `coracle run`.
+pub const ALONE_VERB: &str = "alone";
+
+/// Replaces this process by our runtime, which runs the container `id` of this bundle in the foreground, and ends it when
+/// `server` ends. It holds `users` as long as it lives, and gives `preserved` fds from 3 on to the payload. What comes back is
+/// the failure.
+pub fn become_alone(
+    bundle: &Path,
+    id: &str,
+    preserved: u32,
+    server: &OwnedFd,
+    users: &OwnedFd,
+) -> Result<Error> {
+    let (server, _users) = (inherited(server, above(preserved))?, inherited(users, above(preserved))?);
+    let own = own_runtime()?.into_os_string().into_vec();
+    let number = |number: RawFd| number.to_string().into_bytes();
+    let preserved = number(preserved.try_into().unwrap_or(0));
+    let bundle = bundle.as_os_str().as_bytes().to_vec();
+    let words = [own.clone(), ALONE_VERB.into(), bundle, id.into(), preserved, number(server.as_raw_fd())];
+    let argv = words.map(text).into_iter().collect::<Result<_>>()?;
+    Ok(replace_us(&text(own)?, argv))
+}
+
+/// From where on the payload gets no fd: it may have one far above the others (PMI_FD).
+fn above(preserved: u32) -> RawFd {
+    RawFd::try_from(preserved).unwrap_or(0).saturating_add(3).max(RUN_FD + 1)
+}
+
+/// A copy from `from` on that stays open when we are replaced.
+fn inherited(fd: &OwnedFd, from: RawFd) -> Result<OwnedFd> {
+    let fd = sys::fds::copy_above(fd, from)?;
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::empty()).call(|| "fcntl(F_SETFD)")?;
+    Ok(fd)
+}
+
+fn text(bytes: Vec<u8>) -> Result<CString> {
+    CString::new(bytes).map_err(|_| Error::internal("a path has a NUL byte"))
+}
+
+fn replace_us(program: &CString, argv: Vec<CString>) -> Error {
+    let envp = std::env::vars_os().filter_map(|(mut name, value)| {
+        name.push("=");
+        name.push(value);
+        CString::new(name.into_vec()).ok()
+    });
+    let envp = sys::process::ExecStrings::new(envp.collect());
+    let argv = sys::process::ExecStrings::new(argv);
+    let errno = sys::process::execve(program, &argv, &envp);
+    let failed: Result<()> = Err(errno)
+        .call(|| format!("execve({program:?})"))
+        .what(|| "cannot start the OCI runtime")
+        .hint(|| "Install coracle-oci beside coracle.");
+    failed.err().unwrap_or_else(|| Error::internal("execve returned"))
 }
 
 /// How a container comes up.
@@ -330,12 +385,6 @@ fn own_runtime() -> Result<PathBuf> {
     let own = rustix::fs::readlink("/proc/self/exe", Vec::new()).call(|| "readlink(\"/proc/self/exe\")")?;
     let own = PathBuf::from(std::ffi::OsStr::from_bytes(own.as_bytes()));
     Ok(own.with_file_name("coracle-oci"))
-}
-
-/// /dev/null for reading and writing.
-pub fn open_null() -> Result<OwnedFd> {
-    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
-    Ok(rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty()).call(|| "open(\"/dev/null\")")?)
 }
 
 #[cfg(test)]

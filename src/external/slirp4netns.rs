@@ -33,6 +33,19 @@ pub struct Options {
     pub outbound_addr6: Option<String>,
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cidr: None,
+            mtu: 65520,
+            allow_host_loopback: false,
+            ipv6: false,
+            outbound_addr: None,
+            outbound_addr6: None,
+        }
+    }
+}
+
 /// The command line, without the program's name.
 pub fn args(options: &Options, netns: &str, api_socket: Option<&str>) -> Vec<OsString> {
     let mut args: Vec<OsString> = vec!["--configure".into(), format!("--mtu={}", options.mtu).into()];
@@ -66,19 +79,10 @@ pub fn args(options: &Options, netns: &str, api_socket: Option<&str>) -> Vec<OsS
 mod tests {
     use super::*;
 
-    const PLAIN: Options = Options {
-        cidr: None,
-        mtu: 65520,
-        allow_host_loopback: false,
-        ipv6: false,
-        outbound_addr: None,
-        outbound_addr6: None,
-    };
-
     #[test]
     fn the_default_is_closed_to_the_host_and_sandboxed() {
         assert_eq!(
-            args(&PLAIN, "/proc/7/ns/net", None),
+            args(&Options::default(), "/proc/7/ns/net", None),
             [
                 "--configure",
                 "--mtu=65520",
@@ -96,8 +100,12 @@ mod tests {
 
     #[test]
     fn options_become_flags() {
-        let options =
-            Options { cidr: Some("10.9.0.0/24".into()), allow_host_loopback: true, ipv6: true, ..PLAIN };
+        let options = Options {
+            cidr: Some("10.9.0.0/24".into()),
+            allow_host_loopback: true,
+            ipv6: true,
+            ..Options::default()
+        };
         let args = args(&options, "/n", Some("/s"));
         assert!(!args.contains(&"--disable-host-loopback".into()));
         for flag in ["--enable-ipv6", "--cidr=10.9.0.0/24", "--api-socket=/s"] {

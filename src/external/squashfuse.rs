@@ -21,7 +21,8 @@ pub const TOOL: Tool = Tool {
 /// The one without.
 pub const PLAIN: Tool = Tool { name: "squashfuse", ..TOOL };
 
-const CONNECTION: RawFd = 3;
+/// Where it has the connection.
+pub const CONNECTION: RawFd = 3;
 const IMAGE: RawFd = 4;
 
 /// Its arguments for a squashfs that begins at `offset`.
@@ -34,7 +35,7 @@ pub fn args(offset: u64) -> Vec<String> {
     args
 }
 
-/// Starts the server of `connection`; what it says goes to `words`. Returns its pid.
+/// Starts the server of `connection`, in a process group of its own; what it says goes to `words`. Returns its pid.
 pub fn start(
     connection: BorrowedFd<'_>,
     image: BorrowedFd<'_>,
@@ -52,7 +53,7 @@ pub fn start(
         .map(text)
         .collect();
     let fds = [(words, 1), (words, 2), (connection, CONNECTION), (image, IMAGE)];
-    crate::sys::spawn::spawn(&path, &argv, &fds).what(|| "cannot start squashfuse")
+    crate::sys::spawn::spawn_leader(&path, &argv, &fds).what(|| "cannot start squashfuse")
 }
 
 #[cfg(test)]

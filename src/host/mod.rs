@@ -7,6 +7,7 @@
 //! A failed probe has the cause as a fact with its value, one command that fixes it, and what works meanwhile. All such
 //! texts live beside the probes, so that they do not drift.
 
+mod calls;
 mod cgroups;
 pub mod child;
 mod distro;
@@ -18,9 +19,10 @@ mod storage;
 mod surroundings;
 mod userns;
 
+pub use calls::{answers_are_waited_for, can_answer_calls};
 pub use distro::{Distribution, install_command};
 pub use lsm::{apparmor_enabled, selinux_mode};
-pub use storage::{Space, filesystem_name, space};
+pub use storage::{Fitness, Space, filesystem_name, fitness, in_memory, space, unseen};
 
 use crate::paths::Dirs;
 use serde::Serialize;

@@ -3,6 +3,7 @@
 use super::child::{Child, FUSE_OVERLAYFS};
 use super::{Probe, Report, install_command};
 use crate::error::Error;
+use crate::external::{mksquashfs::TOOL as MKSQUASHFS, squashfuse};
 use crate::paths::Dirs;
 
 pub(super) fn probe(dirs: &Dirs, child: Option<&Child>, report: &mut Report) {
@@ -34,6 +35,27 @@ pub(super) fn probe(dirs: &Dirs, child: Option<&Child>, report: &mut Report) {
     }
     report.probes.push(overlay_probe(&overlay, matches!(fuse, Some(Ok(())))));
     report.probes.push(fuse_probe(&device, fuse, overlay.is_ok()));
+    report.probes.extend(device.is_ok().then(one_file_probe));
+}
+
+/// What images in one file need beside /dev/fuse.
+fn one_file_probe() -> Probe {
+    let meanwhile = "images of the store run, images in one file do not";
+    match (squashfuse::TOOL.locate(), squashfuse::PLAIN.locate(), MKSQUASHFS.locate()) {
+        (None, None, _) => Probe::warn("image-files", "squashfuse is not installed")
+            .fix_as_root(install_command(squashfuse::TOOL.packages))
+            .meanwhile(meanwhile),
+        (_, _, None) => Probe::warn("image-files", "mksquashfs is not installed")
+            .fix_as_root(install_command(MKSQUASHFS.packages))
+            .meanwhile("images in one file run, `coracle image squash` writes none"),
+        (Some(program), ..) => {
+            Probe::pass("image-files", format!("{} and mksquashfs are there", program.display()))
+        }
+        (None, Some(program), _) => Probe::pass(
+            "image-files",
+            format!("{}, of one thread, and mksquashfs are there", program.display()),
+        ),
+    }
 }
 
 fn overlay_probe(overlay: &Result<(), Error>, has_fuse: bool) -> Probe {

@@ -4,7 +4,8 @@ use super::{Probe, Report};
 use crate::error::Result;
 use crate::paths::Dirs;
 use crate::sys::CallContext;
-use rustix::fs::{FlockOperation, Mode, OFlags, XattrFlags};
+use rustix::fs::{Access, AtFlags, CWD, FlockOperation, Mode, OFlags, XattrFlags};
+use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -15,7 +16,7 @@ const LITTLE_SPACE: u64 = 2 * GIB;
 const FEW_INODES: u64 = 50_000;
 
 /// Types of statfs(2), by the magic numbers of linux/magic.h and of the file systems' own headers.
-const FILE_SYSTEMS: [(u64, &str, bool); 17] = [
+const FILE_SYSTEMS: [(u64, &str, bool); 21] = [
     (0xEF53, "ext4", false),
     (0x5846_5342, "xfs", false),
     (0x9123_683E, "btrfs", false),
@@ -33,6 +34,10 @@ const FILE_SYSTEMS: [(u64, &str, bool); 17] = [
     (0x0BD0_0BD0, "lustre", true),
     (0x4750_4653, "gpfs", true),
     (0x00C3_6400, "ceph", true),
+    (0x1983_0326, "beegfs", true),
+    (0x5346_414F, "afs", true),
+    (0x8584_58F6, "ramfs", false),
+    (0x4D44, "vfat", false),
 ];
 
 /// Room on a file system.
@@ -40,6 +45,8 @@ const FILE_SYSTEMS: [(u64, &str, bool); 17] = [
 pub struct Space {
     /// Bytes that the caller may still write.
     pub free: u64,
+    /// What the caller's quota leaves, where there is one; `free` is no more.
+    pub quota: Option<u64>,
     pub total: u64,
     /// Inodes that can still be made; none: the file system does not count them.
     pub free_inodes: Option<u64>,
@@ -47,10 +54,13 @@ pub struct Space {
 
 /// Room where `dir` is, or where it would be made.
 pub fn space(dir: &Path) -> Option<Space> {
-    let fs = rustix::fs::statvfs(existing(dir)).ok()?;
+    let dir = existing(dir);
+    let fs = rustix::fs::statvfs(dir).ok()?;
+    let quota = crate::sys::quota::left(dir);
     let free_inodes = (fs.f_files != 0).then_some(fs.f_favail);
     Some(Space {
-        free: fs.f_bavail.saturating_mul(fs.f_frsize),
+        free: crate::sys::fs::free_bytes(&fs).min(quota.unwrap_or(u64::MAX)),
+        quota,
         total: fs.f_blocks.saturating_mul(fs.f_frsize),
         free_inodes,
     })
@@ -67,8 +77,74 @@ pub fn filesystem_name(dir: &Path) -> (String, bool) {
     )
 }
 
+/// Of these everything is known that layers need.
+const GOOD: [&str; 8] = ["ext4", "xfs", "btrfs", "f2fs", "bcachefs", "zfs", "tmpfs", "overlay"];
+
+/// Whether layers can be kept in a directory, or why not: the end of a sentence that begins with its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fitness {
+    Fit,
+    Unfit(String),
+    /// It cannot be looked at: its server has forgotten it, or the ticket for it has run out. What is around it says nothing.
+    Unseen(String),
+}
+
+/// Looks at the file system where `dir` is or would be made, and tries one that is not known with a file of our own.
+pub fn fitness(dir: &Path) -> Fitness {
+    if let Some(why) = unseen(dir) {
+        return Fitness::Unseen(why);
+    }
+    let place = existing(dir);
+    let (kind, shared) = filesystem_name(place);
+    let read_only =
+        rustix::fs::statvfs(place).is_ok_and(|fs| fs.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+    if read_only {
+        return Fitness::Unfit(format!("is on a file system that is read-only ({kind})"));
+    }
+    if shared {
+        return Fitness::Unfit(format!("is on a file system that machines share ({kind})"));
+    }
+    if kind == "fuse" {
+        return Fitness::Unfit("is on a file system of a user's program (fuse)".to_owned());
+    }
+    if let Some(why) = cannot_be_made(dir, place) {
+        return Fitness::Unfit(why);
+    }
+    if GOOD.contains(&kind.as_str()) {
+        return Fitness::Fit;
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(place, flags, Mode::empty()).call(|| format!("open({place:?})"));
+    match opened.map_err(Into::into).and_then(|fd| try_file(&fd)) {
+        Ok(lacks) if lacks.is_empty() => Fitness::Fit,
+        Ok(lacks) => Fitness::Unfit(format!("is on a file system without {} ({kind})", lacks.join(" and "))),
+        Err(e) => Fitness::Unfit(format!("cannot be written to ({kind}: {e})")),
+    }
+}
+
+/// A home that is not there, or is somebody else's.
+fn cannot_be_made(dir: &Path, place: &Path) -> Option<String> {
+    let access = Access::WRITE_OK | Access::EXEC_OK;
+    let refused = rustix::fs::accessat(CWD, place, access, AtFlags::EACCESS).err()?;
+    let why = crate::sys::ErrnoText(refused.raw_os_error());
+    (dir != place).then(|| format!("cannot be made in {} ({why})", place.display()))
+}
+
+/// Why it cannot be told whether `dir` is there, as the end of a sentence that begins with its name.
+pub fn unseen(dir: &Path) -> Option<String> {
+    let failed = rustix::fs::stat(existing(dir)).err()?;
+    Some(format!("cannot be looked at ({})", crate::sys::ErrnoText(failed.raw_os_error())))
+}
+
+/// Whether what is written there takes memory.
+pub fn in_memory(dir: &Path) -> bool {
+    ["tmpfs", "ramfs"].contains(&filesystem_name(dir).0.as_str())
+}
+
+/// The first of `dir` and its parents that is there. What cannot be looked at is not missing.
 fn existing(dir: &Path) -> &Path {
-    dir.ancestors().find(|part| part.exists()).unwrap_or(Path::new("/"))
+    let missing = |e| matches!(e, Errno::NOENT | Errno::NOTDIR);
+    dir.ancestors().find(|part| !rustix::fs::stat(*part).is_err_and(missing)).unwrap_or(Path::new("/"))
 }
 
 pub(super) fn probe(dirs: &Dirs, report: &mut Report) {
@@ -120,8 +196,9 @@ fn store(dirs: &Dirs) -> Probe {
         Ok(lacks) => lacks,
         Err(e) => return Probe::fail("storage", format!("{place}: {e}")).fix(elsewhere()),
     };
-    let room = space(&dirs.data).unwrap_or(Space { free: 0, total: 0, free_inodes: None });
-    let fact = format!("{place}, {} free", size(room.free));
+    let room = space(&dirs.data).unwrap_or(Space { free: 0, quota: None, total: 0, free_inodes: None });
+    let by_quota = if room.quota == Some(room.free) { " by your quota" } else { "" };
+    let fact = format!("{place}, {} free{by_quota}", size(room.free));
     if room.free < LITTLE_SPACE {
         return Probe::warn("storage", format!("{fact}: little for images")).fix("coracle image prune --all");
     }
@@ -149,7 +226,7 @@ fn try_file(dir: &OwnedFd) -> Result<Vec<&'static str>> {
     let nameless = rustix::fs::openat(dir, ".", OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC, mode);
     let file = match nameless {
         Ok(file) => file,
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
             lacks.push("O_TMPFILE");
             named_then_removed(dir)?
         }
@@ -171,7 +248,7 @@ fn named_then_removed(dir: &OwnedFd) -> Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let file = rustix::fs::openat(dir, &name, flags, Mode::from_raw_mode(0o600))
         .call(|| format!("open({name:?}, O_CREAT|O_EXCL)"))?;
-    rustix::fs::unlinkat(dir, &name, rustix::fs::AtFlags::empty()).call(|| format!("unlink({name:?})"))?;
+    rustix::fs::unlinkat(dir, &name, AtFlags::empty()).call(|| format!("unlink({name:?})"))?;
     Ok(file)
 }
 

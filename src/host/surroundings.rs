@@ -1,6 +1,7 @@
 //! What is around: a Slurm job, GPUs, leftovers of our own. Facts, mostly.
 
 use super::{Probe, Report};
+use crate::config::site::{FILE, Site};
 use crate::paths::{self, Dirs};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -13,6 +14,7 @@ pub(super) fn probe(dirs: &Dirs, report: &mut Report) {
     report.abilities.gpu = usable;
     report.probes.push(gpu);
     report.probes.push(slurm());
+    report.probes.extend(site());
     report.probes.push(leftovers(dirs));
     report.probes.push(clock());
 }
@@ -37,6 +39,25 @@ fn gpu() -> (Probe, bool) {
         .ok()
         .map(|text| format!(", driver {}", text.trim()));
     (Probe::pass("gpu", format!("{vendor} ({node}{})", driver.unwrap_or_default())), true)
+}
+
+/// What the administrator says about everybody's containers, where there is a word.
+fn site() -> Option<Probe> {
+    let enforces = |site: Site| match site.enforce.as_slice() {
+        [] => format!("{FILE} is read"),
+        keys => {
+            format!("{FILE} enforces {}", keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        }
+    };
+    match Site::read() {
+        Ok(None) => None,
+        Ok(Some(site)) => Some(Probe::pass("site", enforces(site))),
+        Err(e) => {
+            let why = e.causes().last().cloned().unwrap_or_default();
+            let fix = format!("correct {FILE}, see coracle-site.toml(5)");
+            Some(Probe::fail("site", why).fix_as_root(fix).meanwhile("no container is made or started"))
+        }
+    }
 }
 
 fn slurm() -> Probe {

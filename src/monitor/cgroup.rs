@@ -33,9 +33,11 @@ pub(super) fn open(cgroup: &str) -> Result<OwnedFd> {
     Ok(rustix::fs::open(&path, flags, Mode::empty()).call(|| format!("open({path:?})"))?)
 }
 
-/// Moves the calling process into `supervisor` and hands every controller to `payload`. One that cannot be handed down is
-/// missing there, where the runtime says so if a limit needs it.
+/// Moves the calling process into `supervisor` and hands every controller to a new `payload`: one that a killed monitor
+/// left is no place to be born in (Linux 6.14 and later count the kills, see `runtime::spawn`), nor are those below it. One
+/// that cannot be handed down is missing there, where the runtime says so if a limit needs it.
 pub(super) fn enter_supervisor(cgroup: &str) -> Result<()> {
+    remove(open(cgroup)?.as_fd(), PAYLOAD);
     delegate::split(&directory(cgroup)?).map(drop)
 }
 

@@ -5,8 +5,7 @@
 
 use super::ctr_log::Stream;
 use crate::error::{Error, Result};
-use crate::external::runtime::open_null;
-use crate::sys::{CallContext, socket, tty};
+use crate::sys::{CallContext, null, socket, tty};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SocketType};
@@ -36,7 +35,7 @@ pub(super) fn pipes(interactive: bool) -> Result<(CtrStdio, [OwnedFd; 3])> {
         let (theirs, ours) = pipe()?;
         (theirs, Some(non_blocking(ours)?))
     } else {
-        (open_null()?, None)
+        (null::open()?, None)
     };
     let ours = CtrStdio {
         stdin,

@@ -6,6 +6,7 @@ use super::ctr_log::{Log, Stream};
 use super::ctr_stdio::CtrStdio;
 use super::exec::Execs;
 use super::lock::Lifetime;
+use super::owners::Recorder;
 use super::protocol::{CHUNK, event};
 use crate::error::{Error, Result};
 use crate::external::runtime::{Runtime, exit_code};
@@ -29,11 +30,6 @@ const MAX_SOCKET_PATH: usize = 107;
 
 /// With nothing to do for so long, the monitor makes itself small.
 const CALM: Duration = Duration::from_millis(300);
-
-/// Between the end of a server's files and its own.
-const SERVERS_END: Duration = Duration::from_millis(200);
-
-const SERVER_DIED: &str = "rootfs server died";
 
 /// Everything about one container while its monitor lives.
 #[derive(Debug)]
@@ -65,6 +61,8 @@ pub(super) struct Monitor {
     pub log: Log,
     pub clients: Clients,
     pub execs: Execs,
+    /// Who answers for the owners of files, where they are recorded.
+    pub recorder: Option<Recorder>,
     pub listener: OwnedFd,
     /// `--timeout`, or the end of patience after SIGTERM.
     pub kill_at: Option<Instant>,
@@ -183,7 +181,7 @@ impl Monitor {
             Source::Stdin => self.stdio.flush(),
             Source::RootfsServer => {
                 self.rootfs.server = None;
-                self.state.error = Some(SERVER_DIED.to_owned());
+                self.state.error = Some(super::blame::SERVER_DIED.to_owned());
                 self.kill_payload();
             }
             Source::Client(index) => {
@@ -239,24 +237,9 @@ impl Monitor {
         for (pid, code) in ended {
             if self.payload.as_ref().is_some_and(|payload| payload.pid == pid.as_raw_nonzero().get()) {
                 self.ended = Some(code);
-            } else {
+            } else if !self.recorder_ended(pid) {
                 self.exec_ended(pid, code);
             }
-        }
-    }
-
-    /// A payload whose files are gone dies of a page that cannot be read, perhaps before its server's end is to be seen: a
-    /// process lets go of its files first.
-    fn blame_server(&mut self, code: i32) {
-        let fault = [libc::SIGBUS, libc::SIGSEGV].iter().any(|signal| code == 128 + signal);
-        let patience = if fault { SERVERS_END } else { Duration::ZERO };
-        let has_ended = self.rootfs.server.as_ref().is_some_and(|server| {
-            let mut fds = [PollFd::new(server, PollFlags::IN)];
-            matches!(rustix::event::poll(&mut fds, Some(&timespec(patience))), Ok(1))
-        });
-        if has_ended && !self.state.stop_requested {
-            self.rootfs.server = None;
-            self.state.error = Some(SERVER_DIED.to_owned());
         }
     }
 

@@ -9,9 +9,9 @@ use super::ctr_stdio;
 use super::events::{Monitor, is_through_fd};
 use super::protocol::{self, event};
 use crate::error::{Context, Error, Result};
-use crate::external::runtime::{FIRST_FD, Run, exec_args, open_null};
+use crate::external::runtime::{FIRST_FD, Run, exec_args};
 use crate::ondisk::container::Status;
-use crate::sys::{socket, tty};
+use crate::sys::{null, socket, tty};
 use rustix::fs::AtFlags;
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::Pid;
@@ -112,6 +112,7 @@ impl Monitor {
             return Err(Error::in_use("it is paused")
                 .hint(format_args!("Let it go on with `coracle unpause {}`.", self.container.name)));
         }
+        self.check_recorder()?;
         if fds.len() < if tty { 1 } else { 4 } {
             return Err(Error::internal("an exec request with the wrong number of fds"));
         }
@@ -129,7 +130,7 @@ impl Monitor {
             console_path.as_deref(),
             preserved.len(),
         );
-        let null = open_null()?;
+        let null = null::open()?;
         let stdio = match fds.as_slice() {
             [stdin, stdout, stderr] => [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
             _ => [null.as_fd(), null.as_fd(), null.as_fd()],
@@ -138,7 +139,7 @@ impl Monitor {
         if console_path.is_some_and(|path| is_through_fd(&path)) {
             passed.push(self.run.as_fd());
         }
-        let run = self.runtime.start(&args, stdio, &preserved, &passed)?;
+        let run = self.runtime.start(&args, stdio, &preserved, &self.with_recorder(passed))?;
         let client =
             client.try_clone().map_err(|e| Error::internal(format_args!("cannot copy a socket: {e}")))?;
         self.execs.all.push(Exec {

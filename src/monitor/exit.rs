@@ -6,10 +6,12 @@
 use super::ctr_log::{Stream, now};
 use super::events::Monitor;
 use super::protocol::event;
-use super::{cgroup, control, guard, oom, remove};
-use crate::external::runtime::{delete_args, open_null};
+use super::{cgroup, control, oom, remove};
+use crate::external::runtime::delete_args;
 use crate::ondisk::container::{Restart, Status};
 use crate::ondisk::{Durability, publish};
+use crate::sys::null;
+use crate::sys::reap::kill_children;
 use rustix::fs::AtFlags;
 use rustix::process::{Signal, WaitOptions};
 use std::os::fd::AsFd;
@@ -50,8 +52,9 @@ impl Monitor {
         if let Some(run) = deletion {
             let _ = run.wait();
         }
+        self.end_recorder();
         // With the host's pid namespace and without a cgroup the payload's other processes are children of ours now.
-        guard::kill_children(self.leaving);
+        kill_children(|pid| self.leaving == Some(pid));
         if let Some(cgroup) = &self.cgroup {
             cgroup::remove(cgroup.as_fd(), cgroup::PAYLOAD);
         }
@@ -77,7 +80,7 @@ impl Monitor {
     }
 
     fn delete_from_runtime(&self) -> Option<crate::external::runtime::Run> {
-        let null = open_null().ok()?;
+        let null = null::open().ok()?;
         let args = delete_args(self.container.id.as_str());
         self.runtime.start(&args, [null.as_fd(), null.as_fd(), null.as_fd()], &[], &[]).ok()
     }
@@ -98,6 +101,7 @@ impl Monitor {
     /// The very end: after this no trace of the container runs or is mounted.
     pub(super) fn finish(mut self, code: i32) {
         self.state.monitor_pid = None;
+        let last_word = self.last_word(code);
         let _ = rustix::fs::unlinkat(&self.run, control::SOCKET, AtFlags::empty());
         if !self.container.auto_remove {
             let recorded = publish(&self.bundle, "state.json", &self.state, Durability::Durable);
@@ -113,7 +117,7 @@ impl Monitor {
             None
         };
         drop(self.lock);
-        self.clients.finish(event::EXITED, &code.to_le_bytes());
+        self.clients.finish(event::EXITED, &last_word);
         // Nobody needs to wait for the rest: files (if we are killed, the next command goes on with them), and the kernel's
         // taking down of a network device, which is 20 ms.
         let _ = remains.map(remove::Remains::clear);

@@ -8,12 +8,9 @@ use crate::id::ContainerId;
 use crate::paths::Dirs;
 use crate::sys;
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
+use rustix::process::{Pid, WaitId, WaitIdOptions};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
-
-/// Rounds of killing: each one reaches the children of the processes that the round before killed.
-const MAX_ROUNDS: usize = 10_000;
 
 /// What the guard knows of the container.
 #[derive(Debug)]
@@ -38,31 +35,7 @@ pub(super) fn watch(monitor: Pid, ward: &Ward) -> ExitCode {
     if let Some(cgroup) = ward.cgroup.as_deref().and_then(|cgroup| cgroup::open(cgroup).ok()) {
         cgroup::kill(cgroup.as_fd(), cgroup::PAYLOAD);
     }
-    kill_children(None);
+    sys::reap::kill_children(|_| false);
     recover::after_death(&ward.dirs, &ward.id);
     ExitCode::SUCCESS
-}
-
-/// Kills and reaps all children of the calling process but `spare`, and theirs in turn, which become ours as the nearest
-/// subreaper. A child's pid cannot be reused before we reap it, so none but our own is hit.
-pub(super) fn kill_children(spare: Option<Pid>) {
-    for _ in 0..MAX_ROUNDS {
-        let children = children();
-        let mut any = false;
-        for child in children.into_iter().filter(|child| Some(*child) != spare) {
-            any = true;
-            let _ = rustix::process::kill_process(child, Signal::KILL);
-            let _ = rustix::process::waitpid(Some(child), WaitOptions::empty());
-        }
-        if !any {
-            return;
-        }
-    }
-}
-
-/// The pids of our children (proc(5): reliable for a process that starts none meanwhile).
-fn children() -> Vec<Pid> {
-    let me = rustix::process::getpid().as_raw_nonzero();
-    let list = std::fs::read_to_string(format!("/proc/self/task/{me}/children")).unwrap_or_default();
-    list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw)).collect()
 }

@@ -1,41 +1,49 @@
 //! A container's image as one file: how its monitor gets to the mount that all containers of the image share.
 //!
-//! The command line finds or makes the mount (`store::squash`) and passes the holder's namespaces, squashfuse's pidfd and
-//! the shared lock; the monitor then lives in the holder's user namespace instead of one of its own.
+//! The command line finds or makes the mount (`store::squash`) while the monitor starts; then it lets the monitor go on with
+//! the mount's place, the holder's namespaces, squashfuse's pidfd and the shared lock. The monitor lives in the holder's
+//! user namespace instead of one of its own.
 
+use super::protocol::MAX_PACKET;
 use crate::error::{Error, Result};
 use crate::store::rootfs::Lower;
 use crate::store::squash::{Shared, mount};
-use crate::sys::spawn::inherited_fd;
-use crate::userns::{USERNS_FD, await_go, join_store};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use crate::sys::{CallContext, socket};
+use crate::userns::join_store;
+use rustix::net::{RecvFlags, SendFlags};
+use std::cell::Cell;
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-const MOUNTS_FD: RawFd = USERNS_FD + 1;
-const USERS_FD: RawFd = USERNS_FD + 2;
-const SERVER_FD: RawFd = USERNS_FD + 3;
-/// The last number that a monitor finds a fd at.
-pub(super) const LAST_FD: RawFd = SERVER_FD;
+/// The last argument of a monitor that waits for an image's mount.
+pub(super) const AWAITED: &str = "image";
 
-/// The fds for a monitor, each with its number.
-pub(super) fn fds(shared: &Shared) -> [(BorrowedFd<'_>, RawFd); 4] {
-    [
-        (shared.user_namespace.as_fd(), USERNS_FD),
-        (shared.mount_namespace.as_fd(), MOUNTS_FD),
-        (shared.users.as_fd(), USERS_FD),
-        (shared.server.as_fd(), SERVER_FD),
-    ]
+/// The first byte of the packet that lets it go on. No `event::ERROR`, which says that there is no mount.
+const GO: u8 = b'G';
+
+/// Lets the monitor at the other end of `sync` go on.
+pub(super) fn let_go(sync: BorrowedFd<'_>, shared: &Shared) -> Result<()> {
+    let fds = [&shared.user_namespace, &shared.mount_namespace, &shared.users, &shared.server];
+    let path = shared.path.as_os_str().as_bytes();
+    socket::send(sync, &[GO], path, &fds.map(AsFd::as_fd), SendFlags::empty()).call(|| "sendmsg(sync)")?;
+    Ok(())
 }
 
-/// In the monitor: joins the holder's user namespace, and has its mount at `path` in a mount namespace of our own.
-pub(super) fn join(sync: BorrowedFd<'_>, path: PathBuf) -> Result<Lower> {
-    let take = |number| -> Result<OwnedFd> {
-        inherited_fd(number).ok_or_else(|| Error::internal("a monitor without the fds of its image"))
+/// In the monitor: waits for the mount, joins the holder's user namespace, and has the mount in a mount namespace of our own.
+/// `answered`: the other end has said that there is none.
+pub(super) fn join(sync: BorrowedFd<'_>, answered: &Cell<bool>) -> Result<Lower> {
+    let (mut packet, mut fds) = (vec![0u8; MAX_PACKET], Vec::new());
+    let received = socket::recv(sync, &mut packet, &mut fds, RecvFlags::empty()).call(|| "recvmsg(sync)")?;
+    let packet = packet.get(..received).unwrap_or_default();
+    let (Some((&GO, path)), Ok([users_of, mounts, users, server])) =
+        (packet.split_first(), <[OwnedFd; 4]>::try_from(fds))
+    else {
+        answered.set(received > 0);
+        return Err(Error::internal("the parent gave up before the image was mounted"));
     };
-    let (users_of, mounts) = (take(USERNS_FD)?, take(MOUNTS_FD)?);
-    let (users, server) = (take(USERS_FD)?, take(SERVER_FD)?);
-    // The container's records are made meanwhile.
-    await_go(sync)?;
+    let path = PathBuf::from(OsStr::from_bytes(path));
     join_store(users_of.as_fd())?;
     mount::clone_from(mounts.as_fd(), &path)?;
     Ok(Lower { path, server, users })

@@ -36,6 +36,7 @@
 //! once. A free lock with a status that is not terminal means: recovery may start.
 
 mod attach;
+mod blame;
 mod cgroup;
 pub mod client;
 mod control;
@@ -48,6 +49,7 @@ mod guard;
 mod image;
 pub mod lock;
 mod oom;
+pub mod owners;
 pub mod protocol;
 pub mod records;
 pub mod recover;

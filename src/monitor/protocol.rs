@@ -57,7 +57,7 @@ pub mod event {
     pub const STARTED: u8 = b'S';
     pub const STDOUT: u8 = b'1';
     pub const STDERR: u8 = b'2';
-    /// It ended: exit code (4 bytes).
+    /// It ended: exit code (4 bytes), and behind it an error as JSON where its files had gone.
     pub const EXITED: u8 = b'X';
     /// It failed: an error as JSON.
     pub const ERROR: u8 = b'E';

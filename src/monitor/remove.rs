@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// Files of the runtime directory that belong to one run of the payload.
-const OF_ONE_RUN: [&str; 5] = ["oci", "ctl", "pid", "console", "slirp4netns.sock"];
+const OF_ONE_RUN: [&str; 6] = ["oci", "ctl", "pid", "console", "slirp4netns.sock", super::owners::SOCKET];
 
 /// What is being removed is called this and its id; a leading dot keeps it out of every listing.
 const GOING: &str = ".removed-";

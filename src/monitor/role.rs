@@ -5,7 +5,6 @@ use super::lock::{LOOKERS, Lifetime};
 use super::protocol::{self, Launch, MAX_PACKET, event};
 use super::{cgroup, guard, image};
 use crate::error::{Error, Kind, Result};
-use crate::external::runtime::open_null;
 use crate::id::ContainerId;
 use crate::ondisk::container::{Container, Driver, LogDriver, Rootfs, State};
 use crate::ondisk::{read, read_opt};
@@ -14,14 +13,13 @@ use crate::store::fill::fill;
 use crate::store::{rootfs, seed};
 use crate::sys::fork::{Side, fork};
 use crate::sys::signal::SignalFd;
-use crate::sys::{self, CallContext, socket};
+use crate::sys::{self, CallContext, null, socket};
 use crate::userns::{SYNC_FD, enter_store};
 use rustix::fs::{Mode, OFlags};
 use rustix::net::RecvFlags;
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -56,17 +54,15 @@ impl Prepared {
     }
 }
 
-/// `coracle --role monitor DATA RUN ID [LOWER]`. LOWER: where an image is mounted that others use as well; then the fds of
-/// `image` are there.
+/// `coracle --role monitor DATA RUN ID [image]`. `image`: the root file system stands on a mount that others use as well.
 pub fn role_main(mut args: Vec<OsString>) -> ExitCode {
-    let lower = if args.len() > 3 { args.pop().map(PathBuf::from) } else { None };
-    let last = if lower.is_some() { image::LAST_FD } else { SYNC_FD };
-    if sys::fds::close_inherited(last + 1).is_err() {
+    let has_image = args.pop_if(|last| *last == *image::AWAITED).is_some();
+    if sys::fds::close_inherited(SYNC_FD + 1).is_err() {
         return ExitCode::FAILURE;
     }
     let Some(sync) = sys::spawn::inherited_fd(SYNC_FD) else { return ExitCode::FAILURE };
     let answered = Cell::new(false);
-    let split = prepare(&sync, &args, lower, &answered).and_then(|prepared| {
+    let split = prepare(&sync, &args, has_image, &answered).and_then(|prepared| {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .call(|| "prctl(PR_SET_CHILD_SUBREAPER)")?;
         Ok((fork()?, prepared))
@@ -92,8 +88,10 @@ pub fn role_main(mut args: Vec<OsString>) -> ExitCode {
 }
 
 /// Stays until the CLI, which has asked for a scope, has its answer from systemd. A scope whose only process dies before it is in it is forgotten by
-/// systemd, and its empty cgroup stays for ever. If the CLI was killed, nobody tells: then a second is enough.
+/// systemd, and its empty cgroup stays for ever. If the CLI was killed, nobody tells: then a second is enough. Whoever reads
+/// the CLI's output to its end does not wait for that.
 fn await_scope(sync: &OwnedFd, args: &[OsString]) {
+    let _ = leave_stdio(false);
     let mut packet = vec![0u8; MAX_PACKET];
     let received = socket::recv(sync.as_fd(), &mut packet, &mut Vec::new(), RecvFlags::empty());
     let (Ok(0) | Err(_), Ok((_, id))) = (received, parse_args(args)) else { return };
@@ -108,23 +106,18 @@ fn await_scope(sync: &OwnedFd, args: &[OsString]) {
 pub(super) fn parse_args(args: &[OsString]) -> Result<(Dirs, ContainerId)> {
     let [data, run, id] = args else { return Err(Error::internal("a role wants DATA RUN ID")) };
     let id = ContainerId::parse(&id.to_string_lossy())?;
-    let dirs =
-        Dirs { data: data.into(), run: run.into(), config: PathBuf::new(), home: None, run_note: None };
+    let dirs = Dirs::only(data.into(), run.into());
     Ok((dirs, id))
 }
 
-fn prepare(
-    sync: &OwnedFd,
-    args: &[OsString],
-    lower: Option<PathBuf>,
-    answered: &Cell<bool>,
-) -> Result<Prepared> {
+fn prepare(sync: &OwnedFd, args: &[OsString], has_image: bool, answered: &Cell<bool>) -> Result<Prepared> {
     let (dirs, id) = parse_args(args)?;
     let signals = SignalFd::new(&SIGNALS)?;
     let _ = rustix::process::setsid();
-    let lower = match lower {
-        Some(path) => Some(image::join(sync.as_fd(), path)?),
-        None => enter_store(sync.as_fd()).map(|()| None)?,
+    let lower = if has_image {
+        Some(image::join(sync.as_fd(), answered)?)
+    } else {
+        enter_store(sync.as_fd()).map(|()| None)?
     };
     rustix::process::umask(Mode::from(0o022));
     rustix::process::chdir("/").call(|| "chdir(\"/\")")?;
@@ -253,11 +246,7 @@ fn leave_stdio(keep: bool) -> Result<Option<[OwnedFd; 3]>> {
     } else {
         None
     };
-    let null = open_null()?;
-    rustix::stdio::dup2_stdin(&null)
-        .and_then(|()| rustix::stdio::dup2_stdout(&null))
-        .and_then(|()| rustix::stdio::dup2_stderr(&null))
-        .call(|| "dup2(/dev/null)")?;
+    null::leave_stdio()?;
     Ok(kept)
 }
 

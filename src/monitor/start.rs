@@ -11,7 +11,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::external::runtime::{Birth, FIRST_FD, Run, Runtime, create_args, plain_args};
 use crate::network::slirp4netns;
 use crate::ondisk::container::{NetworkMode, State, Status};
-use crate::ondisk::{Durability, atomic};
+use crate::ondisk::{Durability, atomic, atomic::Room};
 use crate::sys::{CallContext, socket};
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::SocketType;
@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 
 /// The name of the console socket in the runtime directory.
 const CONSOLE: &str = "console";
+
+/// More than any state.json of a running container has.
+const ROOM_OF_STATE: u64 = 4 << 10;
 
 impl Monitor {
     pub(super) fn new(prepared: Prepared) -> Result<Self> {
@@ -74,6 +77,7 @@ impl Monitor {
             log,
             clients: Clients::default(),
             execs: Execs::default(),
+            recorder: None,
             listener,
             kill_at: None,
         })
@@ -84,8 +88,16 @@ impl Monitor {
     /// Where nothing has to happen between create and start, the runtime does both in one go (it is started once less). Then
     /// the record comes after: killed before it, both of us, the next command finds the container by the runtime's own.
     pub(super) fn bring_up(&mut self, sync: Option<&OwnedFd>, size: Option<(u16, u16)>) -> Result<()> {
+        self.try_bring_up(sync, size).map_err(|error| self.explain_start(error))
+    }
+
+    fn try_bring_up(&mut self, sync: Option<&OwnedFd>, size: Option<(u16, u16)>) -> Result<()> {
         let birth = self.birth();
-        self.create(birth, sync, size)?;
+        self.start_recorder()?;
+        // The payload may fill the disk before its start is on record.
+        let bundle = self.bundle.try_clone().call(|| "fcntl(F_DUPFD_CLOEXEC)")?;
+        let room = Room::take(bundle.as_fd(), "state.json", ROOM_OF_STATE)?;
+        self.create(birth, sync, size).map_err(|error| self.recorders_error().unwrap_or(error))?;
         let pid = self.read_pid("pid")?;
         let pidfd =
             rustix::process::pidfd_open(pid, PidfdFlags::empty()).call(|| format!("pidfd_open({pid:?})"))?;
@@ -103,7 +115,7 @@ impl Monitor {
         self.state.started = Some(ctr_log::now());
         (self.state.finished, self.state.exit_code, self.state.error, self.state.oom_killed) =
             (None, None, None, false);
-        self.publish()?;
+        room.publish(&self.state)?;
         if birth == Birth::Create {
             self.runtime.run(&plain_args("start", self.container.id.as_str()))?;
         }
@@ -135,7 +147,7 @@ impl Monitor {
         let (mut ours, theirs) = self.make_stdio()?;
         let [stdin, stdout, stderr] = &theirs;
         let stdio = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
-        let run = self.runtime.start(&args, stdio, &preserved, &passed)?;
+        let run = self.runtime.start(&args, stdio, &preserved, &self.with_recorder(passed))?;
         drop((theirs, preserved));
         let code = wait_or_give_up(&run, sync)?;
         if code != 0 {
@@ -211,7 +223,8 @@ impl Monitor {
             self.bring_down(code);
             let Some(pause) = self.restart_after(code, begin.elapsed()) else { return code };
             // A foreground client saw one run of the payload.
-            std::mem::take(&mut self.clients).finish(event::EXITED, &code.to_le_bytes());
+            let last_word = self.last_word(code);
+            std::mem::take(&mut self.clients).finish(event::EXITED, &last_word);
             let _ = self.publish();
             if !matches!(self.serve(Some(Instant::now() + pause)), Ok(None)) || self.state.stop_requested {
                 return code;

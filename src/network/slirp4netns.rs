@@ -5,10 +5,9 @@
 
 use crate::error::{Context, Error, Kind, Result};
 use crate::external::last_words;
-use crate::external::runtime::open_null;
 use crate::external::slirp4netns::{EXIT_FD, Options, READY_FD, SLIRP4NETNS, args};
 use crate::ondisk::container::PortMapping;
-use crate::sys::{self, CallContext, socket};
+use crate::sys::{self, CallContext, null, socket};
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::SocketType;
 use rustix::process::Pid;
@@ -47,7 +46,7 @@ pub fn start(run: BorrowedFd<'_>, pid: i32, options: &[String], ports: &[PortMap
     let (exit_theirs, exit) = pipe()?;
     let words = rustix::fs::memfd_create("slirp4netns-stderr", rustix::fs::MemfdFlags::CLOEXEC)
         .call(|| "memfd_create(\"slirp4netns-stderr\")")?;
-    let null = open_null()?;
+    let null = null::open()?;
 
     let api = api_path(run)?;
     let netns = format!("/proc/{pid}/ns/net");
@@ -155,14 +154,7 @@ fn add_hostfwd(port: &PortMapping) -> Value {
 
 /// `key=value` options as podman spells them.
 fn parse_options(options: &[String]) -> Result<Options> {
-    let mut parsed = Options {
-        cidr: None,
-        mtu: 65520,
-        allow_host_loopback: false,
-        ipv6: false,
-        outbound_addr: None,
-        outbound_addr6: None,
-    };
+    let mut parsed = Options::default();
     for option in options {
         let bad = || Error::usage(format_args!("invalid slirp4netns option {option:?}"));
         let (key, value) = option.split_once('=').ok_or_else(bad)?;

@@ -3,6 +3,7 @@
 use crate::error::{Context, Error, Result};
 use crate::sys::CallContext;
 use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -20,45 +21,126 @@ pub enum Durability {
     Volatile,
 }
 
+/// Who may read what is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    Owner,
+    /// Mode 0644, whatever the umask is.
+    All,
+}
+
 /// Writes `value` as `name` in `dir`, replacing what is there in one step. Mode 0600.
 pub fn publish<T: Serialize>(dir: impl AsFd, name: &str, value: &T, durability: Durability) -> Result<()> {
+    publish_for(Readers::Owner, dir, name, value, durability)
+}
+
+/// The same for a record that others may read, too.
+pub fn publish_for<T: Serialize>(
+    readers: Readers,
+    dir: impl AsFd,
+    name: &str,
+    value: &T,
+    durability: Durability,
+) -> Result<()> {
     let json =
         serde_json::to_vec(value).map_err(|e| Error::internal(format_args!("cannot encode {name}: {e}")))?;
-    publish_bytes(dir.as_fd(), name, &json, durability).what(|| format!("cannot write {name}"))
+    publish_bytes_for(readers, dir.as_fd(), name, &json, durability).what(|| format!("cannot write {name}"))
 }
 
-/// The same for bytes.
+/// The same for bytes, mode 0600.
 pub fn publish_bytes(dir: BorrowedFd<'_>, name: &str, bytes: &[u8], durability: Durability) -> Result<()> {
-    let mut suffix = [0u8; 6];
-    crate::id::random_bytes(&mut suffix)?;
-    let temporary = format!(".{name}.{}", crate::id::hex(&suffix));
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(dir, &temporary, flags, Mode::from(0o600))
-        .call(|| format!("openat({temporary:?}, O_CREAT)"))?;
-    let written = write_and_rename(dir, File::from(fd), &temporary, name, bytes, durability);
-    if written.is_err() {
-        let _ = rustix::fs::unlinkat(dir, &temporary, AtFlags::empty());
-    }
-    written
+    publish_bytes_for(Readers::Owner, dir, name, bytes, durability)
 }
 
-fn write_and_rename(
+/// The same for bytes that others may read, too.
+pub fn publish_bytes_for(
+    readers: Readers,
     dir: BorrowedFd<'_>,
-    mut file: File,
-    temporary: &str,
     name: &str,
     bytes: &[u8],
     durability: Durability,
 ) -> Result<()> {
-    file.write_all(bytes).call(|| format!("write({name:?})"))?;
-    if durability == Durability::Durable {
-        rustix::fs::fsync(&file).call(|| format!("fsync({name:?})"))?;
+    let temporary = Temporary::create(dir, name)?;
+    if readers == Readers::All {
+        rustix::fs::fchmod(&temporary.file, Mode::from(0o644)).call(|| format!("fchmod({name:?}, 0644)"))?;
     }
-    rustix::fs::renameat(dir, temporary, dir, name).call(|| format!("renameat({temporary:?}, {name:?})"))?;
-    if durability == Durability::Durable {
-        rustix::fs::fsync(dir).call(|| format!("fsync(directory of {name:?})"))?;
+    temporary.publish(bytes, durability)
+}
+
+/// Room on the disk for a record that is to be written when somebody else may have filled it.
+#[derive(Debug)]
+pub struct Room<'a>(Temporary<'a>);
+
+impl<'a> Room<'a> {
+    /// Takes `bytes` of it for the record `name` in `dir`. A file system that can keep no room free gives none.
+    pub fn take(dir: BorrowedFd<'a>, name: &'a str, bytes: u64) -> Result<Self> {
+        let what = || format!("cannot write {name}");
+        let mut temporary = Temporary::create(dir, name).what(what)?;
+        temporary.room = bytes;
+        match rustix::fs::fallocate(&temporary.file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(Self(temporary)),
+            Err(e) => Err(e).call(|| format!("fallocate({name:?})")).what(what),
+        }
     }
-    Ok(())
+
+    /// Writes the record into it. It is synced as `Durability::Volatile`.
+    pub fn publish<T: Serialize>(self, value: &T) -> Result<()> {
+        let name = self.0.name;
+        let json = serde_json::to_vec(value)
+            .map_err(|e| Error::internal(format_args!("cannot encode {name}: {e}")))?;
+        self.0.publish(&json, Durability::Volatile).what(|| format!("cannot write {name}"))
+    }
+}
+
+/// A file that is to become `name`; dropped, it is taken away.
+#[derive(Debug)]
+struct Temporary<'a> {
+    dir: BorrowedFd<'a>,
+    file: File,
+    temporary: String,
+    name: &'a str,
+    /// What was allocated.
+    room: u64,
+    published: bool,
+}
+
+impl<'a> Temporary<'a> {
+    fn create(dir: BorrowedFd<'a>, name: &'a str) -> Result<Self> {
+        let mut suffix = [0u8; 6];
+        crate::id::random_bytes(&mut suffix)?;
+        let temporary = format!(".{name}.{}", crate::id::hex(&suffix));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(dir, &temporary, flags, Mode::from(0o600))
+            .call(|| format!("openat({temporary:?}, O_CREAT)"))?;
+        Ok(Self { dir, file: File::from(fd), temporary, name, room: 0, published: false })
+    }
+
+    fn publish(mut self, bytes: &[u8], durability: Durability) -> Result<()> {
+        let Self { dir, name, .. } = self;
+        self.file.write_all(bytes).call(|| format!("write({name:?})"))?;
+        let length = u64::try_from(bytes.len()).unwrap_or(0);
+        if self.room > length {
+            self.file.set_len(length).call(|| format!("ftruncate({name:?})"))?;
+        }
+        if durability == Durability::Durable {
+            rustix::fs::fsync(&self.file).call(|| format!("fsync({name:?})"))?;
+        }
+        rustix::fs::renameat(dir, &self.temporary, dir, name)
+            .call(|| format!("renameat({:?}, {name:?})", self.temporary))?;
+        self.published = true;
+        if durability == Durability::Durable {
+            rustix::fs::fsync(dir).call(|| format!("fsync(directory of {name:?})"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.published {
+            let _ = rustix::fs::unlinkat(self.dir, &self.temporary, AtFlags::empty());
+        }
+    }
 }
 
 /// Reads the record `name` of `dir`. Missing: `Kind::NotFound`. Damaged or newer: `Kind::Corrupt`, naming the file.
@@ -71,7 +153,7 @@ pub fn read_opt<T: DeserializeOwned>(dir: impl AsFd, name: &str) -> Result<Optio
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let fd = match rustix::fs::openat(&dir, name, flags, Mode::empty()) {
         Ok(fd) => fd,
-        Err(rustix::io::Errno::NOENT) => return Ok(None),
+        Err(Errno::NOENT) => return Ok(None),
         Err(e) => return Err(e).call(|| format!("openat({name:?})")).what(|| format!("cannot read {name}")),
     };
     // Room for the usual record: an empty buffer is filled in steps of 32 bytes.

@@ -8,6 +8,7 @@
 //!     upper/ work/ merged/ rootfs/   made as the driver needs them
 //!     hosts resolv.conf hostname     files bound into the container
 //!     ctr.log                        k8s-file log
+//!     owners                         whom files belong to where only one id is mapped (`ondisk::owners`)
 //! <data>/names/<name>                a file with the id: the claim of a name, made by link(2), so that two cannot win
 //! <run>/<id>/                        0700, on a local file system
 //!     lock                           flocked by the monitor for its lifetime (free = recovery may start)
@@ -54,6 +55,9 @@ pub struct Container {
     pub runtime: Option<String>,
     /// Limits asked for: then a cgroup is a must.
     pub needs_cgroup: bool,
+    /// Its first process is an init that manages cgroups: it needs one, too.
+    #[serde(default)]
+    pub systemd: bool,
     /// Most processes where the user did not say: set at each start if the pids controller is there, else left out.
     #[serde(default)]
     pub default_pids_limit: Option<i64>,
@@ -77,6 +81,9 @@ pub struct Container {
     /// File for the payload's pid (`--pidfile`).
     #[serde(default)]
     pub pid_file: Option<String>,
+    /// Whether changes of owner are written down (`ondisk::owners`): one id is mapped, and the user is root inside.
+    #[serde(default)]
+    pub records_owners: bool,
 }
 
 /// Where the root file system comes from. Fixed at creation: an upper directory is never moved to another driver.
@@ -92,6 +99,9 @@ pub enum Rootfs {
         /// the image's files as the container must see them.
         #[serde(default)]
         id_map: Option<crate::userns::IdMaps>,
+        /// The store that has the layers, where that is another one, which is only read (`store::shared`). Absolute.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        store: Option<String>,
     },
     /// An image in one file, below an upper directory.
     Squash {
@@ -238,6 +248,31 @@ pub enum Status {
     Paused,
     Stopping,
     Exited,
+}
+
+impl Status {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopping => "stopping",
+            Self::Exited => "exited",
+        }
+    }
+
+    /// From one of these words, or one that podman has for the same.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "created" | "configured" | "initialized" => Some(Self::Created),
+            "running" => Some(Self::Running),
+            "paused" => Some(Self::Paused),
+            "stopping" => Some(Self::Stopping),
+            // A container that was stopped before its cleanup.
+            "exited" | "stopped" => Some(Self::Exited),
+            _ => None,
+        }
+    }
 }
 
 impl State {

@@ -5,7 +5,8 @@
 //! <data>/images/<id>.json       ImageRecord; id = hex of the config's digest
 //! <data>/refs/<encoded name>    RefRecord; `/` and `:` of the name as %2F and %3A, a very long one as its digest
 //! ```
-//! An image is published after its layers and blobs, a name after its image; removal goes the other way round.
+//! An image is published after its layers and blobs, a name after its image; removal goes the other way round. The time of
+//! `<id>.json` is when the image was used last (`engine::limit`).
 
 use crate::id::Sha256;
 use serde::{Deserialize, Serialize};

@@ -10,14 +10,16 @@ pub mod atomic;
 pub mod container;
 pub mod image;
 pub mod layer;
+pub mod owners;
 pub mod ranks;
 pub mod runtime_state;
 pub mod seed;
+pub mod sif;
 pub mod squash;
 pub mod toolbox;
 pub mod volume;
 
-pub use atomic::{Durability, publish, read, read_opt};
+pub use atomic::{Durability, Readers, publish, publish_bytes_for, publish_for, read, read_opt};
 
 /// The schema version that this build writes.
 pub const VERSION: u32 = 1;

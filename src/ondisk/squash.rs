@@ -11,8 +11,7 @@
 //! reads the head and the tail of the file, and nothing else, however large the image is. A squashfs of another program has
 //! no trailer: then the container has no default command, environment or user.
 //!
-//! Also here: what the head of a file says it is, and where the squashfs lies in a SIF file (apptainer's one-file images:
-//! a header of 128 bytes, and descriptors of 585 bytes each).
+//! Also here: what the head of a file says it is. Where the squashfs lies in a SIF file: `sif`.
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -24,8 +23,6 @@ pub const HEAD: usize = 2048;
 pub const TAIL: usize = 48;
 /// Largest trailer that is read.
 pub const MAX_TRAILER: u64 = 8 << 20;
-/// Largest table of descriptors of a SIF file that is read.
-pub const MAX_DESCRIPTORS: u64 = 1 << 20;
 
 const MARK: [u8; 8] = *b"coracle\x01";
 
@@ -63,6 +60,14 @@ pub fn kind(head: &[u8]) -> FileKind {
     }
 }
 
+/// Bytes of a superblock.
+pub const SUPERBLOCK: usize = 96;
+
+/// Whether any file of it has extended attributes. Of a superblock that was checked.
+pub fn has_attributes(superblock: &[u8]) -> bool {
+    u64_at(superblock, 56) != Some(u64::MAX)
+}
+
 /// Checks a superblock against the room that the squashfs has, and returns how many bytes it uses.
 pub fn check_superblock(head: &[u8], room: u64) -> Result<u64> {
     let bad = |why: String| Err(Error::corrupt("it is a damaged squashfs").cause(why));
@@ -94,7 +99,7 @@ pub fn check_superblock(head: &[u8], room: u64) -> Result<u64> {
     {
         match u64_at(head, at) {
             Some(u64::MAX) if matches!(name, "attributes" | "fragments") => {}
-            Some(table) if (96..used).contains(&table) => {}
+            Some(table) if (SUPERBLOCK as u64..used).contains(&table) => {}
             _ => return bad(format!("its table of {name} lies outside of it")),
         }
     }
@@ -135,45 +140,6 @@ pub fn decode_trailer(json: &[u8], tail: &[u8]) -> Result<Trailer> {
     Ok(trailer)
 }
 
-/// Where the table of descriptors of a SIF file lies: offset and length.
-pub fn sif_descriptors(head: &[u8]) -> Result<(u64, u64)> {
-    // launch 32, magic 10, version 3, architecture 3, uuid 16, then numbers: times 2, descriptors free and total, place, size.
-    let (total, offset) = (u64_at(head, 88), u64_at(head, 96));
-    match (total, offset) {
-        (Some(total), Some(offset)) if total > 0 => match total.checked_mul(DESCRIPTOR) {
-            Some(length) if length <= MAX_DESCRIPTORS => Ok((offset, length)),
-            _ => Err(sif("it says that it has too many parts")),
-        },
-        _ => Err(sif("it says that it has no parts")),
-    }
-}
-
-const DESCRIPTOR: u64 = 585;
-const PARTITION: u32 = 0x4004;
-
-/// The squashfs of a SIF file among its descriptors: offset and length.
-pub fn sif_squashfs(descriptors: &[u8]) -> Result<(u64, u64)> {
-    let size = usize::try_from(DESCRIPTOR).unwrap_or(usize::MAX);
-    for part in descriptors.chunks_exact(size) {
-        // type u32, used u8, id, group, link (u32 each), offset, size, …; name of 128 bytes at 73, then what the type needs.
-        let is_used = part.get(4) == Some(&1);
-        if !is_used || u32_at(part, 0) != Some(PARTITION) || u32_at(part, 205) != Some(2) {
-            continue;
-        }
-        return match (u32_at(part, 201), u64_at(part, 17), u64_at(part, 25)) {
-            (Some(1), Some(offset), Some(length)) => Ok((offset, length)),
-            (Some(2), ..) => Err(sif("its system is an ext3 file system, which no user may mount")),
-            (Some(5), ..) => Err(sif("its system is encrypted")),
-            (kind, ..) => Err(sif(format_args!("its system is of the unknown type {kind:?}"))),
-        };
-    }
-    Err(sif("none of its parts is a system to run"))
-}
-
-fn sif(why: impl std::fmt::Display) -> Error {
-    Error::corrupt("it is a SIF file that cannot be run").cause(why)
-}
-
 fn digest(bytes: &[u8]) -> [u8; 32] {
     use sha2::Digest;
     sha2::Sha256::digest(bytes).into()
@@ -183,11 +149,11 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..)?.first_chunk().map(|b| u16::from_le_bytes(*b))
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|b| u32::from_le_bytes(*b))
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().map(|b| u64::from_le_bytes(*b))
 }
 
@@ -212,6 +178,10 @@ mod tests {
     #[test]
     fn a_superblock_is_checked_field_by_field() {
         assert_eq!(check_superblock(&superblock(), 4096).unwrap(), 4000);
+        assert!(has_attributes(&superblock()));
+        let mut none = superblock();
+        none[56..64].fill(0xFF);
+        assert!(check_superblock(&none, 4096).is_ok() && !has_attributes(&none));
         for (at, byte, word) in [
             (12, 1, "block size"),
             (20, 9, "compression"),
@@ -250,33 +220,10 @@ mod tests {
     }
 
     #[test]
-    fn the_system_of_a_sif_file_is_found_and_what_cannot_run_has_its_reason() {
-        let mut head = vec![0u8; 128];
-        head[32..42].copy_from_slice(b"SIF_MAGIC\0");
-        head[88..96].copy_from_slice(&2u64.to_le_bytes());
-        head[96..104].copy_from_slice(&4096u64.to_le_bytes());
-        assert_eq!(kind(&head), FileKind::Sif);
-        assert_eq!(sif_descriptors(&head).unwrap(), (4096, 1170));
-        let mut parts = vec![0u8; 1170];
-        assert!(sif_squashfs(&parts).unwrap_err().to_string().contains("none of its parts"));
-        let part = &mut parts[585..];
-        part[..4].copy_from_slice(&PARTITION.to_le_bytes());
-        part[4] = 1;
-        part[17..25].copy_from_slice(&36_864u64.to_le_bytes());
-        part[25..33].copy_from_slice(&1000u64.to_le_bytes());
-        part[201..205].copy_from_slice(&1u32.to_le_bytes());
-        part[205..209].copy_from_slice(&2u32.to_le_bytes());
-        assert_eq!(sif_squashfs(&parts).unwrap(), (36_864, 1000));
-        parts[585 + 201] = 5;
-        assert!(sif_squashfs(&parts).unwrap_err().to_string().contains("encrypted"));
-        head[88..96].copy_from_slice(&u64::MAX.to_le_bytes());
-        assert!(sif_descriptors(&head).is_err());
-    }
-
-    #[test]
     fn kinds_are_told_by_their_magic_numbers() {
         assert_eq!(kind(b""), FileKind::Empty);
         assert_eq!(kind(b"hsqs"), FileKind::Squashfs);
+        assert_eq!(kind(&[&[b'#'; 32][..], b"SIF_MAGIC\0"].concat()), FileKind::Sif);
         let mut ext = vec![0u8; HEAD];
         assert_eq!(kind(&ext), FileKind::Unknown);
         ext[1080..1082].copy_from_slice(&[0x53, 0xEF]);

@@ -16,6 +16,17 @@ pub struct Toolbox {
     /// The host's files are shown read-only, but for the home, /tmp and /dev.
     #[serde(default)]
     pub read_only_host: bool,
+    /// Its first process is the image's init, with processes, /run, /tmp and devices of its own.
+    #[serde(default)]
+    pub init: bool,
+    /// Devices that it was given: looked up anew at each start.
+    #[serde(default)]
+    pub devices: Vec<Device>,
+    /// Where the last start mounted what comes with them, and the variables.
+    #[serde(default)]
+    pub given: Vec<String>,
+    #[serde(default)]
+    pub device_env: Vec<(String, String)>,
     /// `-v` of its creation, with absolute paths.
     #[serde(default)]
     pub volumes: Vec<String>,
@@ -44,6 +55,20 @@ pub enum Home {
     Own,
     /// The user's, with the box's own changes above it (`ondisk::above`).
     Overlay,
+}
+
+/// One `--device`, or one name of `--gpus`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Device {
+    Node {
+        source: String,
+        destination: String,
+        access: String,
+    },
+    /// `vendor/class=name`
+    Cdi(String),
+    Gpu(String),
 }
 
 /// Which of a name's boxes it is.

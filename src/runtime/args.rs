@@ -3,7 +3,10 @@
 use crate::id::RuntimeId;
 use std::cell::RefCell;
 use std::ffi::OsString;
+use std::fmt;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 /// The global flags.
 #[derive(Debug, Clone)]
@@ -20,9 +23,29 @@ pub struct Context {
     pub rootless: Option<bool>,
     /// What the caller should know although nothing failed; the command line says it.
     pub warnings: RefCell<Vec<String>>,
+    pub stages: Stages,
+}
+
+/// Who hears of each stage of a command, with `--debug`. The words contain those of runc's own messages for the same stage.
+#[derive(Clone, Default)]
+pub struct Stages(pub Option<Rc<Hearer>>);
+
+type Hearer = dyn Fn(fmt::Arguments<'_>);
+
+impl fmt::Debug for Stages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stages").field(&self.0.is_some()).finish()
+    }
 }
 
 impl Context {
+    /// Says that a stage is reached.
+    pub fn stage(&self, words: fmt::Arguments<'_>) {
+        if let Some(hear) = &self.stages.0 {
+            hear(words);
+        }
+    }
+
     /// Adds a warning.
     pub fn warn(&self, text: String) {
         self.warnings.borrow_mut().push(text);
@@ -55,6 +78,8 @@ pub struct CreateArgs {
     pub notify_socket: Option<OsString>,
     pub no_pivot: bool,
     pub no_new_keyring: bool,
+    /// The payload is killed when we end.
+    pub dies_with_us: bool,
 }
 
 /// What only `run` has.
@@ -63,6 +88,8 @@ pub struct RunArgs {
     pub detach: bool,
     /// Leave the state of the ended container.
     pub keep: bool,
+    /// The number of an inherited pidfd, of the process that serves the root file system. Its end is the container's.
+    pub server: Option<RawFd>,
 }
 
 /// `exec`.

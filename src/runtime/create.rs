@@ -6,13 +6,14 @@
 //! child live without us.
 
 use super::args::{Context, CreateArgs};
+use super::child::Files;
 use super::handshake::{self, Message};
 use super::hooks::{self, HookState};
 use super::limits::Wanted;
 use super::notify::{self, Notify};
 use super::plan::mounts::MountPlan;
 use super::plan::{self, Facts, Plan};
-use super::spawn::{self, Child, Files, Place};
+use super::spawn::{self, Child, Place};
 use super::state::{self, StateDir, Status};
 use super::{console, deliver, door, home, idmap, limits, maps, rdt, selfexe, sources};
 use crate::cgroup::fs::Cgroup;
@@ -131,6 +132,7 @@ fn build(request: &Request<'_>, mode: Mode, dir: &StateDir, made: &mut Made) -> 
             dir.forget(CGROUP);
         }
     }
+    made.cgroup.iter().for_each(|cgroup| limits::delegate(cgroup, config));
     let cgroup_dir = made.cgroup.as_ref().map(Cgroup::path);
     let mut plan = plan::plan(config, &facts(args, bundle, config, cgroup_dir, proc.as_fd()))?;
     let rdt = rdt::create(config, &args.id, dir)?;
@@ -156,12 +158,14 @@ fn build(request: &Request<'_>, mode: Mode, dir: &StateDir, made: &mut Made) -> 
         preserved: args.preserve_fds,
         hook_state: (&hook_state.0, &hook_state.1),
         hook_output: hook_output.each_ref().map(|file| file.as_ref().map(AsFd::as_fd)),
+        dies_with_us: args.dies_with_us,
     };
     let mut by_systemd = None;
     let mut after = |pid: i32| {
         let Wanted::Scope(name) = &wanted else { return Ok(()) };
         let cgroup = limits::create_scope(name, &args.id, pid, config, proc.as_fd())?;
         dir.note(CGROUP, cgroup.path())?;
+        limits::delegate(&cgroup, config);
         by_systemd = Some(cgroup);
         Ok(())
     };
@@ -173,6 +177,7 @@ fn build(request: &Request<'_>, mode: Mode, dir: &StateDir, made: &mut Made) -> 
     let spawned = spawn::spawn(&plan, place, files);
     made.cgroup = by_systemd.or(made.cgroup.take());
     let child = made.child.insert(spawned?);
+    context.stage(format_args!("nsexec container setup: process {} is in its namespaces", child.pid));
     let record = record(request, child.pid, made.cgroup.as_ref())?;
     ondisk::publish(&dir.fd, crate::ondisk::runtime_state::STATE, &record, Durability::Volatile)?;
     rdt.map_or(Ok(()), |group| group.enter(child.pid))?;
@@ -183,31 +188,8 @@ fn build(request: &Request<'_>, mode: Mode, dir: &StateDir, made: &mut Made) -> 
     if mode != Mode::Create {
         write_pid_file(args.pid_file.as_deref(), child.pid)?;
     }
-    // The word lies ready for the child, which reads it when it gets there; unless it has to hear something before.
-    let asks = plan.mounts.iter().any(MountPlan::asks)
-        || plan.process.filter.as_ref().is_some_and(|filter| filter.agent.is_some());
-    if !plan.waits_for_hooks && !asks {
-        send(child, word)?;
-    }
-    loop {
-        match spawn::hear(child, &plan)? {
-            Message::Ready if asks => {
-                send(child, word)?;
-                break;
-            }
-            Message::Ready => break,
-            Message::AtHooks => {
-                run_hooks(config, &record, bundle)?;
-                send(child, Message::Continue)?;
-                if !asks {
-                    send(child, word)?;
-                }
-            }
-            other => {
-                return Err(Error::internal(format_args!("unexpected message {other:?} from the child")));
-            }
-        }
-    }
+    commit(request, child, &plan, &record, word)?;
+    context.stage(format_args!("init: closing the pipe to signal completion"));
     if mode == Mode::Create {
         write_pid_file(args.pid_file.as_deref(), child.pid)?;
     }
@@ -338,6 +320,39 @@ pub fn record(request: &Request<'_>, pid: i32, cgroup: Option<&Cgroup>) -> Resul
         poststart: state::hooks_of(hooks.and_then(|h| h.poststart().as_ref())),
         poststop: state::hooks_of(hooks.and_then(|h| h.poststop().as_ref())),
     })
+}
+
+/// Gives the child its last word, and waits until it is ready. It may have to hear of hooks and of mounts before.
+fn commit(
+    request: &Request<'_>,
+    child: &Child,
+    plan: &Plan,
+    record: &RuntimeState,
+    word: Message,
+) -> Result<()> {
+    // The word lies ready for the child, which reads it when it gets there; unless it has to hear something before.
+    let asks = plan.mounts.iter().any(MountPlan::asks)
+        || plan.process.filter.as_ref().is_some_and(|filter| filter.agent.is_some());
+    if !plan.waits_for_hooks && !asks {
+        send(child, word)?;
+    }
+    request.context.stage(format_args!("child process in init(): mounts, devices, hooks, credentials"));
+    loop {
+        match spawn::hear(child, plan)? {
+            Message::Ready if asks => return send(child, word),
+            Message::Ready => return Ok(()),
+            Message::AtHooks => {
+                run_hooks(request.config, record, request.bundle)?;
+                send(child, Message::Continue)?;
+                if !asks {
+                    send(child, word)?;
+                }
+            }
+            other => {
+                return Err(Error::internal(format_args!("unexpected message {other:?} from the child")));
+            }
+        }
+    }
 }
 
 /// The hooks between the namespaces and the pivot that are run outside.

@@ -2,6 +2,7 @@
 
 use super::args::Context;
 use super::hooks::{self, HookState};
+use super::kill::out_of_reach;
 use super::rdt;
 use super::spawn::pidfd_of;
 use super::state::{StateDir, Status, is_alive, no_such_container};
@@ -89,7 +90,15 @@ fn kill_init(record: &RuntimeState, cgroup: Option<&Cgroup>) -> Result<()> {
         (Err(_), Some(cgroup)) => {
             cgroup.kill_all().what(|| format!("cannot end container {}", record.id))?;
         }
-        (sent, None) => sent.call(|| format!("pidfd_send_signal({}, SIGKILL)", record.pid))?,
+        (sent, None) => sent
+            .call(|| format!("pidfd_send_signal({}, SIGKILL)", record.pid))
+            .map_err(out_of_reach)
+            .what(|| format!("cannot end container {}", record.id))?,
+    }
+    // The freezer of v1 holds a killed process too: its own may be frozen, or it was put under another one.
+    if let (Ok(false), Some(cgroup)) = (pidfd::wait(held.as_fd(), Duration::from_millis(100)), cgroup) {
+        let _ = cgroup.thaw();
+        let _ = cgroup.add_v1(record.pid);
     }
     match pidfd::wait(held.as_fd(), Duration::from_secs(10)) {
         Ok(false) => Err(Error::host(format_args!("container {} does not end", record.id))

@@ -6,14 +6,15 @@
 //! only tells whether it could.
 
 use super::args::{Context, ExecArgs, ExecCommand, ExecWhat};
-use super::child::Inherited;
 use super::child::join::{self, Joining};
 use super::child::stage::not_born_there;
-use super::foreground::{self, Signals};
+use super::child::{Files, Inherited};
+use super::foreground::{self, Beside, Signals};
 use super::handshake::{self, Message};
 use super::placement::Placement;
 use super::plan::namespaces::{NEWPID, NEWTIME, NEWUSER, flag_of};
 use super::plan::process::{self, ProcessPlan, ProcessScope};
+use super::shield::Shield;
 use super::spawn::{self, Child, pidfd_of};
 use super::state::{self, StateDir, Status, is_alive, no_such_container};
 use super::{console, create, deliver, door, home, selfexe, sources, words};
@@ -28,6 +29,7 @@ use oci_spec::runtime::{Capability, ExecCPUAffinity, LinuxCapabilities, Process,
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::DupFlags;
 use rustix::process::{DumpableBehavior, Pid, WaitId, WaitIdOptions};
+use rustix::thread::CpuSet;
 use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -60,10 +62,16 @@ pub fn exec(context: &Context, args: &ExecArgs) -> Result<i32> {
         rustix::thread::sched_setaffinity(None, &cpus)
             .call(|| "sched_setaffinity()")
             .what(|| "cannot set process.execCPUAffinity.initial")?;
+        context.stage(format_args!("nsexec: affinity: {:#x}", mask(&cpus)));
     }
-    let signals = if args.detach { None } else { Some(Signals::catch()?) };
-    let child = spawn(&plan, &dir, &record, &config, args, theirs.as_ref())?;
+    let signals = Signals::wanted(args.detach, args.dies_with_us)?;
+    let shield = Shield::raise(args.dies_with_us)?;
+    let child = spawn(&plan, &dir, &record, &config, args, theirs.as_ref());
+    shield.lower();
+    let child = child?;
     drop(theirs);
+    context.stage(format_args!("nsexec container setup: process {} has joined the container", child.pid));
+    context.stage(format_args!("child process in init(): credentials"));
     let sent = args
         .pidfd_socket
         .as_deref()
@@ -73,9 +81,10 @@ pub fn exec(context: &Context, args: &ExecArgs) -> Result<i32> {
         return Err(e);
     }
     heard(&child, &plan)?;
+    context.stage(format_args!("setns_init: about to exec: done, the command is executed"));
     let Some(signals) = signals else { return Ok(0) };
     let terminal = ours.as_ref().map(console::receive).transpose()?;
-    foreground::follow(&child, &signals, terminal, None)
+    foreground::follow(&child, &signals, Beside { terminal, shield, ..Beside::default() })
 }
 
 fn heard(child: &Child, plan: &ProcessPlan) -> Result<()> {
@@ -98,6 +107,7 @@ fn plan(process: &Process, config: &Spec, record: &RuntimeState) -> Result<Proce
         affinity: process::cpus(affinity_of(process, config).and_then(|a| a.cpu_affinity_final().as_ref()))?,
         filter: process::filter_of(linux.and_then(|l| l.seccomp().as_ref()))?,
         inherits_cpus: spec::inherits_cpus(config),
+        in_cpuset: spec::cpuset(config).is_some(),
         keyring_of: None,
         keep_groups: spec::annotation(config, spec::ANNOTATION_GROUPS) == Some("1"),
         selinux: create::has_selinux(),
@@ -105,6 +115,11 @@ fn plan(process: &Process, config: &Spec, record: &RuntimeState) -> Result<Proce
         extra_env: Vec::new(),
     };
     process::plan(process, scope)
+}
+
+/// The first 64 of them.
+fn mask(cpus: &CpuSet) -> u64 {
+    (0..64).filter(|cpu| cpus.is_set(*cpu)).map(|cpu| 1 << cpu).sum()
 }
 
 /// `execCPUAffinity` of the process, else of the container's own.
@@ -187,8 +202,7 @@ fn spawn(
     let joined_pid = kinds & NEWPID == 0 || namespaces.is_empty() && join_pid_namespace(&target, &directory);
     let place = Placement::of(record, &args.cgroup)?;
     let (mut ours, theirs) = handshake::pair().call(|| "socketpair(SOCK_SEQPACKET)")?;
-    let inherited = Inherited {
-        socket: theirs.as_fd(),
+    let files = Files {
         marker: None,
         fifo: None,
         door: None,
@@ -197,14 +211,15 @@ fn spawn(
         preserved: args.preserve_fds,
         hook_state: (&[], &[]),
         hook_output: [None; 2],
+        dies_with_us: args.dies_with_us,
     };
+    let inherited = Inherited { socket: theirs.as_fd(), files };
     let joining = Joining {
         target: target.as_fd(),
         namespaces: &namespaces,
         directory: directory.as_fd(),
         kinds: if joined_pid { kinds & !NEWPID } else { kinds },
         staged: !joined_pid,
-        dies_with_us: args.dies_with_us,
         cgroup: None,
     };
     let mut attempt = |into: Option<BorrowedFd<'_>>, go: bool| {
@@ -278,13 +293,13 @@ fn wanted(context: &Context, what: &ExecWhat, config: &Spec) -> Result<Process> 
         }
         ExecWhat::Command(command) => {
             let base = config.process().as_ref().ok_or_else(|| Error::usage("config.json has no process"))?;
-            changed(base.clone(), command)
+            changed(context, base.clone(), command)
         }
     }
 }
 
 /// The container's own process with the changes of the command line.
-fn changed(mut process: Process, command: &ExecCommand) -> Result<Process> {
+fn changed(context: &Context, mut process: Process, command: &ExecCommand) -> Result<Process> {
     process.set_args(Some(command.args.clone())).set_terminal(Some(command.tty)).set_console_size(None);
     if let Some(cwd) = &command.cwd {
         process.set_cwd(cwd.into());
@@ -308,7 +323,8 @@ fn changed(mut process: Process, command: &ExecCommand) -> Result<Process> {
     if let Some(profile) = &command.apparmor {
         process.set_apparmor_profile(Some(profile.clone()));
     }
-    let added = command.caps.iter().map(|name| capability(name)).collect::<Result<Vec<_>>>()?;
+    let (added, unknown) = capabilities(&command.caps);
+    context.warn_of_capabilities(&unknown);
     if !added.is_empty() {
         let mut caps = process.capabilities().clone().unwrap_or_else(no_capabilities);
         let more =
@@ -332,8 +348,15 @@ fn no_capabilities() -> LinuxCapabilities {
     caps
 }
 
-fn capability(name: &str) -> Result<Capability> {
-    let unknown = || Error::usage(format_args!("unknown capability {name:?}"));
-    caps::bit_of(name).ok_or_else(unknown)?;
-    spec::from_document(&name.into()).map_err(|_| unknown())
+/// Those that there are, and the names of the others.
+fn capabilities(names: &[String]) -> (Vec<Capability>, Vec<String>) {
+    let mut unknown = Vec::new();
+    let known = |name: &String| {
+        let found = caps::bit_of(name).and_then(|_| spec::from_document(&name.as_str().into()).ok());
+        if found.is_none() {
+            unknown.push(name.clone());
+        }
+        found
+    };
+    (names.iter().filter_map(known).collect(), unknown)
 }

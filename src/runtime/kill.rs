@@ -65,8 +65,20 @@ pub fn signal_init(record: &RuntimeState, signal: i32) -> Result<()> {
     }
     match sys::pidfd::signal(pidfd.as_fd(), signal) {
         Err(Errno::SRCH) => Err(gone()),
-        other => Ok(other.call(|| format!("pidfd_send_signal({}, {signal})", record.pid))?),
+        other => other.call(|| format!("pidfd_send_signal({}, {signal})", record.pid)).map_err(out_of_reach),
     }
+}
+
+/// Root of one user namespace may not signal a user of another one beside it. The owner of both, outside, may.
+pub fn out_of_reach(error: sys::Error) -> Error {
+    let refused = error.raw_os_error() == libc::EPERM && !sys::spawn::in_initial_user_namespace();
+    let error = Error::from(error);
+    if !refused {
+        return error;
+    }
+    error
+        .cause("only its owner outside may signal a process of another user namespace that has no cgroup of its own")
+        .hint("Run this command outside of `buildah unshare`, as yourself: each of those has a user namespace of its own.")
 }
 
 /// `9`, `KILL`, `SIGKILL`, `RTMIN+3`.

@@ -11,7 +11,8 @@ use crate::cgroup::property::Property;
 use crate::cgroup::scope::{Manager, Scope};
 use crate::error::{Error, Kind, Result};
 use crate::id::RuntimeId;
-use oci_spec::runtime::{LinuxResources, Spec};
+use crate::spec::runtime as spec;
+use oci_spec::runtime::{LinuxIdMapping, LinuxNamespaceType, LinuxResources, Mount, Spec};
 use std::borrow::Cow;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -82,6 +83,29 @@ fn scope_name(path: Option<&str>, id: &str) -> Result<ScopeName> {
     }
     let unit = if prefix.is_empty() { format!("{name}.scope") } else { format!("{prefix}-{name}.scope") };
     Ok(ScopeName { slice: (!slice.is_empty() && slice != "-.slice").then(|| slice.to_owned()), unit })
+}
+
+/// Makes the container's root the owner of its cgroup, where the container can write there: one that is mounted writable, in
+/// a cgroup namespace of its own, with ids of its own. An init system needs it. What cannot be given stays as it is: the
+/// container sees its cgroup and cannot change it.
+pub fn delegate(cgroup: &Cgroup, config: &Spec) {
+    let own = |typ| spec::namespace(config, typ).is_some_and(|ns| ns.path().is_none());
+    let writable = |mount: &Mount| {
+        let read_only = mount.options().iter().flatten().any(|option| option == "ro");
+        mount.typ().as_deref() == Some("cgroup") && !read_only
+    };
+    let shown = config.mounts().iter().flatten().any(writable);
+    if !shown || !own(LinuxNamespaceType::User) || !own(LinuxNamespaceType::Cgroup) {
+        return;
+    }
+    let Some(linux) = config.linux() else { return };
+    let root = |map: &Option<Vec<LinuxIdMapping>>| {
+        let root = map.iter().flatten().find(|range| range.container_id() == 0 && range.size() > 0);
+        root.map(LinuxIdMapping::host_id)
+    };
+    if let (Some(uid), Some(gid)) = (root(linux.uid_mappings()), root(linux.gid_mappings())) {
+        let _ = cgroup::delegate::give(cgroup.path(), uid, gid);
+    }
 }
 
 /// Asks systemd for the scope around `pid` and writes the limits.

@@ -76,6 +76,7 @@ pub mod reaper;
 pub mod restore;
 pub mod run;
 pub mod selfexe;
+mod shield;
 pub mod sources;
 pub mod spawn;
 pub mod start;
@@ -83,7 +84,7 @@ pub mod state;
 pub mod step;
 pub mod words;
 
-pub use args::{Context, CreateArgs, ExecArgs, ExecCommand, ExecWhat, RunArgs};
+pub use args::{Context, CreateArgs, ExecArgs, ExecCommand, ExecWhat, RunArgs, Stages};
 
 /// The specification that is implemented.
 pub const OCI_VERSION: &str = "1.3.0";

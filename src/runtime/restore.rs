@@ -7,7 +7,7 @@
 use super::args::{Context, CreateArgs, RunArgs};
 use super::checkpoint::{self, CriuArgs};
 use super::create::{self, Request};
-use super::foreground::{self, Signals};
+use super::foreground::{self, Beside, Signals};
 use super::limits::{self, Wanted};
 use super::plan::target::Target;
 use super::spawn::{Child, kill_and_reap, pidfd_of};
@@ -20,7 +20,7 @@ use crate::ondisk::runtime_state::{CGROUP, DESCRIPTORS, MARKER, RuntimeState, ST
 use crate::ondisk::{self, Durability};
 use crate::spec::runtime as spec;
 use crate::sys::mount::{self, MS_SLAVE, MountAttr};
-use crate::sys::{self, CallContext};
+use crate::sys::{self, CallContext, null};
 use oci_spec::runtime::{LinuxNamespaceType, Mount, Spec};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::thread::UnshareFlags;
@@ -65,7 +65,7 @@ pub fn restore(context: &Context, args: &CreateArgs, how: &RunArgs, restore: &Re
     let child = made.child.ok_or_else(|| Error::internal("no child"))?;
     super::start::poststart_or_stop(&record)?;
     let Some(signals) = signals else { return Ok(0) };
-    let code = foreground::follow(&child, &signals, None, None)?;
+    let code = foreground::follow(&child, &signals, Beside::default())?;
     if !how.keep {
         delete::remove(&dir, Some(&record), true)?;
     }
@@ -112,7 +112,8 @@ fn bring_back(
         hear(request, said, fd, made.cgroup.as_ref(), dir, &mut record)
     })?;
     let pid = said.pid;
-    let child = Child { pid, pidfd: pidfd_of(pid)?, socket: null()?, state: (Vec::new(), Vec::new()) };
+    // Nobody holds the other end of a handshake.
+    let child = Child { pid, pidfd: pidfd_of(pid)?, socket: null::open()?, state: (Vec::new(), Vec::new()) };
     let child = made.child.insert(child);
     if let Some(receiver) = &args.pidfd_socket {
         deliver::fd(receiver, b"pidfd", child.pidfd.as_fd(), "cannot send a pidfd to")?;
@@ -265,10 +266,4 @@ fn place(request: &Request<'_>, dir: &StateDir, pid: i32, proc: BorrowedFd<'_>) 
             Ok(Some(cgroup))
         }
     }
-}
-
-/// In place of the handshake, which nobody holds the other end of.
-fn null() -> Result<OwnedFd> {
-    let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    Ok(rustix::fs::open("/dev/null", flags, Mode::empty()).call(|| "open(\"/dev/null\")")?)
 }

@@ -2,16 +2,23 @@
 
 use super::args::{Context, CreateArgs, RunArgs};
 use super::create::{Mode, bear};
-use super::foreground::{self, Signals};
+use super::foreground::{self, Beside, Orphans, Signals};
+use super::shield::Shield;
 use super::{console, delete, selfexe, spawn, start};
 use crate::error::Result;
+use crate::sys::spawn::inherited_fd;
 
 /// Runs the container. In the foreground: returns its exit code and removes it.
 pub fn run(context: &Context, args: &CreateArgs, how: &RunArgs) -> Result<i32> {
     // Before signals are caught: what replaces us starts with a clean mask.
     selfexe::protect()?;
-    let signals = if how.detach { None } else { Some(Signals::catch()?) };
-    let born = bear(context, args, Mode::Run { detach: how.detach })?;
+    let server = how.server.and_then(inherited_fd);
+    let signals = Signals::wanted(how.detach, args.dies_with_us)?;
+    let orphans = args.dies_with_us.then(|| Orphans::adopt(server.as_ref())).transpose()?;
+    let shield = Shield::raise(args.dies_with_us)?;
+    let born = bear(context, args, Mode::Run { detach: how.detach });
+    shield.lower();
+    let born = born?;
     let started = spawn::hear_exec(&born.child, &born.plan);
     // execve closes one fd after the other: until the marker is closed too, others see a created container.
     start::wait_until_executed(&born.dir);
@@ -28,7 +35,8 @@ pub fn run(context: &Context, args: &CreateArgs, how: &RunArgs) -> Result<i32> {
         return born.notify.map_or(Ok(0), |notify| notify.wait(&born.record).map(|()| 0));
     };
     let terminal = born.console.as_ref().map(console::receive).transpose()?;
-    let code = foreground::follow(&born.child, &signals, terminal, born.notify.as_ref())?;
+    let beside = Beside { terminal, notify: born.notify.as_ref(), server: server.as_ref(), shield, orphans };
+    let code = foreground::follow(&born.child, &signals, beside)?;
     if !how.keep {
         delete::remove(&born.dir, Some(&born.record), true)?;
     }

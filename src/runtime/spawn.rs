@@ -2,14 +2,15 @@
 //! devices.
 
 use super::agent;
-use super::child::Inherited;
 use super::child::init::{self, Waits};
 use super::child::stage::{self, not_born_there};
+use super::child::{Files, Inherited};
 use super::handshake::{self, Message};
 use super::idmap;
 use super::maps;
 use super::net_devices;
 use super::plan::Plan;
+use super::plan::namespaces::NEWUSER;
 use super::plan::process::ProcessPlan;
 use super::words;
 use crate::cgroup::fs::Cgroup;
@@ -42,20 +43,6 @@ pub struct Child {
     pub state: (Vec<u8>, Vec<u8>),
 }
 
-/// What the child gets besides the plan.
-#[derive(Debug, Clone, Copy)]
-pub struct Files<'a> {
-    pub marker: Option<BorrowedFd<'a>>,
-    pub fifo: Option<BorrowedFd<'a>>,
-    pub door: Option<BorrowedFd<'a>>,
-    pub console: Option<BorrowedFd<'a>>,
-    pub proc: BorrowedFd<'a>,
-    /// `--preserve-fds`.
-    pub preserved: u32,
-    pub hook_state: (&'a [u8], &'a [u8]),
-    pub hook_output: [Option<BorrowedFd<'a>>; 2],
-}
-
 /// How the child comes into its cgroup.
 #[allow(missing_debug_implementations, reason = "it holds a closure")]
 pub enum Place<'a> {
@@ -75,21 +62,14 @@ pub fn spawn(plan: &Plan, place: Place<'_>, files: Files<'_>) -> Result<Child> {
     };
     let (mut ours, theirs) = handshake::pair().call(|| "socketpair(SOCK_SEQPACKET)")?;
     let staged = plan.namespaces.needs_stage();
-    let by_hand = cgroup.is_some_and(|cgroup| !cgroup.v1().is_empty());
+    // Linux 6.14 and later kill whoever is born in a cgroup that was emptied by cgroup.kill before (it counts the kills,
+    // and compares with those of the parent's cgroup): one that is used again is moved into.
+    let used = cgroup.is_some_and(Cgroup::existed);
+    let by_hand = used || cgroup.is_some_and(|cgroup| !cgroup.v1().is_empty());
     let writes = plan.namespaces.new_user() || !plan.net_devices.is_empty();
     let mut waits = Waits { go: staged || by_hand || after.is_some() || writes, joined: staged };
     let flags = plan.namespaces.create;
-    let inherited = Inherited {
-        socket: theirs.as_fd(),
-        marker: files.marker,
-        fifo: files.fifo,
-        door: files.door,
-        console: files.console,
-        proc: files.proc,
-        preserved: files.preserved,
-        hook_state: files.hook_state,
-        hook_output: files.hook_output,
-    };
+    let inherited = Inherited { socket: theirs.as_fd(), files };
     // Somebody is in a namespace that is joined, and must not be able to look into us there (R8). With a new user
     // namespace nobody is in it before we say so, and its maps can be written by a user only while we are dumpable.
     if !plan.namespaces.join.is_empty()
@@ -108,7 +88,7 @@ pub fn spawn(plan: &Plan, place: Place<'_>, files: Files<'_>) -> Result<Child> {
         };
         if staged { clone_child(0, None, child) } else { clone_child(flags, into, child) }
     };
-    let cloned = match attempt(cgroup.and_then(Cgroup::birthplace), waits) {
+    let cloned = match attempt(cgroup.filter(|_| !used).and_then(Cgroup::birthplace), waits) {
         // No clone3, or not allowed to be born there (the common ancestor is not ours): moved after the clone instead.
         Err(e) if cgroup.is_some() && not_born_there(e) => {
             waits.go = true;
@@ -181,7 +161,7 @@ fn prepare(
     if let Some(score) = plan.process.oom_score_adj {
         set_oom_score(child.pid, score, proc)?;
     }
-    if plan.namespaces.new_user() {
+    if plan.namespaces.has(NEWUSER) {
         raise_limits(child.pid, plan);
     }
     net_devices::give(plan, child.pid, proc)?;
@@ -195,7 +175,7 @@ fn prepare(
     Ok(())
 }
 
-/// The child, root of its own namespace only, may lower its limits and not raise them: where the caller may, it raises
+/// The child, root of a user namespace only (a new one, or one that it joined), may lower its limits and not raise them: where the caller may, it raises
 /// the hard ones first. Where it may not, the child's own attempt says so.
 fn raise_limits(pid: i32, plan: &Plan) {
     for (resource, wanted) in &plan.process.rlimits {
@@ -235,6 +215,9 @@ fn reap(pid: i32) {
 
 /// Where the clone itself fails, the user namespace is nearly always the reason.
 fn explain(error: Error, plan: &Plan) -> Error {
+    if plan.namespaces.new_user() && error.errno() == Some(libc::ENOSPC) {
+        return crate::userns::limit_reached(Error::host(error.what()), "clone3()");
+    }
     if !plan.namespaces.new_user() || error.errno() != Some(libc::EPERM) {
         return error;
     }

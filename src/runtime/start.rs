@@ -18,12 +18,12 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// `start`.
 pub fn start(context: &Context, id: &RuntimeId, notify_socket: Option<&OsStr>) -> Result<()> {
     let dir = StateDir::get(context, id)?;
-    let record = dir.record()?.ok_or_else(no_such_container)?;
-    refuse_unless_created(dir.status(Some(&record)))?;
+    let record = created(&dir)?;
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let fifo = match rustix::fs::openat(&dir.fd, FIFO, flags, Mode::empty()) {
         Err(Errno::NOENT) => return Err(Error::in_use("cannot start an already running container")),
@@ -63,6 +63,21 @@ pub fn run_poststart(record: &RuntimeState) -> Result<()> {
         annotations: &record.annotations,
     };
     hooks::run("poststart", &record.poststart, state)
+}
+
+/// The record, once a `create` that is at work has written it: who saw the container in `state` may start it.
+fn created(dir: &StateDir) -> Result<RuntimeState> {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let record = dir.record()?;
+        let status = dir.status(record.as_ref());
+        if status == Status::Creating && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+            continue;
+        }
+        refuse_unless_created(status)?;
+        return record.ok_or_else(no_such_container);
+    }
 }
 
 fn refuse_unless_created(status: Status) -> Result<()> {

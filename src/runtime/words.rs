@@ -67,6 +67,9 @@ pub fn of_process(fail: Fail, process: &ProcessPlan) -> Error {
                     .map(|(resource, limit)| format!("{resource:?} {:?}:{:?}", limit.current, limit.maximum)),
             )
         }
+        Step::Scheduler if fail.errno == libc::EPERM && process.in_cpuset => plain(fail, None).cause(
+            "process scheduler can't be used together with AllowedCPUs: SCHED_DEADLINE wants all CPUs",
+        ),
         Step::Groups => plain(fail, Some(format!("{:?}", process.groups))),
         Step::Gid => plain(fail, Some(process.gid.to_string())),
         Step::Uid => plain(fail, Some(process.uid.to_string())),

@@ -36,7 +36,7 @@ use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompFilterFlag
 
 use crate::error::Result;
 pub use crate::spec::seccomp_file::parse_profile;
-pub use crate::spec::seccomp_pretend::pretend;
+pub use crate::spec::seccomp_pretend::{pretend, record};
 pub use crate::spec::seccomp_profile::default_profile;
 
 /// One instruction, laid out as the kernel's `struct sock_filter`.

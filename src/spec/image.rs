@@ -201,17 +201,21 @@ impl ConfigDocument {
     }
 }
 
+/// This machine's, in Go's words, as image indexes and podman have it.
+pub fn host_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "powerpc64" => "ppc64le",
+        other => other,
+    }
+}
+
 impl Platform {
     /// Of this machine.
     pub fn host() -> Self {
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            "x86" => "386",
-            "powerpc64" => "ppc64le",
-            other => other,
-        };
-        Self { architecture: architecture.to_owned(), os: "linux".to_owned(), variant: None }
+        Self { architecture: host_architecture().to_owned(), os: "linux".to_owned(), variant: None }
     }
 
     /// Parses `[os/]arch[/variant]`.

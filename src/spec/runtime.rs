@@ -182,6 +182,12 @@ pub fn inherits_cpus(spec: &Spec) -> bool {
     annotation(spec, ANNOTATION_CPUS) == Some("inherit")
 }
 
+/// The CPUs that the container is limited to.
+pub fn cpuset(spec: &Spec) -> Option<&str> {
+    let cpu = spec.linux().as_ref()?.resources().as_ref()?.cpu().as_ref()?;
+    cpu.cpus().as_deref().filter(|cpus| !cpus.is_empty())
+}
+
 /// An annotation's value.
 pub fn annotation<'a>(spec: &'a Spec, key: &str) -> Option<&'a str> {
     spec.annotations().as_ref().and_then(|all| all.get(key)).map(String::as_str)

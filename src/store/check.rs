@@ -136,9 +136,16 @@ fn containers(store: &Store, findings: &mut Findings) -> Result<()> {
     for id in list_records(&dir)? {
         let Ok(one) = super::open_dir(&dir, &id) else { continue };
         match ondisk::read_opt::<Container>(&one, "container.json") {
-            Ok(Some(Container { rootfs: Rootfs::Layers { layers, .. }, name, .. })) => {
+            Ok(Some(Container { rootfs: Rootfs::Layers { layers, store: at, .. }, name, .. })) => {
+                let from = match Store::with_layers(&store.dirs, at.as_deref()) {
+                    Ok(from) => from,
+                    Err(e) => {
+                        findings.problems.push(e.wrap(format_args!("container {name} lacks its layers")));
+                        continue;
+                    }
+                };
                 for diff_id in layers.iter().filter_map(|l| Sha256::parse(l).ok()) {
-                    if store.layer(&diff_id)?.is_none() {
+                    if from.layer(&diff_id)?.is_none() {
                         findings.problems.push(
                             Error::corrupt(format_args!("container {name} lacks its layer {diff_id}"))
                                 .hint("Pull its image again."),

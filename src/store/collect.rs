@@ -26,7 +26,8 @@ impl Store {
     /// Removes a name, and the image with its last name (`name` may be an id, which removes all names if there is one or
     /// `force`). In use by a container: `Kind::InUse`, exit code 2. Needs the store's namespace.
     pub fn remove_image(&self, name: &str, force: bool) -> Result<Removed> {
-        let image = self.find_image(name)?.ok_or_else(|| unknown_image(name).with_exit_code(1))?;
+        let image = self.own_image("remove", "rmi", name)?;
+        let image = image.ok_or_else(|| unknown_image(name).with_exit_code(1))?;
         let _lock = self.lock("images", Share::Exclusive)?;
         let named = self.resolve_name(name, &image)?;
         let mut removed = Removed::default();
@@ -140,7 +141,7 @@ impl Store {
             }
         }
         for container in self.containers()? {
-            if let Rootfs::Layers { layers, .. } = container.rootfs {
+            if let Rootfs::Layers { layers, store: None, .. } = container.rootfs {
                 needed.layers.extend(layers);
             }
         }

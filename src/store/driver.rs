@@ -7,7 +7,7 @@
 
 use super::rootfs::{fuse, overlay};
 use super::staging::Staging;
-use super::{Store, open_dir};
+use super::{Image, Store, open_dir};
 use crate::error::{Context, Error, Result};
 use crate::ondisk::container::Driver;
 use crate::ondisk::{self, Durability};
@@ -15,6 +15,7 @@ use crate::paths::Dirs;
 use crate::sys::CallContext;
 use crate::userns;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::net::{RecvFlags, SendFlags};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -55,8 +56,26 @@ impl Store {
                 }
             }
         }
-        self.remembered_driver()
-            .ok_or_else(|| Error::internal("the probe of the rootfs drivers gave no answer"))
+        if let Some(known) = self.remembered_driver() {
+            return Ok(known);
+        }
+        let mut words = vec![0u8; 64 << 10];
+        match rustix::net::recv(&child.sync, &mut words, RecvFlags::DONTWAIT) {
+            Ok((_, read)) if read > 0 => Err(Error::from_wire(words.get(..read).unwrap_or_default())
+                .wrap("cannot find out which rootfs driver the store can have")),
+            _ => Err(Error::internal("the probe of the rootfs drivers gave no answer")),
+        }
+    }
+
+    /// The driver that shows all of an image at once: the usual one, or one that can show layers that are for all users.
+    pub fn driver_for(&self, image: &Image) -> Result<Driver> {
+        let usual = self.driver()?.0;
+        let stated = self.of(image)?.is_stated(self, &image.record.layers)?;
+        Ok(match usual {
+            Driver::Overlay if stated && fuse::usable() => Driver::FuseOverlayfs,
+            Driver::Overlay if stated => Driver::Vfs,
+            usual => usual,
+        })
     }
 
     fn remembered_driver(&self) -> Option<(Driver, String)> {
@@ -74,6 +93,8 @@ impl Store {
                     chosen = Some(driver);
                     break;
                 }
+                // Of a disk that is full nothing is to be learned about drivers.
+                Err(e) if matches!(e.errno(), Some(libc::ENOSPC | libc::EDQUOT)) => return Err(e),
                 Err(e) => reasons.push(format!("{}: {e}", name(driver))),
             }
         }
@@ -107,7 +128,7 @@ impl Store {
                 overlay::mount(self.data(), &plan)?;
                 None
             }
-            _ => Some(fuse::mount(&self.dirs, &plan, None)?),
+            _ => Some(fuse::mount(&self.dirs, &plan, fuse::Shown::default())?),
         };
         let result = check_sample(&merged);
         let unmounted = super::rootfs::Mounted::new(merged, server, true).umount();
@@ -160,10 +181,16 @@ pub fn probe_role_main(args: Vec<OsString>) -> ExitCode {
     let Some(sync) = crate::sys::spawn::inherited_fd(userns::SYNC_FD) else { return ExitCode::from(125) };
     let probe = || {
         userns::enter_store(sync.as_fd())?;
-        let dirs = Dirs { data, run, config: PathBuf::new(), home: None, run_note: None };
+        let dirs = Dirs::only(data, run);
         Store::open(&dirs)?.probe_driver()
     };
-    probe().map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
+    match probe() {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = rustix::net::send(&sync, &error.to_wire(), SendFlags::NOSIGNAL);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Whether the current user namespace maps one id only: then owners cannot be set.

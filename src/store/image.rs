@@ -10,10 +10,12 @@ use crate::ondisk::image::{ImageRecord, RefRecord};
 use crate::ondisk::{self, Durability};
 use crate::spec::image::{ConfigDocument, ImageConfig, MAX_CONFIG};
 use crate::sys::CallContext;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 /// An image of the store.
 #[derive(Debug, Clone)]
@@ -27,6 +29,8 @@ pub struct Image {
     pub config: ImageConfig,
     /// The rest of the config document.
     pub document: ConfigDocument,
+    /// The store it is in, where that is not the user's own: such an image is only read.
+    pub store: Option<PathBuf>,
 }
 
 impl Store {
@@ -36,7 +40,7 @@ impl Store {
         if rustix::fs::statat(&dir, digest.as_str(), rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Ok(());
         }
-        ondisk::atomic::publish_bytes(dir.as_fd(), digest.as_str(), bytes, Durability::Durable)
+        ondisk::publish_bytes_for(self.readers(), dir.as_fd(), digest.as_str(), bytes, Durability::Durable)
             .what(|| format!("cannot store blob {digest}"))
     }
 
@@ -45,7 +49,8 @@ impl Store {
         use sha2::Digest;
         let what = || format!("cannot read blob {digest}");
         let dir = self.dir("blobs/sha256")?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // The store may be another user's, and this a fifo: then it is empty.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&dir, digest.as_str(), flags, Mode::empty())
             .call(|| format!("openat({digest})"))
             .what(what)?;
@@ -68,7 +73,8 @@ impl Store {
     ) -> Result<()> {
         let _lock = self.lock("images", Share::Exclusive)?;
         let dir = self.dir("images")?;
-        ondisk::publish(&dir, &format!("{}.json", record.id), record, Durability::Durable)?;
+        let file = format!("{}.json", record.id);
+        ondisk::publish_for(self.readers(), &dir, &file, record, Durability::Durable)?;
         for name in names {
             self.put_name(name, &record.id, digest)?;
         }
@@ -82,7 +88,35 @@ impl Store {
             image: image.clone(),
             digest: digest.cloned(),
         };
-        ondisk::publish(self.dir("refs")?, &name.file_name(), &record, Durability::Durable)
+        ondisk::publish_for(
+            self.readers(),
+            self.dir("refs")?,
+            &name.file_name(),
+            &record,
+            Durability::Durable,
+        )
+    }
+
+    /// Says that an image of this store is being used.
+    pub fn touch_image(&self, id: &Sha256) {
+        let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+        let times = Timestamps { last_access: now, last_modification: now };
+        // A disk that cannot note it keeps the image no less.
+        let _ = rustix::fs::utimensat(
+            self.data(),
+            format!("images/{id}.json"),
+            &times,
+            AtFlags::SYMLINK_NOFOLLOW,
+        );
+    }
+
+    /// When it was used last.
+    pub fn last_use(&self, id: &Sha256) -> Result<SystemTime> {
+        let path = format!("images/{id}.json");
+        let st = rustix::fs::statat(self.data(), &path, AtFlags::SYMLINK_NOFOLLOW)
+            .call(|| format!("fstatat({path:?})"))?;
+        let seconds = u64::try_from(st.st_mtime).unwrap_or(0);
+        Ok(SystemTime::UNIX_EPOCH + Duration::new(seconds, u32::try_from(st.st_mtime_nsec).unwrap_or(0)))
     }
 
     /// Every name; damaged records beside.
@@ -134,11 +168,37 @@ impl Store {
             record,
             config: document.config.clone(),
             document,
+            store: self.is_read_only().then(|| self.dirs.data.clone()),
         }))
     }
 
-    /// The image of a name, a digest or an id prefix. `Kind::InUse`… never: ambiguous names are `Kind::Usage`.
+    /// The images of this store and of the others; what is damaged beside.
+    pub fn all_images(&self) -> Result<(Vec<Image>, Vec<Error>)> {
+        let (mut images, mut damaged) = self.images()?;
+        for other in &self.others().0 {
+            let (more, bad) = other.images()?;
+            images.extend(more);
+            damaged.extend(bad);
+        }
+        Ok((images, damaged))
+    }
+
+    /// The image of a name, a digest or an id prefix: this store's, else that of the first other one that has it.
+    /// `Kind::InUse`… never: ambiguous names are `Kind::Usage`.
     pub fn find_image(&self, name: &str) -> Result<Option<Image>> {
+        if let Some(image) = self.find_own_image(name)? {
+            return Ok(Some(image));
+        }
+        for other in &self.others().0 {
+            if let Some(image) = other.find_own_image(name)? {
+                return Ok(Some(image));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same in this store alone.
+    pub fn find_own_image(&self, name: &str) -> Result<Option<Image>> {
         let name = name.strip_prefix("docker://").unwrap_or(name);
         let (names, _) = self.names()?;
         let found = match Reference::parse(name) {

@@ -57,6 +57,20 @@ impl Store {
         Ok(list_records(&dir)?.iter().filter_map(|name| Sha256::parse(name).ok()).collect())
     }
 
+    /// Keeps an image's layers from being removed while they are read. Of a store of others nobody can.
+    pub fn pin_layers(&self, diff_ids: &[Sha256]) -> Result<Vec<Lock>> {
+        if self.is_read_only() {
+            return Ok(Vec::new());
+        }
+        diff_ids.iter().map(|diff_id| self.pin_layer(diff_id)).collect()
+    }
+
+    /// The short link to a layer's tree, for a mount.
+    pub(super) fn layer_link(&self, diff_id: &Sha256) -> Result<String> {
+        self.link_layer(diff_id)?;
+        Ok(format!("l/{}", short_link(diff_id)))
+    }
+
     /// Keeps a layer from being removed until the pin is dropped.
     pub fn pin_layer(&self, diff_id: &Sha256) -> Result<Lock> {
         self.lock(diff_id.as_str(), Share::Shared)

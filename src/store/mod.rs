@@ -21,6 +21,8 @@
 //! not loaded to its end stays in `staging/blobs/` for a week and is gone on with. A layer without an image is collected
 //! with the next removal, and reported by `check`.
 //!
+//! **Stores of others** are looked into for images, and never written or locked: `shared`.
+//!
 //! **Who may**: unpacking, mounting and removing need the store's user namespace. Reading records does not.
 
 mod archive;
@@ -31,11 +33,13 @@ pub mod fill;
 pub mod image;
 pub mod layer;
 pub mod lock;
+pub mod owners;
 pub mod partial;
 pub mod reference;
 pub mod remove;
 pub mod rootfs;
 pub mod seed;
+pub mod shared;
 pub mod source;
 pub mod squash;
 pub mod staging;
@@ -45,27 +49,33 @@ pub mod volume;
 pub use driver::probe_role_main;
 pub use image::Image;
 pub use remove::remove_tree;
-pub use rootfs::layer_diff_path;
+pub use rootfs::{layer_diff_path, layer_tree, layers_of};
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::paths::Dirs;
 use crate::sys::CallContext;
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::sync::OnceLock;
 
 /// One user's store, opened.
 #[derive(Debug)]
 pub struct Store {
     pub dirs: Dirs,
     data: OwnedFd,
+    is_shared: bool,
+    is_read_only: bool,
+    others: OnceLock<(Vec<Self>, Vec<Error>)>,
 }
 
 impl Store {
     /// Opens the store; makes its directory when there is none.
     pub fn open(dirs: &Dirs) -> Result<Self> {
-        Ok(Self { dirs: dirs.clone(), data: dirs.open_data()? })
+        let data = dirs.open_data()?;
+        let is_shared = shared::is_marked(&data);
+        Ok(Self { dirs: dirs.clone(), data, is_shared, is_read_only: false, others: OnceLock::new() })
     }
 
     /// The store's directory.
@@ -73,7 +83,7 @@ impl Store {
         self.data.as_fd()
     }
 
-    /// Opens a directory of the store, made with mode 0700 when missing: `layers/sha256`.
+    /// Opens a directory of the store, made when missing: `layers/sha256`. For its owner alone, or for all if the store is.
     pub fn dir(&self, name: &str) -> Result<OwnedFd> {
         match open_dir(self.data(), name) {
             Err(e) if e.raw_os_error() == libc::ENOENT => {}
@@ -88,7 +98,13 @@ impl Store {
                         .call(|| format!("mkdirat({below:?}, 0700)"))
                         .what(|| format!("cannot make the store's {name}"));
                 }
-                _ => below.push('/'),
+                made => {
+                    if made.is_ok() && self.is_for_all(&below) {
+                        rustix::fs::chmodat(self.data(), &below, Mode::from(0o755), AtFlags::empty())
+                            .call(|| format!("fchmodat({below:?}, 0755)"))?;
+                    }
+                    below.push('/');
+                }
             }
         }
         open_dir(self.data(), name).what(|| format!("cannot open the store's {name}"))

@@ -6,7 +6,7 @@
 //! failure that going on cannot mend.
 
 use super::{Store, remove_tree};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::id::Sha256;
 use crate::sys::CallContext;
 use rustix::fs::{Mode, OFlags};
@@ -82,6 +82,11 @@ impl Store {
         ))
     }
 
+    /// Whether a former pull has begun with it.
+    pub fn has_partial(&self, name: &str) -> bool {
+        self.dirs.data.join("staging/blobs").join(name).exists()
+    }
+
     /// Removes a partial blob.
     pub fn remove_partial(&self, name: &str) -> Result<()> {
         let dir = self.dir("staging/blobs")?;
@@ -109,9 +114,7 @@ impl PartialWriter {
     pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
         let added = bytes.len() as u64;
         while !bytes.is_empty() {
-            let n = rustix::io::write(&self.file, bytes)
-                .call(|| "write(staging/blobs)")
-                .hint(|| "Free some space (`coracle rmi`, `coracle system prune`), or choose another store with --root.")?;
+            let n = rustix::io::write(&self.file, bytes).call(|| "write(staging/blobs)")?;
             bytes = bytes.get(n..).unwrap_or_default();
         }
         self.shared.state().available += added;

@@ -20,6 +20,25 @@ impl Error {
         Self { call: call.to_string(), errno }
     }
 
+    /// Whether a file could not be made or written because there is no room for it (ENOSPC has other meanings elsewhere).
+    pub fn is_full_disk(&self) -> bool {
+        const CALLS: [&str; 11] = [
+            "write",
+            "pwrite",
+            "copy",
+            "open",
+            "mkdir",
+            "mknod",
+            "rename",
+            "symlink",
+            "link",
+            "fsync",
+            "ftruncate",
+        ];
+        matches!(self.errno, libc::ENOSPC | libc::EDQUOT)
+            && CALLS.iter().any(|call| self.call.starts_with(call))
+    }
+
     /// The errno.
     pub fn raw_os_error(&self) -> i32 {
         self.errno

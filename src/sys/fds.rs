@@ -11,10 +11,18 @@ use rustix::fs::{Mode, OFlags, RawDir};
 use rustix::io::Errno;
 use std::ffi::{CStr, c_uint};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// linux/close_range.h; Linux 5.11.
 const CLOSE_RANGE_CLOEXEC: c_uint = 4;
+
+/// A copy, closed on exec, whose number is `from` or above. Where the process may have no such number, the kernel says EINVAL;
+/// here that is EMFILE, as everywhere.
+pub fn copy_above(fd: impl AsFd, from: RawFd) -> Result<OwnedFd> {
+    rustix::io::fcntl_dupfd_cloexec(fd, from)
+        .map_err(|e| if e == Errno::INVAL { Errno::MFILE } else { e })
+        .call(|| format!("fcntl(F_DUPFD_CLOEXEC, {from})"))
+}
 
 /// What becomes of a fd.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! System calls of a process that stays for weeks and must be small: splitting in two that
 //! share their memory pages (fork), and giving back the pages of code that only the start needed.
 //!
-//! fork has two callers. One is `engine::peek`, for a child that answers a question and ends. The other is the monitor, for its guard. A guard that is an exec of its own would pay again for every page that
+//! fork has three callers. `engine::peek` and `monitor::owners` have a child that answers a question and ends. The monitor has its
+//! guard. A guard that is an exec of its own would pay again for every page that
 //! the loader relocates; the fork shares them with the monitor until one of the two writes.
 
 #![allow(unsafe_code, reason = "fork and madvise have no safe face: what is safe depends on the process")]

@@ -4,10 +4,15 @@
 
 pub use super::resolve::Make;
 use super::resolve::{self, openat2};
-use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatVfs};
 use rustix::io::{Errno, Result};
 use std::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// Bytes of a file system that the caller may still write. One that counts none (ramfs) has no end.
+pub fn free_bytes(fs: &StatVfs) -> u64 {
+    if fs.f_blocks == 0 { u64::MAX } else { fs.f_bavail.saturating_mul(fs.f_frsize) }
+}
 
 /// How symlinks below the root are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,18 +7,24 @@
 
 mod alloc;
 pub mod bpf;
+pub mod cpus;
 pub mod creds;
 mod error;
 pub mod exact;
 pub mod fds;
 pub mod fork;
 pub mod fs;
+pub mod mark;
+pub mod memory;
 pub mod mount;
 pub mod net;
 pub mod netlink;
+pub mod notif;
 pub mod ns;
+pub mod null;
 pub mod pidfd;
 pub mod process;
+pub mod quota;
 pub mod reap;
 pub mod resolve;
 pub mod seccomp;
@@ -27,5 +33,7 @@ pub mod socket;
 pub mod spawn;
 pub mod tree;
 pub mod tty;
+#[cfg(all(panic = "abort", target_env = "musl", not(debug_assertions)))]
+mod unwind;
 
 pub use error::{CallContext, ErrnoText, Error, Result};

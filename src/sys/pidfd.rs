@@ -68,7 +68,7 @@ pub fn kill(process: BorrowedFd<'_>) {
 }
 
 /// Its pid, while it is there: from the pidfd's own description, or from the directory.
-fn pid_of(process: BorrowedFd<'_>) -> Result<i32> {
+pub fn pid_of(process: BorrowedFd<'_>) -> Result<i32> {
     let mut text = [0u8; 1024];
     if !is_pollable(process) {
         let length = read(process, c"stat", &mut text)?;

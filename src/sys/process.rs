@@ -287,11 +287,11 @@ pub fn set_scheduler(attr: &SchedAttr) -> Result<()> {
     check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, std::ptr::from_ref(attr), 0) }).map(drop)
 }
 
-/// Sends a signal by pid, for processes that a cgroup lists.
+/// Sends a signal by pid, for processes that a cgroup lists; or by the negative pid of a leader to all of its group.
 pub fn signal(pid: i32, signal: i32) -> Result<()> {
-    if pid <= 0 {
+    if matches!(pid, -1 | 0) {
         return Err(Errno::INVAL);
     }
-    // SAFETY: plain numbers; the pid is one process, never a group.
+    // SAFETY: plain numbers; neither the caller's own group (0) nor everybody (-1).
     check(c_long::from(unsafe { libc::kill(pid, signal) })).map(drop)
 }

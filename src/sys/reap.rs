@@ -1,4 +1,5 @@
-//! System calls: what a pid 1 needs (signals taken one by one, a child with the old mask, reaping).
+//! System calls: what a pid 1 needs (signals taken one by one, a child with the old mask, reaping), and what a subreaper
+//! needs that a container's processes are left to: the end of all of them.
 
 #![allow(
     unsafe_code,
@@ -6,6 +7,7 @@
 )]
 
 use super::{Error, Result};
+use rustix::process::{Pid, Signal, WaitOptions};
 use std::ffi::{CStr, CString};
 use std::io;
 
@@ -117,6 +119,56 @@ pub fn reap_all(child: i32) -> Option<u8> {
             end = u8::try_from(128 + libc::WTERMSIG(status)).ok();
         }
     }
+}
+
+/// Reaps every child that has ended but `child`: what was orphaned to us as the nearest subreaper.
+pub fn reap_others(child: i32) {
+    loop {
+        // SAFETY: plain data, for which zeros are a value.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        // SAFETY: what is found is written to a local; no child is reaped.
+        let found = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, how) };
+        // SAFETY: after waitid it is that of a child, or zero where none has ended.
+        let pid = unsafe { info.si_pid() };
+        // When it is `child`, its end is the next thing that is asked for.
+        if found != 0 || pid == child {
+            return;
+        }
+        let Some(pid) = Pid::from_raw(pid) else { return };
+        let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
+    }
+}
+
+/// Rounds of killing: each one reaches the children of the processes that the round before killed.
+const MAX_ROUNDS: usize = 10_000;
+
+/// Kills and reaps all children of the calling process but who is spared, and theirs in turn, which become ours as the nearest
+/// subreaper. A child's pid cannot be reused before we reap it, so none but our own is hit.
+pub fn kill_children(is_spared: impl Fn(Pid) -> bool) {
+    for _ in 0..MAX_ROUNDS {
+        let mut any = false;
+        for child in children().into_iter().filter(|child| !is_spared(*child)) {
+            any = true;
+            let _ = rustix::process::kill_process(child, Signal::KILL);
+            let _ = rustix::process::waitpid(Some(child), WaitOptions::empty());
+        }
+        if !any {
+            return;
+        }
+    }
+}
+
+/// Whether a process is outside of our user namespace and those made in it: of such a one the kernel shows no namespace.
+pub fn is_a_stranger(pid: Pid) -> bool {
+    rustix::fs::stat(format!("/proc/{}/ns/user", pid.as_raw_nonzero())).is_err()
+}
+
+/// The pids of our children (proc(5): reliable for a process that starts none meanwhile).
+pub fn children() -> Vec<Pid> {
+    let me = rustix::process::getpid().as_raw_nonzero();
+    let list = std::fs::read_to_string(format!("/proc/self/task/{me}/children")).unwrap_or_default();
+    list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw)).collect()
 }
 
 fn last(call: &str) -> Error {

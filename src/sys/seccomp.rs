@@ -24,6 +24,8 @@ struct Program {
 
 /// SECCOMP_FILTER_FLAG_NEW_LISTENER.
 pub const FLAG_NEW_LISTENER: u32 = 1 << 3;
+/// SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: once somebody answers a call, only a deadly signal ends the waiting.
+pub const FLAG_WAIT_KILLABLE_RECV: u32 = 1 << 5;
 
 /// Installs `program` on the caller. Needs no_new_privs or CAP_SYS_ADMIN. With FLAG_NEW_LISTENER, returns its fd.
 pub fn install(program: &[Instruction], flags: u32) -> Result<Option<OwnedFd>> {

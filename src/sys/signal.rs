@@ -8,6 +8,19 @@ use super::{CallContext, Error, Result};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+/// What a command passes on to the one that it stands for. Not the stops of job control: those are the command's own.
+pub const PASSED_ON: [i32; 9] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGVTALRM,
+    libc::SIGCONT,
+];
+
 /// Signals that arrive as readable events instead of interrupting. Blocked for the process as long as it lives:
 /// `spawn::spawn` gives children an empty mask again.
 #[derive(Debug)]

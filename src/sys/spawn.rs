@@ -15,11 +15,25 @@ const SCRATCH_FD: RawFd = 100;
 /// every other fd is closed by its CLOEXEC flag. No signal is blocked in it, and SIGPIPE, which Rust programs ignore, acts
 /// again: both would be inherited by the payload. Returns the pid.
 pub fn spawn(program: &CStr, argv: &[CString], fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<i32> {
+    start(program, argv, fds, 0)
+}
+
+/// The same as the leader of a process group of its own.
+pub fn spawn_leader(program: &CStr, argv: &[CString], fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<i32> {
+    // Which one: 0, as it is in new attributes, is the child's own.
+    start(program, argv, fds, libc::POSIX_SPAWN_SETPGROUP)
+}
+
+fn start(
+    program: &CStr,
+    argv: &[CString],
+    fds: &[(BorrowedFd<'_>, RawFd)],
+    more_flags: libc::c_int,
+) -> Result<i32> {
     let moved: Vec<(OwnedFd, RawFd)> = fds
         .iter()
-        .map(|(fd, number)| rustix::io::fcntl_dupfd_cloexec(fd, SCRATCH_FD).map(|fd| (fd, *number)))
-        .collect::<rustix::io::Result<_>>()
-        .call(|| "fcntl(F_DUPFD_CLOEXEC)")?;
+        .map(|(fd, number)| Ok((super::fds::copy_above(fd, SCRATCH_FD)?, *number)))
+        .collect::<Result<_>>()?;
     let mut pointers: Vec<*mut libc::c_char> = argv.iter().map(|a| a.as_ptr().cast_mut()).collect();
     pointers.push(std::ptr::null_mut());
     let mut pid = 0;
@@ -39,7 +53,7 @@ pub fn spawn(program: &CStr, argv: &[CString], fds: &[(BorrowedFd<'_>, RawFd)]) 
         libc::posix_spawnattr_setsigmask(&raw mut attributes, &raw const signals);
         libc::sigaddset(&raw mut signals, libc::SIGPIPE);
         libc::posix_spawnattr_setsigdefault(&raw mut attributes, &raw const signals);
-        let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF | more_flags;
         libc::posix_spawnattr_setflags(&raw mut attributes, flags as libc::c_short);
         let errno = libc::posix_spawn(
             &raw mut pid,
@@ -162,9 +176,9 @@ pub fn lead_session(command: &mut impl std::os::unix::process::CommandExt, termi
     unsafe { command.pre_exec(lead) };
 }
 
-/// SIGINT and SIGQUIT of the terminal reach our child as well, and the child decides: we wait for it.
-pub fn ignore_terminal_signals() {
-    for signal in [libc::SIGINT, libc::SIGQUIT] {
+/// Ignores `signals`, and so do the programs that this process starts from now on, unless they say otherwise themselves.
+pub fn ignore(signals: &[i32]) {
+    for &signal in signals {
         // SAFETY: SIG_IGN installs no handler, so nothing of ours runs in signal context.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
@@ -173,6 +187,12 @@ pub fn ignore_terminal_signals() {
 /// The ids that the kernel checks and records for file access, for the calling thread (setfsuid(2)). Real root gives up its
 /// file privileges with a uid other than 0, and gets them back with 0; other privileges stay.
 pub fn set_fs_ids(uid: u32, gid: u32) -> Result<()> {
+    fs_ids(uid, gid).call(|| format!("setfsuid({uid})"))
+}
+
+/// The same where nothing may be allocated. It makes the process one that others may not look into (PR_SET_DUMPABLE), until
+/// it starts a program.
+pub fn fs_ids(uid: u32, gid: u32) -> rustix::io::Result<()> {
     // SAFETY: both calls take numbers and change only this thread's credentials; they report the previous id, never fail.
     unsafe {
         libc::setfsgid(gid);
@@ -180,11 +200,7 @@ pub fn set_fs_ids(uid: u32, gid: u32) -> Result<()> {
     }
     // SAFETY: as above; -1 is no id, so this only asks.
     let now = unsafe { libc::setfsuid(libc::uid_t::MAX) };
-    if u32::try_from(now) == Ok(uid) {
-        Ok(())
-    } else {
-        Err(Error::new(format_args!("setfsuid({uid})"), libc::EPERM))
-    }
+    if u32::try_from(now) == Ok(uid) { Ok(()) } else { Err(rustix::io::Errno::PERM) }
 }
 
 /// Inode number of the machine's first user namespace (PROC_USER_INIT_INO in the kernel's proc_ns.h).

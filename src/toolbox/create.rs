@@ -1,26 +1,25 @@
 //! Making a box: what it is as a container, and what is put into its root file system.
 
 use super::LABEL;
+use super::devices;
 use super::identity::Identity;
+use super::init;
 use super::live::{HOST, PLACE};
 use super::places::PROGRAM;
 use crate::engine::options::{
-    CreateOptions, Extra, ImageVolumes, Limits, MountOption, NamespaceMode, NamespaceOptions, NetworkOptions,
-    ProcessOptions, PullPolicy, SeccompOption, SecurityOptions, Source, UsernsMode,
+    CreateOptions, DeviceOption, Extra, ImageVolumes, MountOption, NamespaceMode, NamespaceOptions,
+    NetworkOptions, ProcessOptions, PullPolicy, SeccompOption, SecurityOptions, Source, Systemd, UsernsMode,
 };
 use crate::engine::{self, Created};
 use crate::error::{Error, Result};
 use crate::ondisk;
 use crate::ondisk::above::{self, Above};
-use crate::ondisk::container::{Cgroups, Driver, Log, LogDriver, NetworkMode, Restart};
+use crate::ondisk::container::{Driver, NetworkMode};
 use crate::ondisk::seed::{self, Entry, Seed};
 use crate::ondisk::toolbox::{self, Dev, Home, Toolbox, Turn};
 use crate::paths::Dirs;
-use crate::userns::{self, idmap};
+use crate::userns::{self, StoreMap, idmap};
 use std::collections::BTreeMap;
-
-/// Of an isolated box: podman's default.
-const SHM_SIZE: u64 = 65_536_000;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -35,6 +34,9 @@ pub struct Wanted {
     /// Nothing of the host; `home` is its own.
     pub isolated: bool,
     pub read_only_host: bool,
+    /// The image's init is its first process.
+    pub init: bool,
+    pub devices: Vec<DeviceOption>,
     /// `-v`, as text with absolute paths, and as mounts.
     pub volumes: Vec<String>,
     pub mounts: Vec<MountOption>,
@@ -59,6 +61,14 @@ pub fn create(dirs: &Dirs, wanted: &Wanted, who: &Identity) -> Result<Created> {
             )));
     }
     let map = userns::store_map()?;
+    if wanted.init
+        && let StoreMap::SingleUid { reason, .. } = &map
+    {
+        return Err(Error::host("a box cannot have an init here")
+            .cause(format_args!("an init needs a root, and only your own user id is mapped: {reason}"))
+            .hint("Leave out --init, or ask the administrator for a range: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER`."));
+    }
+    devices::check(dirs, &wanted.devices, !wanted.init && !wanted.isolated)?;
     let size = idmap::size(&map.maps().uids);
     // Where one id is mapped, setuid leads nowhere: it makes a user namespace (`inside`).
     let sudo_mode = if map.is_single() { 0o755 } else { 0o4755 };
@@ -73,6 +83,9 @@ pub fn create(dirs: &Dirs, wanted: &Wanted, who: &Identity) -> Result<Created> {
         entries.push(Entry::File { path: super::host::MARK.into(), mode: 0o644, text: String::new() });
         entries.extend(["/usr/bin/xdg-open", "/usr/bin/flatpak-spawn"].map(of_ours));
     }
+    if wanted.init {
+        entries.extend(init::seeds(crate::id::ContainerId::random()?.as_str()));
+    }
     let source = engine::programs::runtime_path()?.to_string_lossy().into_owned();
     entries.push(Entry::Program { path: "/usr/bin/sudo".into(), source, mode: sudo_mode });
     let seed = Seed { version: ondisk::VERSION, root, entries };
@@ -81,6 +94,10 @@ pub fn create(dirs: &Dirs, wanted: &Wanted, who: &Identity) -> Result<Created> {
         home: wanted.home,
         isolated: wanted.isolated,
         read_only_host: wanted.read_only_host,
+        init: wanted.init,
+        devices: devices::record(&wanted.devices),
+        given: Vec::new(),
+        device_env: Vec::new(),
         volumes: wanted.volumes.clone(),
         turn: wanted.turn,
         fetches: None,
@@ -96,14 +113,18 @@ pub fn create(dirs: &Dirs, wanted: &Wanted, who: &Identity) -> Result<Created> {
             (toolbox::NAME, serde_json::to_value(&record).map_err(encode)?),
         ],
         directories: vec![super::live::DIRECTORY, above::UPPER],
+        program: wanted.init.then_some(init::PROGRAM),
         no_pids_limit: !wanted.isolated,
+        last_mounts: Vec::new(),
     };
     if wanted.home == Home::Overlay {
         let below = Above { version: ondisk::VERSION, lower: who.home.clone(), driver: wanted.driver };
         extra.records.push((above::NAME, serde_json::to_value(&below).map_err(encode)?));
         extra.directories.extend([above::WORK, above::MERGED]);
     }
-    engine::create(dirs, &options(wanted, who, extra, map.is_single()))
+    let mut options = options(wanted, who, extra, map.is_single());
+    engine::site::apply(&mut options)?;
+    engine::create(dirs, &options)
 }
 
 /// What every box gets, whatever the image has.
@@ -127,6 +148,8 @@ fn seeds(who: &Identity, name: &str) -> Vec<Entry> {
         // Where the image has none.
         link("/etc/profile", "profile.d/coracle.sh".to_owned(), true),
         of_ours("/usr/bin/coracle"),
+        // Package managers look there for the file system that must have room.
+        link("/etc/mtab", "/proc/mounts".to_owned(), true),
         // Prompts and editors look for these.
         file("/run/.toolboxenv", 0o644, String::new()),
     ]
@@ -163,6 +186,11 @@ fn options(wanted: &Wanted, who: &Identity, extra: Extra, single: bool) -> Creat
     // What is isolated has what `coracle run` gives.
     let shared = !wanted.isolated;
     let host = if shared { NamespaceMode::Host } else { NamespaceMode::Private };
+    let command = if wanted.init {
+        vec![init::PROGRAM.to_owned()]
+    } else {
+        [PROGRAM, "pause"].map(str::to_owned).to_vec()
+    };
     // The user's other groups are not mapped; they are kept as they are.
     let groups = shared.then(|| ("run.oci.keep_original_groups".to_owned(), "1".to_owned()));
     let mut env = vec![("HOME".to_owned(), who.home.clone()), ("USER".to_owned(), who.name.clone())];
@@ -171,74 +199,45 @@ fn options(wanted: &Wanted, who: &Identity, extra: Extra, single: bool) -> Creat
         env.extend(dev.env.iter().cloned());
         labels.extend(super::devcontainer::labels(&dev.folder, &dev.file));
     }
+    let image = Source::Image { name: wanted.image.clone(), pull: wanted.pull, platform: None };
     CreateOptions {
         name: Some(wanted.name.clone()),
-        replace: false,
-        source: Source::Image { name: wanted.image.clone(), pull: wanted.pull, platform: None },
-        pull_flags: Vec::new(),
-        command: Vec::new(),
-        entrypoint: Some(vec![PROGRAM.to_owned(), "pause".to_owned()]),
+        entrypoint: Some(command),
         process: ProcessOptions {
-            tty: false,
-            interactive: false,
             env,
-            host_env: Vec::new(),
-            host_cwd: None,
-            unset_env: Vec::new(),
-            unset_env_all: false,
             workdir: Some("/".to_owned()),
-            user: None,
-            groups: Vec::new(),
+            user: wanted.init.then(|| "0:0".to_owned()),
             hostname: Some(hostname(&wanted.shown)),
-            init: false,
-            umask: None,
-            rlimits: Vec::new(),
-            oom_score_adj: None,
             timezone: wanted.isolated.then(|| "local".to_owned()),
-            sysctl: BTreeMap::new(),
+            ..ProcessOptions::default()
         },
         mounts: wanted.mounts.clone(),
-        read_only: false,
-        read_only_tmpfs: false,
         image_volumes: ImageVolumes::Ignore,
         security: SecurityOptions {
             privileged: shared,
-            cap_add: Vec::new(),
-            cap_drop: Vec::new(),
-            no_new_privileges: false,
             seccomp: match (shared, single) {
                 (false, _) => SeccompOption::Default,
                 (true, false) => SeccompOption::Unconfined,
                 (true, true) => SeccompOption::Pretending,
             },
-            unmask: Vec::new(),
-            mask: Vec::new(),
+            ..SecurityOptions::default()
         },
         namespaces: NamespaceOptions {
             userns: UsernsMode::KeepId { uid: None, gid: None },
-            pid: host.clone(),
+            pid: if wanted.init { NamespaceMode::Private } else { host.clone() },
             ipc: host,
-            uts: NamespaceMode::Private,
-            cgroup: NamespaceMode::Private,
+            ..NamespaceOptions::default()
         },
         network: network(shared),
-        limits: Limits::default(),
         labels,
         annotations: groups.into_iter().collect(),
-        auto_remove: false,
-        restart: Restart::No,
-        stop_signal: Some(libc::SIGTERM),
-        stop_timeout: 2,
-        log: Log { driver: LogDriver::K8sFile, max_size: None, path: None },
-        cgroups: Cgroups::Enabled,
-        runtime: None,
-        shm_size: SHM_SIZE,
-        devices: Vec::new(),
-        timeout: 0,
-        pid_file: None,
+        stop_signal: (!wanted.init).then_some(libc::SIGTERM),
+        stop_timeout: if wanted.init { init::STOP_TIMEOUT } else { 2 },
+        systemd: if wanted.init { Systemd::Always } else { Systemd::Never },
         driver: wanted.driver,
         create_command: wanted.argv.clone(),
         extra,
+        ..CreateOptions::plain(image)
     }
 }
 
@@ -246,15 +245,9 @@ fn options(wanted: &Wanted, who: &Identity, extra: Extra, single: bool) -> Creat
 fn network(shared: bool) -> NetworkOptions {
     NetworkOptions {
         mode: shared.then_some(NetworkMode::Host),
-        ports: Vec::new(),
-        publish_all: false,
-        expose: Vec::new(),
         dns: shared.then(|| "none".to_owned()).into_iter().collect(),
-        dns_search: Vec::new(),
-        dns_options: Vec::new(),
-        add_hosts: Vec::new(),
         no_hosts: shared,
-        no_hostname: false,
+        ..NetworkOptions::default()
     }
 }
 

@@ -4,7 +4,7 @@ use super::devcontainer;
 use super::env::{self, Surroundings};
 use super::identity::Identity;
 use super::live::{self, HOST};
-use crate::engine::{self, peek::peek};
+use crate::engine::{self, peek::peek, users};
 use crate::error::{Context, Error, Result};
 use crate::ondisk::container::Container;
 use crate::ondisk::toolbox::{Home, Toolbox};
@@ -58,6 +58,9 @@ fn prepare(
         Error::corrupt(format_args!("cannot read config.json of box {}", c.name))
             .hint("See `coracle system check`.")
     })?;
+    if inside.toolbox.init {
+        become_user(&mut process, who);
+    }
     let mut notes = Vec::new();
     let shell = inside.shell(&who.shell);
     let around = Surroundings {
@@ -74,6 +77,10 @@ fn prepare(
     let kept = ["HOSTNAME", "container"]
         .map(|name| (name.to_owned(), value_of(&process, name).unwrap_or("").to_owned()));
     env.extend(kept);
+    for (name, value) in &inside.toolbox.device_env {
+        env.retain(|(other, _)| other != name);
+        env.push((name.clone(), value.clone()));
+    }
     let project = inside.toolbox.dev.as_ref();
     let own = project.map(|dev| devcontainer::environment(dev, &process)).unwrap_or_default();
     for (name, value) in &own {
@@ -112,6 +119,13 @@ fn prepare(
     process["cwd"] = json!(directory);
     process["env"] = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     Ok((process, notes))
+}
+
+/// The first process is the box's root; commands are the user's.
+fn become_user(process: &mut Value, who: &Identity) {
+    let user =
+        users::User { uid: who.uid, gid: who.gid, groups: Vec::new(), home: who.home.clone(), name: None };
+    engine::exec::set_user(process, &user);
 }
 
 fn value_of<'p>(process: &'p Value, name: &str) -> Option<&'p str> {

@@ -36,6 +36,7 @@ const KEPT: [&str; 12] = [
 /// Waits for the end, and reaps what is left to it.
 pub fn pause() -> u8 {
     let Ok(signals) = reap::Signals::block_all() else { return 125 };
+    sys::fork::forget_code();
     loop {
         match signals.wait() {
             Ok(libc::SIGCHLD) => drop(reap::reap_all(0)),

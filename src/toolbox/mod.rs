@@ -13,6 +13,8 @@
 //!
 //! With `--host-exec` a command in the box can run one on the host (`host`).
 //!
+//! With `--init` the image's own init is process 1 (`init`).
+//!
 //! An isolated box has none of the host's: private namespaces, the usual limits on capabilities and system calls, an own home.
 //!
 //! Process 1 of the box is `coracle-oci pause` (`inside`): it waits. Commands come in as `exec` does it, by the monitor. The
@@ -22,6 +24,7 @@
 pub mod assemble;
 pub mod create;
 pub mod devcontainer;
+pub mod devices;
 pub mod distro;
 pub mod enter;
 mod env;
@@ -29,11 +32,13 @@ pub mod export;
 pub mod home;
 pub mod host;
 pub mod identity;
+pub mod init;
 pub mod inside;
 mod live;
 pub mod manager;
 pub mod packages;
 mod places;
+mod rpm;
 pub mod succession;
 
 use crate::engine;
@@ -163,9 +168,17 @@ pub fn refresh(dirs: &Dirs, c: &Container) -> Result<Vec<String>> {
     let gone = places::gone(&toolbox.mounted, &places);
     let mounts = config.get_mut("mounts").and_then(Value::as_array_mut).ok_or_else(damaged)?;
     places::replace(mounts, &toolbox.mounted, &places);
+    let (gifts, said) = devices::now(dirs, c, &toolbox);
+    devices::replace(&mut config, &mut toolbox, &gifts);
     toolbox.mounted = places.into_iter().map(|place| place.destination).collect();
     ondisk::publish(&dir, "config.json", &config, Durability::Volatile)?;
     ondisk::publish(&dir, NAME, &toolbox, Durability::Volatile)?;
     let warn = |place: String| format!("{place} is gone from the host: box {} starts without it", c.name);
-    Ok(gone.into_iter().map(warn).collect())
+    let home = places::home_out_of_sight(dirs, &toolbox).map(|why| {
+        format!(
+            "{why}: box {0} starts without it; once it is there again, `coracle toolbox stop {0}` and enter",
+            c.name
+        )
+    });
+    Ok(home.into_iter().chain(gone.into_iter().map(warn)).chain(said).collect())
 }

@@ -1,7 +1,9 @@
 //! `coracle toolbox diff`: which packages a box has that its image has not, from the lists that package managers keep.
 //!
-//! The lists are files: nothing of the box runs for this. Known are dpkg's, apk's and pacman's.
+//! The lists are files: nothing of the box runs for this. Known are dpkg's, apk's and pacman's. Only rpm is asked itself, and dnf
+//! for what somebody has asked it for.
 
+use super::rpm;
 use crate::engine::{peek::peek, view, view::View};
 use crate::error::{Error, Result};
 use crate::ondisk::container::Container;
@@ -10,7 +12,7 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Name to version.
-type Packages = BTreeMap<String, String>;
+pub(super) type Packages = BTreeMap<String, String>;
 
 /// A list: where it is, and how it is read.
 struct List {
@@ -24,9 +26,8 @@ const LISTS: [List; 3] = [
     List { path: "/usr/lib/apk/db/installed", read: apk },
 ];
 
-/// Lists that only their own program can read.
-const OTHERS: [(&str, &str); 3] =
-    [("/usr/lib/sysimage/rpm", "rpm -qa"), ("/var/lib/rpm", "rpm -qa"), ("/var/db/xbps", "xbps-query -l")];
+/// A list that only its own program can read, and we do not ask it.
+const XBPS: (&str, &str) = ("/var/db/xbps", "xbps-query -l");
 
 /// pacman's list: a directory for each package, called NAME-VERSION-RELEASE.
 const PACMAN: &str = "/var/lib/pacman/local";
@@ -53,57 +54,91 @@ impl std::fmt::Display for Change {
     }
 }
 
+/// Where a running box has its list.
+enum Kept {
+    Here(Packages),
+    WithRpm,
+    /// By this command.
+    Elsewhere(String),
+    Nowhere,
+}
+
 /// What is other than in the image, by name. The box runs.
 pub fn diff(dirs: &Dirs, c: &Container) -> Result<Vec<Change>> {
-    let now = peek(dirs, c, |root| {
+    changes(dirs, c, kept(dirs, c)?)
+}
+
+fn changes(dirs: &Dirs, c: &Container, kept: Kept) -> Result<Vec<Change>> {
+    let error = || Error::usage(format_args!("cannot tell the packages of box {}", c.name));
+    match kept {
+        Kept::Here(now) => Ok(compare(&of_image(dirs, c)?, &now)),
+        Kept::WithRpm => rpm::lists(dirs, c).map(|(image, now)| compare(&image, &now)),
+        Kept::Elsewhere(command) => Err(error()
+            .cause("their list can be read only by its own package manager")
+            .hint(format_args!("Ask it: `coracle toolbox run {} {command}`.", c.name))),
+        Kept::Nowhere => Err(error()
+            .cause("there is no list of dpkg's, apk's, pacman's or rpm's in it")
+            .hint("Boxes of Debian, Ubuntu, Alpine, Arch, Fedora and SUSE have one.")),
+    }
+}
+
+fn kept(dirs: &Dirs, c: &Container) -> Result<Kept> {
+    let found = peek(dirs, c, |root| {
         let view = View::of(root);
-        let other = OTHERS.iter().find(|(path, _)| view.is_directory(path)).map(|(_, command)| *command);
-        Ok(json!([packages(&view), other]))
+        let with_rpm = rpm::DIRECTORIES.iter().any(|path| view.is_directory(path));
+        let other = view.is_directory(XBPS.0).then_some(XBPS.1);
+        Ok(json!([packages(&view), with_rpm, other]))
     })?;
-    let (now, other): (Option<Packages>, Option<String>) = serde_json::from_value(now)
+    let found: (Option<Packages>, bool, Option<String>) = serde_json::from_value(found)
         .map_err(|e| Error::internal(format_args!("cannot read an answer: {e}")))?;
-    let Some(now) = now else {
-        let error = Error::usage(format_args!("cannot tell the packages of box {}", c.name));
-        return Err(match other {
-            Some(command) => error
-                .cause("their list can be read only by its own package manager")
-                .hint(format_args!("Ask it: `coracle toolbox run {} {command}`.", c.name)),
-            None => error
-                .cause("there is no list of dpkg's, apk's or pacman's in it")
-                .hint("Boxes of Debian, Ubuntu, Alpine and Arch have one."),
-        });
-    };
-    Ok(compare(&of_image(dirs, c)?, &now))
+    Ok(match found {
+        (Some(now), _, _) => Kept::Here(now),
+        (None, true, _) => Kept::WithRpm,
+        (None, false, Some(command)) => Kept::Elsewhere(command),
+        (None, false, None) => Kept::Nowhere,
+    })
 }
 
 /// Those that somebody has asked for in a running box: what is other than in the image, without what came along only
-/// because another package needs it. Package managers write down which those are; without a list of theirs it is all.
+/// because another package needs it. Package managers write down which those are, and dnf is asked for them; where none
+/// has, as with microdnf alone, it is all.
 pub fn chosen(dirs: &Dirs, c: &Container) -> Result<Vec<String>> {
     let notes = peek(dirs, c, |root| {
         let view = View::of(root);
         let read = |path: &str| String::from_utf8_lossy(&view.read(path, LONGEST)).into_owned();
         let along = |entry: &String| is_dependency(&read(&format!("{PACMAN}/{entry}/desc")));
         let along: Vec<String> = view.directories(PACMAN).into_iter().filter(along).collect();
-        Ok(json!([read("/var/lib/apt/extended_states"), read("/etc/apk/world"), along]))
+        let zypper = read("/var/lib/zypp/AutoInstalled");
+        Ok(json!([read("/var/lib/apt/extended_states"), read("/etc/apk/world"), zypper, along]))
     })?;
-    let (states, world, along): (String, String, Vec<String>) = serde_json::from_value(notes)
+    let (states, world, zypper, along): (String, String, String, Vec<String>) = serde_json::from_value(notes)
         .map_err(|e| Error::internal(format_args!("cannot read an answer: {e}")))?;
     let (mut automatic, world) = (apt_automatic(&states), apk_world(&world));
+    // A name in each line, below a comment.
+    automatic.extend(zypper.lines().filter(|line| !line.starts_with('#')).map(str::to_owned));
     automatic.extend(along.iter().filter_map(|entry| pacman(entry)).map(|(name, _)| name));
-    let added = diff(dirs, c)?.into_iter().filter_map(|change| match change {
+    let kept = kept(dirs, c)?;
+    let by_dnf = if matches!(kept, Kept::WithRpm) { rpm::asked(dirs, c)? } else { None };
+    let added = changes(dirs, c, kept)?.into_iter().filter_map(|change| match change {
         Change::Added(name, _) => Some(name),
         _ => None,
     });
-    let asked = |name: &String| !automatic.contains(name) && (world.is_empty() || world.contains(name));
-    Ok(added.filter(asked).collect())
+    let wanted = |name: &String| {
+        !automatic.contains(name)
+            && (world.is_empty() || world.contains(name))
+            && by_dnf.as_ref().is_none_or(|asked| asked.contains(name))
+    };
+    Ok(added.filter(wanted).collect())
 }
 
 /// The names of all packages that a running box has.
 pub fn names(dirs: &Dirs, c: &Container) -> Result<BTreeSet<String>> {
-    let now = peek(dirs, c, |root| Ok(json!(packages(&View::of(root)))))?;
-    let now: Option<Packages> = serde_json::from_value(now)
-        .map_err(|e| Error::internal(format_args!("cannot read an answer: {e}")))?;
-    Ok(now.unwrap_or_default().into_keys().collect())
+    let now = match kept(dirs, c)? {
+        Kept::Here(now) => now,
+        Kept::WithRpm => rpm::lists(dirs, c)?.1,
+        Kept::Elsewhere(_) | Kept::Nowhere => Packages::new(),
+    };
+    Ok(now.into_keys().collect())
 }
 
 fn of_image(dirs: &Dirs, c: &Container) -> Result<Packages> {

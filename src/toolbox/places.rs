@@ -4,6 +4,7 @@
 use super::live::{self, HOST};
 use crate::engine;
 use crate::error::Result;
+use crate::host;
 use crate::ondisk::above;
 use crate::ondisk::container::Container;
 use crate::ondisk::toolbox::{Home, Toolbox};
@@ -24,6 +25,8 @@ enum Access {
     ReadOnly,
     /// With all that is mounted below now; what the host mounts later is not shown.
     ReadOnlyTree,
+    /// Nothing of it: an empty directory in its place.
+    Hidden,
 }
 
 /// Where the box's process 1 and `sudo` come from.
@@ -65,6 +68,34 @@ const READ_ONLY: [(&str, &str); 6] = [
     ("/var/log/journal", "/var/log/journal"),
 ];
 
+/// What an init does to these is not for the host's (`init`): it has its own, or none.
+const NOT_WITH_INIT: [&str; 12] = [
+    "/dev",
+    "/etc/machine-id",
+    "/run/dbus",
+    "/run/systemd/journal",
+    "/run/systemd/resolve",
+    "/run/systemd/seats",
+    "/run/systemd/sessions",
+    "/run/systemd/system",
+    "/run/systemd/users",
+    "/run/udev",
+    "/tmp",
+    "/var/log/journal",
+];
+
+/// Sockets in /tmp, which is the box's own with an init.
+const IN_TMP: [&str; 2] = ["/tmp/.ICE-unix", "/tmp/.X11-unix"];
+
+/// The source of what hides a place.
+const HIDING: &str = "coracle-hidden";
+
+/// Names in /dev that a box with an init has, and beginnings of names: no terminal and no console.
+const DEVICES: [&str; 20] = [
+    "bus", "dma_heap", "dri", "fuse", "hidraw", "input", "kfd", "kvm", "media", "net", "nvidia", "snd",
+    "tpmrm", "ttyACM", "ttyUSB", "uinput", "usb", "v4l", "vhost-", "video",
+];
+
 /// Those that are there now.
 pub fn now(dirs: &Dirs, c: &Container, toolbox: &Toolbox) -> Result<Vec<Place>> {
     let place = |source: &str, destination: &str, access| Place {
@@ -72,7 +103,7 @@ pub fn now(dirs: &Dirs, c: &Container, toolbox: &Toolbox) -> Result<Vec<Place>> 
         destination: destination.to_owned(),
         access,
     };
-    use Access::{ReadOnly, ReadOnlyTree, Writable};
+    use Access::{Hidden, ReadOnly, ReadOnlyTree, Writable};
     let of_host = |path: &str| match path {
         "/dev" | "/tmp" => Writable,
         _ if toolbox.read_only_host => ReadOnlyTree,
@@ -84,10 +115,20 @@ pub fn now(dirs: &Dirs, c: &Container, toolbox: &Toolbox) -> Result<Vec<Place>> 
     if !toolbox.isolated {
         all.push(place(&own(live::DIRECTORY), live::PLACE, ReadOnly));
         all.push(place("/", HOST, of_host("/")));
-        all.extend(SHARED.iter().map(|path| place(path, path, of_host(path))));
-        all.extend(READ_ONLY.iter().map(|(source, destination)| place(source, destination, ReadOnly)));
+        let shown = |path: &&str| !(toolbox.init && NOT_WITH_INIT.contains(path));
+        all.extend(SHARED.iter().copied().filter(shown).map(|path| place(path, path, of_host(path))));
+        let fixed = READ_ONLY.iter().filter(|(source, _)| shown(source));
+        all.extend(fixed.map(|(source, destination)| place(source, destination, ReadOnly)));
         let run = crate::paths::env("XDG_RUNTIME_DIR").and_then(|dir| dir.into_string().ok());
-        all.extend(run.filter(|dir| dir.starts_with('/')).map(|dir| place(&dir, &dir, Writable)));
+        let run = run.filter(|dir| dir.starts_with('/'));
+        all.extend(run.iter().map(|dir| place(dir, dir, Writable)));
+        if toolbox.init {
+            // Sockets work where they cannot be removed.
+            all.extend(IN_TMP.iter().map(|path| place(path, path, ReadOnly)));
+            all.extend(devices().iter().map(|path| place(path, path, Writable)));
+            let manager = run.iter().map(|dir| format!("{dir}/systemd"));
+            all.extend(manager.map(|dir| place(&dir, &dir, Hidden)));
+        }
     }
     if let Some(home) = dirs.home.as_deref().and_then(|home| home.to_str()) {
         let source = match toolbox.home {
@@ -107,6 +148,20 @@ pub fn now(dirs: &Dirs, c: &Container, toolbox: &Toolbox) -> Result<Vec<Place>> 
     Ok(all)
 }
 
+/// The host's devices that a box with an init has.
+fn devices() -> Vec<String> {
+    let names = std::fs::read_dir("/dev").into_iter().flatten().flatten();
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    let shown = |name: &String| DEVICES.iter().any(|begin| name.starts_with(begin));
+    names.filter(shown).map(|name| format!("/dev/{name}")).collect()
+}
+
+/// Why the user's home cannot be in the box now, though it may well be there again.
+pub fn home_out_of_sight(dirs: &Dirs, toolbox: &Toolbox) -> Option<String> {
+    let home = dirs.home.as_deref().filter(|_| toolbox.home == Home::Host)?;
+    host::unseen(home).map(|why| format!("your home {} {why}", home.display()))
+}
+
 /// What the last start mounted and this one cannot.
 pub fn gone(before: &[String], now: &[Place]) -> Vec<String> {
     before.iter().filter(|old| !now.iter().any(|place| place.destination == **old)).cloned().collect()
@@ -115,7 +170,7 @@ pub fn gone(before: &[String], now: &[Place]) -> Vec<String> {
 /// Takes the mounts of the last start out and puts these in, parents before what is in them.
 pub fn replace(mounts: &mut Vec<Value>, before: &[String], now: &[Place]) {
     let destination = |mount: &Value| mount["destination"].as_str().unwrap_or("").to_owned();
-    let bound = |mount: &Value| mount["type"] == "bind";
+    let bound = |mount: &Value| mount["type"] == "bind" || mount["source"] == HIDING;
     mounts.retain(|mount| !(bound(mount) && before.contains(&destination(mount))));
     // The host's /dev has these two below it.
     if now.iter().any(|place| place.destination == "/dev") {
@@ -127,7 +182,13 @@ pub fn replace(mounts: &mut Vec<Value>, before: &[String], now: &[Place]) {
             Access::Writable => &["rbind", "rslave"],
             Access::ReadOnly => &["rbind", "rslave", "ro"],
             Access::ReadOnlyTree => &["rbind", "rprivate", "rro"],
+            Access::Hidden => &["ro", "nosuid", "nodev", "noexec", "mode=755"],
         };
+        if place.access == Access::Hidden {
+            return json!({
+                "destination": place.destination, "type": "tmpfs", "source": HIDING, "options": options,
+            });
+        }
         json!({
             "destination": place.destination, "type": "bind", "source": place.source, "options": options,
         })

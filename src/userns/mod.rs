@@ -27,8 +27,8 @@ pub mod subid;
 
 pub use idmap::{IdMaps, IdRange};
 pub use role::{
-    Mapping, RoleChild, SYNC_FD, USERNS_FD, await_go, enter_store, inside_store, join_store, let_go,
-    map_role, run_in_store, run_in_store_with, spawn_role, start_mapping,
+    Mapping, RoleChild, SYNC_FD, USERNS_FD, enter_store, enter_store_alone, inside_store, join_store,
+    limit_reached, map_role, map_role_when, run_in_store, run_in_store_with, spawn_role, start_mapping,
 };
 
 use crate::error::{Error, Result};
@@ -64,6 +64,16 @@ pub enum StoreMap {
 }
 
 impl StoreMap {
+    /// The calling user alone, and why.
+    pub fn only_me(reason: String) -> Self {
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let maps = IdMaps {
+            uids: idmap::root_then_subordinate(uid, &[]),
+            gids: idmap::root_then_subordinate(gid, &[]),
+        };
+        Self::SingleUid { maps, reason }
+    }
+
     /// The maps themselves.
     pub fn maps(&self) -> &IdMaps {
         match self {
@@ -101,9 +111,7 @@ pub fn store_map() -> Result<StoreMap> {
         };
         return Ok(StoreMap::Subordinate(maps));
     };
-    let maps =
-        IdMaps { uids: idmap::root_then_subordinate(uid, &[]), gids: idmap::root_then_subordinate(gid, &[]) };
-    Ok(StoreMap::SingleUid { maps, reason })
+    Ok(StoreMap::only_me(reason))
 }
 
 /// The user's name. Looked up first because most lines of /etc/subuid go by name.

@@ -2,6 +2,7 @@
 
 use super::{IdMaps, IdRange, NEWGIDMAP, NEWUIDMAP, StoreMap, idmap};
 use crate::error::{Context, Error, Result};
+use crate::external::runtime::{LIMIT_HINT, LIMIT_REACHED};
 use crate::external::{Tool, last_words};
 use crate::paths::Dirs;
 use crate::sys::{self, CallContext};
@@ -62,7 +63,15 @@ pub struct Mapping(JoinHandle<Result<()>>);
 
 /// Waits until the child has left our user namespace, writes its maps, and lets it go on.
 pub fn map_role(child: &RoleChild, map: &StoreMap) -> Result<()> {
-    write_maps(child.sync.as_fd(), child.pid, map)?;
+    map_role_when(child, map, || {})
+}
+
+/// The same for a child that is to wait for something else too. That is waited for even where the maps fail: until then
+/// the child stays.
+pub fn map_role_when(child: &RoleChild, map: &StoreMap, ready: impl FnOnce()) -> Result<()> {
+    let written = write_maps(child.sync.as_fd(), child.pid, map);
+    ready();
+    written?;
     let_go(child)
 }
 
@@ -88,7 +97,10 @@ fn write_maps(sync: BorrowedFd<'_>, pid: i32, map: &StoreMap) -> Result<()> {
     let (_, received) = rustix::net::recv(sync, &mut byte, RecvFlags::empty()).call(|| "recv(sync)")?;
     match byte.get(..received) {
         Some([UNSHARED]) => {}
-        Some([b'E', errno @ ..]) => return Err(cannot_unshare(errno)),
+        Some([b'E', errno @ ..]) => {
+            let errno = std::str::from_utf8(errno).ok().and_then(|text| text.parse().ok());
+            return Err(cannot_unshare(errno.unwrap_or(libc::EIO)));
+        }
         _ => return Err(Error::internal("a role process ended before it had its user namespace")),
     }
     match map {
@@ -98,31 +110,42 @@ fn write_maps(sync: BorrowedFd<'_>, pid: i32, map: &StoreMap) -> Result<()> {
             finish_mapper(&NEWUIDMAP, uid)?;
             finish_mapper(&NEWGIDMAP, gid)
         }
-        StoreMap::Direct(maps) => super::root::with_own_file_access(|| write_directly(pid, maps, false)),
-        StoreMap::SingleUid { maps, .. } => write_directly(pid, maps, true),
+        StoreMap::Direct(maps) => {
+            super::root::with_own_file_access(|| write_directly(&pid.to_string(), maps, false))
+        }
+        StoreMap::SingleUid { maps, .. } => write_directly(&pid.to_string(), maps, true),
     }
 }
 
 /// Lets a child go on that waits in `await_go`.
-pub fn let_go(child: &RoleChild) -> Result<()> {
+fn let_go(child: &RoleChild) -> Result<()> {
     rustix::net::send(&child.sync, &[MAPPED], SendFlags::NOSIGNAL).call(|| "send(sync)")?;
     Ok(())
 }
 
-fn cannot_unshare(errno: &[u8]) -> Error {
-    let errno = std::str::from_utf8(errno).ok().and_then(|t| t.parse().ok()).unwrap_or(libc::EIO);
-    let error = Error::host("cannot create a user namespace")
-        .cause(sys::Error::new("unshare(CLONE_NEWUSER|CLONE_NEWNS)", errno));
-    match errno {
-        libc::ENOSPC | libc::EUSERS => error.hint(
-            "The limit on user namespaces is reached or 0: ask the administrator for `sysctl user.max_user_namespaces=15000`.",
-        ),
-        _ => error.hint("See what this machine forbids with `coracle doctor`."),
+fn cannot_unshare(errno: i32) -> Error {
+    let error = Error::host("cannot create a user namespace");
+    let call = "unshare(CLONE_NEWUSER|CLONE_NEWNS)";
+    if matches!(errno, libc::ENOSPC | libc::EUSERS) {
+        return limit_reached(error, call);
     }
+    error.cause(sys::Error::new(call, errno)).hint("See what this machine forbids with `coracle doctor`.")
+}
+
+/// Says that it is the kernel's limit on namespaces that stands in the way. Its own word for that is ENOSPC, "no space left
+/// on device", which would send everybody to look at their disks. The limit may be that of a namespace further out: only a
+/// zero of our own is named.
+pub fn limit_reached(error: Error, call: &str) -> Error {
+    let limit = std::fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
+    let why = match limit.trim() {
+        "0" => "user.max_user_namespaces is 0",
+        _ => LIMIT_REACHED,
+    };
+    error.cause(format_args!("{why} ({call}: ENOSPC)")).hint(LIMIT_HINT)
 }
 
 /// An unprivileged writer must give up setgroups first (user_namespaces(7), CVE-2014-8989).
-fn write_directly(pid: i32, maps: &IdMaps, deny_setgroups: bool) -> Result<()> {
+fn write_directly(pid: &str, maps: &IdMaps, deny_setgroups: bool) -> Result<()> {
     if deny_setgroups {
         write_proc(pid, "setgroups", "deny")?;
     }
@@ -130,7 +153,7 @@ fn write_directly(pid: i32, maps: &IdMaps, deny_setgroups: bool) -> Result<()> {
     write_proc(pid, "gid_map", &idmap::to_text(&maps.gids))
 }
 
-fn write_proc(pid: i32, file: &str, text: &str) -> Result<()> {
+fn write_proc(pid: &str, file: &str, text: &str) -> Result<()> {
     let path = format!("/proc/{pid}/{file}");
     let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::CLOEXEC;
     let fd = rustix::fs::open(&path, flags, rustix::fs::Mode::empty()).call(|| format!("open({path:?})"))?;
@@ -169,8 +192,16 @@ pub fn enter_store(sync: BorrowedFd<'_>) -> Result<()> {
     settle()
 }
 
+/// Child side: the same with the caller's own id alone mapped. For that nobody's help is needed, and nobody is waited for.
+pub fn enter_store_alone() -> Result<()> {
+    let map = StoreMap::only_me(String::new());
+    sys::spawn::unshare_user_and_mounts().map_err(|e| cannot_unshare(e.raw_os_error()))?;
+    write_directly("self", map.maps(), true)?;
+    settle()
+}
+
 /// Child side: waits until the parent lets us go on.
-pub fn await_go(sync: BorrowedFd<'_>) -> Result<()> {
+fn await_go(sync: BorrowedFd<'_>) -> Result<()> {
     let mut byte = [0u8];
     let (_, received) = rustix::net::recv(sync, &mut byte, RecvFlags::empty()).call(|| "recv(sync)")?;
     if received != 1 || byte != [MAPPED] {
@@ -231,7 +262,8 @@ pub fn run_in_store_with(
             child
         }
     };
-    sys::spawn::ignore_terminal_signals();
+    // They reach our child from the terminal as well, and the child decides: we wait for it.
+    sys::spawn::ignore(&[libc::SIGINT, libc::SIGQUIT]);
     let status = loop {
         let id = rustix::process::WaitId::PidFd(child.pidfd.as_fd());
         match rustix::process::waitid(id, rustix::process::WaitIdOptions::EXITED) {

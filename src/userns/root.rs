@@ -72,16 +72,26 @@ pub fn as_store_owner<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
     done
 }
 
-/// Makes `dir` and gives it to the range's first id. An existing directory of another owner is given over too: below
-/// /var/lib and /run only root could have made it.
+/// Makes `dir` and gives it to the range's first id. One of root's that exists is given over too; one of somebody else's is
+/// theirs, whatever root has typed. What leads there is made root's, for others to pass: that id is one of them.
 fn own(dir: &Path, uid: u32, gid: u32) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).call(|| format!("mkdir({dir:?})"))?;
+    let make = |mode: u32, path: &Path| {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(mode).create(path);
+        made.call(|| format!("mkdir({path:?}, {mode:04o})"))
+    };
+    dir.parent().map_or(Ok(()), |parent| make(0o755, parent))?;
+    make(0o700, dir)?;
     let flags = rustix::fs::OFlags::RDONLY
         | rustix::fs::OFlags::DIRECTORY
         | rustix::fs::OFlags::NOFOLLOW
         | rustix::fs::OFlags::CLOEXEC;
     let fd = rustix::fs::open(dir, flags, rustix::fs::Mode::empty()).call(|| format!("open({dir:?})"))?;
+    let owner = rustix::fs::fstat(&fd).call(|| format!("fstat({dir:?})"))?.st_uid;
+    if owner != 0 && owner != uid {
+        return Err(Error::host(format_args!("it belongs to uid {owner}, not to root"))
+            .hint("Choose another place with --root and --runroot, or run the command as that user."));
+    }
     rustix::fs::fchown(&fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
         .call(|| format!("fchown({dir:?}, {uid}, {gid})"))?;
     Ok(())

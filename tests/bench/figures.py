@@ -4,7 +4,9 @@ import pwd
 import socket
 import sys
 
+import boxes
 import engines
+import files
 import measure
 import runtimes
 from measure import Failed
@@ -13,14 +15,20 @@ PARTS = {
     "runtime": (runtimes.compare_runs, runtimes.compare_lives, runtimes.compare_verbs, runtimes.compare_seccomp, runtimes.compare_size),
     "engine": (engines.compare_runs, engines.compare_exec, engines.compare_lists),
     "crowd": (runtimes.compare_crowd, engines.compare_crowd),
+    "box": (boxes.compare_enter,),
     "pull": (engines.compare_pull,),
+    "files": (files.compare_runs, files.compare_ranks, files.compare_reads),
+    "squash": (files.compare_squash,),
 }
 
 
 def figures():
     runtimes.make_bundle()
     engines.prepare()
-    for name in (name for name in PARTS if name in os.environ.get("CORACLE_BENCH_PARTS", " ".join(PARTS)).split()):
+    parts = [name for name in PARTS if name in os.environ.get("CORACLE_BENCH_PARTS", " ".join(PARTS)).split()]
+    if "box" in parts:
+        boxes.migrate()
+    for name in parts:
         for part in PARTS[name]:
             try:
                 part()

@@ -26,6 +26,9 @@ start_daemon() {
   soon ctr version
 }
 task() { ctr task ls | awk -v id="$1" '$1 == id { print $3 }'; }
+# ctr closes its ends of the pipes when the container has ended, whether it has read them or not: what is written must be
+# older than the end.
+hello='echo hello; sleep 0.2'
 run() { ctr run --runc-binary "$runtime" --snapshotter native "$@"; }
 stopped() { [[ $(task "$1") == STOPPED ]]; }
 nothing() { [[ -z $("$@") ]]; }
@@ -37,11 +40,11 @@ check "$story: the daemon starts" start_daemon
 skopeo copy -q "oci:$images/busybox:latest" "oci-archive:$work/busybox.tar:latest"
 check "$story: import" ctr image import --base-name docker.io/local/busybox "$work/busybox.tar"
 image=docker.io/local/busybox:latest
-is "$story: run" hello "$(run --rm "$image" one echo hello)"
+is "$story: run" hello "$(run --rm "$image" one sh -c "$hello")"
 exits "$story: exit code" 7 run --rm "$image" one sh -c 'exit 7'
 exits "$story: a command that is not there" 1 run --rm "$image" one nosuch
 like "$story: is told" 'executable file not found' "$(run --rm "$image" one nosuch 2>&1)"
-is "$story: with a root of the runtime's elsewhere" hello "$(run --rm --runc-root "$work/elsewhere" "$image" one echo hello)"
+is "$story: with a root of the runtime's elsewhere" hello "$(run --rm --runc-root "$work/elsewhere" "$image" one sh -c "$hello")"
 check "$story: run -d" run -d --memory-limit 67108864 "$image" two sleep 1000
 is "$story: running" RUNNING "$(task two)"
 is "$story: exec" sleep "$(ctr task exec --exec-id e1 two cat /proc/1/comm)"
@@ -105,7 +108,7 @@ check "$story: no cgroup is left" soon nothing cgroups four
 check "$story: a daemon after kill -9 of daemon and shim" start_daemon
 ctr task delete --force four >/dev/null 2>&1
 check "$story: the container is deleted" ctr container delete four
-is "$story: run again" hello "$(run --rm "$image" one echo hello)"
+is "$story: run again" hello "$(run --rm "$image" one sh -c "$hello")"
 
 # CRI: the handler is packaging's.
 cri() { /usr/bin/python3 "$here/cri.py" "$socket" "$@"; }

@@ -26,6 +26,9 @@ alone() { podman run --rm --network none "$@"; }
 # The runtime itself, in podman's user namespace where it has one.
 oci() { if [[ $story == *-root ]]; then coracle-oci "$@"; else podman unshare coracle-oci "$@"; fi; }
 nothing() { [[ -z $("$@") ]]; }
+# podman 5 refuses once, with every runtime: "conmon exited prematurely, exit code could not be retrieved". And where a
+# container has just died, podman's own clean-up may be at work beside it: "unlinkat …/shm: device or resource busy".
+removed() { podman rm -f -t 0 "$1" || { sleep 1; podman rm -f -t 0 "$1"; }; }
 # Those of its cgroups that hold a process. Folders alone may be podman's own, for conmon.
 cgroups() { find /sys/fs/cgroup -path "*$1*" -name cgroup.procs -exec grep -l . {} + 2>/dev/null; }
 
@@ -89,7 +92,7 @@ userns() {
     is "$story: is not root outside" 200000 "$(stat -c %u "/proc/$(podman inspect -f '{{.State.Pid}}' u)")"
     is "$story: exec is root in it" 0 "$(podman exec u id -u)"
     is "$story: --userns container:" "$(podman exec u readlink /proc/self/ns/user)" "$(alone --userns container:u "$image" readlink /proc/self/ns/user)"
-    check "$story: rm of it" podman rm -f -t 0 u
+    check "$story: rm of it" removed u
   fi
   id=$(alone --user 1000:1000 "$image" sh -c 'echo $(id -u) $(id -g)')
   is "$story: --user" '1000 1000' "$id"
@@ -125,7 +128,7 @@ options() {
   like "$story: goes on" 999 "$(podman exec j ps)"
   is "$story: exec --privileged" "$(alone --privileged "$image" awk '/CapEff/ { print $2 }' /proc/self/status)" \
     "$(podman exec --privileged j awk '/CapEff/ { print $2 }' /proc/self/status)"
-  check "$story: rm of it" podman rm -f -t 0 j
+  check "$story: rm of it" removed j
 }
 
 pod() {
@@ -170,7 +173,7 @@ killed() {
   conmon=$(podman inspect -f '{{.State.ConmonPid}}' k)
   like "$story: kill -9 of conmon while it runs" '^[1-9]' "$conmon"
   [[ $conmon != [1-9]* ]] || kill -KILL "$conmon"
-  check "$story: kill -9 of conmon while it runs, rm" podman rm -f -t 0 k
+  check "$story: kill -9 of conmon while it runs, rm" removed k
   left 'kill -9 of conmon while it runs' "$id"
 
   # podman itself, at moments from before its conmon to after the start.
@@ -196,7 +199,7 @@ limits() {
   is "$story: the new limit is set" '100663296 50' "$(podman exec l cat "$file" "$pids" | xargs)"
   like "$story: stats" '^l [0-9.]+k?B / (67.11|100.7)MB 1$' "$(podman stats --no-stream --format '{{.Name}} {{.MemUsage}} {{.PIDs}}' l)"
   exits "$story: too much memory is its end" 137 alone --memory 32m --memory-swap 32m "$image" dd if=/dev/zero of=/dev/null bs=128M count=1
-  check "$story: rm of it" podman rm -f -t 0 l
+  check "$story: rm of it" removed l
 }
 
 manager=cgroupfs

@@ -146,6 +146,31 @@ fn names_outside_the_grammar() {
 }
 
 #[test]
+fn no_user_namespace_is_left() {
+    need!("subid");
+    let w = World::new();
+    let program = crate::support::need::program("coracle", env!("CARGO_BIN_EXE_coracle"));
+    let limited = |limit: &str| {
+        w.tool("unshare")
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+            .arg("echo $0 > /proc/sys/user/max_user_namespaces; exec \"$@\"")
+            .arg(limit)
+            .arg(&program)
+            .args(["run", "--rm", "host:", "echo", "ran"])
+    };
+    assert_eq!(limited("100").ok(), "ran\n");
+    // None for the store, and none for the container.
+    for (limit, why) in
+        [("0", "user.max_user_namespaces is 0"), ("1", "the limit user.max_user_namespaces is reached")]
+    {
+        let out = limited(limit)
+            .run()
+            .says(125, &["Error: ", "Caused by:", why, "Hint: ", "sysctl user.max_user_namespaces="]);
+        assert!(!out.stderr.to_lowercase().contains("no space left"), "{out:?}");
+    }
+}
+
+#[test]
 fn no_room_for_the_store() {
     need!("subid");
     let w = World::new();
@@ -161,4 +186,35 @@ fn no_room_for_the_store() {
         .args(["run", "--rm", "host:", "true"])
         .run()
         .says(125, &["Error: ", "Caused by:", "Hint: "]);
+}
+
+#[test]
+fn too_few_open_files() {
+    need!("subid", "registry", "fuse", "squashfuse", "mksquashfs", "tmpfs-xattr");
+    let (w, app) = World::with_image_file();
+    w.start("r", "bb sleep 1000");
+    for line in [
+        "ps",
+        "images",
+        "run --rm --network none bb true",
+        "run --rm --hpc $APP true",
+        "run --rm --network none $APP true",
+        "run --rm host: true",
+        "exec r true",
+        "pull -q $REFERENCE",
+    ] {
+        for limit in [4, 7, 20, 64, 90, 110, 130] {
+            let script = format!("ulimit -n {limit}; exec \"$C\" {line}");
+            let out = w.sh(&script).env("APP", &app).env("REFERENCE", World::reference("busybox")).run();
+            match out.code {
+                0 => {
+                    assert!(
+                        limit > 90 || ["ps", "images", "exec r true"].contains(&line),
+                        "{limit}: {out:?}"
+                    );
+                }
+                _ => drop(out.says(125, &["Error: ", "EMFILE", "Hint: ", "`ulimit -n 1024`", "limits.conf"])),
+            }
+        }
+    }
 }

@@ -32,7 +32,10 @@ fn start(w: &World, bundle: &Path, id: &str) -> Cmd {
 /// Names below a directory that begin with a dot: what is left of a bundle that was not finished.
 fn unfinished(w: &World) -> Vec<String> {
     let names = std::fs::read_dir(w.dir.join("home")).unwrap().flatten();
-    names.map(|entry| entry.file_name().into_string().unwrap()).filter(|name| name.starts_with('.')).collect()
+    let names = names.map(|entry| entry.file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with('.')).collect();
+    names.sort();
+    names
 }
 
 #[test]
@@ -163,6 +166,32 @@ fn an_image_in_one_file_becomes_a_bundle() {
     w.c("bundle cut.sqsh cut").cwd(&at(&w, "")).run().says(125, &["cut.sqsh"]);
     assert!(!at(&w, "cut").exists());
     assert_eq!(unfinished(&w), [""; 0]);
+}
+
+#[test]
+fn what_a_killed_call_has_left_goes_with_the_next_one() {
+    need!("subid", "registry", "flock");
+    let w = World::with_busybox();
+    let left = at(&w, ".b.0123456789abcdef");
+    // As it is left: files of the image's owners. Another is still at work, and one only looks like it.
+    for dir in [&left, &at(&w, ".b.fedcba9876543210"), &at(&w, ".b.not-one")] {
+        let script = "mkdir -p $0/rootfs/home; echo x >$0/rootfs/home/x; chown -R 1000 $0/rootfs; chmod 700 $0/rootfs/home";
+        w.c("unshare sh -c").arg(script).arg(dir).ok();
+    }
+    let busy = w
+        .tool("flock")
+        .arg("-F")
+        .arg(at(&w, ".b.fedcba9876543210"))
+        .args(["sh", "-c", "echo locked; exec sleep 1000"])
+        .spawn();
+    crate::support::wait_for("the lock", || busy.so_far().0.contains("locked"));
+    w.c("bundle bb b").cwd(&at(&w, "")).ok();
+    assert_eq!(unfinished(&w), [".b.fedcba9876543210", ".b.not-one"]);
+    w.tool("kill").arg(busy.inner_pid().to_string()).ok();
+    let _ = busy.wait();
+    w.c("bundle bb c").cwd(&at(&w, "")).ok();
+    assert_eq!(unfinished(&w), [".b.fedcba9876543210", ".b.not-one"]);
+    w.c("unshare rm -rf").args([at(&w, ".b.fedcba9876543210"), at(&w, ".b.not-one")]).ok();
 }
 
 #[test]

@@ -215,3 +215,62 @@ fn a_gpu_without_a_spec_is_given_from_the_drivers_own_files() {
         .says(125, &["Error: cannot give the device nvidia.com/gpu=5", "know only 0, 1, all", "Hint: "]);
     on_it("rmi --all --force").ok();
 }
+
+#[test]
+fn a_box_has_its_devices_as_they_are_at_each_start() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = World::with_busybox();
+    let home = w.dir.join("home");
+    let give = |file: &str, version: &str| {
+        put(&w, &format!("home/{file}"), &format!("driver {version}\n"));
+        let mount = format!(
+            r#""env":["DRIVER={version}"],"mounts":[{{"hostPath":"{}/{file}","containerPath":"/usr/lib/story/{file}","options":["ro","bind"]}}]"#,
+            home.display()
+        );
+        put(&w, "config/cdi/story.json", &spec(&mount));
+    };
+    give("libone", "1");
+    w.c("toolbox create -i bb --device story.org/dev=a --device /dev/zero b").ok();
+    let script = "cat /usr/lib/story/*; echo $DRIVER; test -c /dev/zero && echo zero";
+    let inside = |name: &str| w.c("toolbox run").arg(name).args(["sh", "-c", script]).cwd(&home).run();
+    assert_eq!(inside("b").ok(), "driver 1\n1\nzero\n");
+    // Another driver on the host: other files at the next start.
+    std::fs::remove_file(home.join("libone")).unwrap();
+    give("libtwo", "2");
+    w.c("toolbox stop b").ok();
+    let seen = inside("b");
+    assert_eq!(seen.stdout, "driver 2\n2\nzero\n", "{seen:#?}");
+    assert!(seen.stderr.is_empty(), "{seen:#?}");
+    // None at all: said, and the box starts.
+    std::fs::remove_file(w.dir.join("config/cdi/story.json")).unwrap();
+    w.c("toolbox stop b").ok();
+    let seen = inside("b");
+    assert!(seen.stdout.ends_with("\n\nzero\n") || seen.stdout.ends_with("\nzero\n"), "{seen:#?}");
+    assert!(!seen.stdout.contains("driver"), "{seen:#?}");
+    let said = "Warning: cannot give the device story.org/dev=a: no CDI spec in ";
+    assert!(seen.stderr.contains(said) && seen.stderr.contains("box b starts without it"), "{seen:#?}");
+    // By another name where /dev is the box's own.
+    w.c("toolbox create -i bb --isolate --device /dev/zero:/dev/story i").ok();
+    assert_eq!(w.c("toolbox run i sh -c").arg("head -c 3 /dev/story | wc -c").ok(), "3\n");
+
+    let create = |device: &str| w.c("toolbox create -i bb --device").arg(device).arg("n").run();
+    create("/dev/zero:/dev/story").says(
+        125,
+        &[
+            "Error: cannot give the device /dev/zero as /dev/story",
+            "Caused by: a box has the host's /dev",
+            "Hint: ",
+            "--isolate",
+        ],
+    );
+    create("/dev/no-such")
+        .says(125, &["Error: cannot give the device /dev/no-such", "Caused by: it is not there", "Hint: "]);
+    create("story.org/dev=a")
+        .says(125, &["Error: cannot give the device story.org/dev=a", "no CDI spec in ", "Hint: "]);
+    if !std::path::Path::new("/dev/nvidiactl").exists() && !std::path::Path::new("/dev/kfd").exists() {
+        w.c("toolbox create -i bb --gpus all n")
+            .run()
+            .says(125, &["Error: cannot give the GPU all", "Hint: "]);
+    }
+    assert_eq!(w.names(), ["b", "i"]);
+}

@@ -51,6 +51,27 @@ const CASES: &[Case] = &[
         "Error: invalid --slurm-version \"new\": not a year and a month\nHint: For example: `--slurm-version 23.11`.\n",
     ),
     (
+        "slurm oci-conf --images --slurm-version 22.05",
+        125,
+        "",
+        "Error: Slurm 22.05 cannot start images by srun --container\nCaused by: before 23.02 it reads config.json of a bundle, whatever its oci.conf says\n\
+         Hint: Start them without it, `srun coracle run app.sqsh`, or make bundles of them with `coracle bundle`, and leave out --images.\n",
+    ),
+    (
+        "slurm run --environment /no/such app.sqsh",
+        125,
+        "",
+        "Error: cannot start app.sqsh for Slurm\nCaused by: read(\"/no/such\"): ENOENT (No such file or directory)\n\
+         Hint: Slurm writes that file where oci.conf says CreateEnvFile=null: `coracle slurm oci-conf --images` prints all of it.\n",
+    ),
+    (
+        "slurm run --environment /etc/hostname app.sqsh",
+        125,
+        "",
+        "Error: cannot start app.sqsh for Slurm\nCaused by: /etc/hostname has no byte 0 after each variable\n\
+         Hint: Slurm writes that file where oci.conf says CreateEnvFile=null: `coracle slurm oci-conf --images` prints all of it.\n",
+    ),
+    (
         "volume mk",
         125,
         "",

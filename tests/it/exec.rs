@@ -11,6 +11,9 @@ fn exit_codes_and_streams() {
     let out = w.c("exec e sh -c").arg("echo out; echo err >&2; exit 5").run().exits(5);
     assert_eq!((out.stdout.as_str(), out.stderr.as_str()), ("out\n", "err\n"));
     w.c("exec e no-such-program").run().says(127, &["Error: ", "no-such-program"]);
+    // podman gives what follows the container to the command, too.
+    w.c("exec e -- true").run().says(127, &["Error: ", "--"]);
+    w.c("exec -- e true").ok();
     w.c("exec e /etc/passwd").run().says(126, &["Error: ", "/etc/passwd"]);
     w.c("exec e sh -c").arg("kill -9 $$").run().exits(137);
     w.c("exec e").run().says(125, &["Error: ", "non-empty command"]);

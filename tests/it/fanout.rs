@@ -5,13 +5,6 @@ use std::path::PathBuf;
 use crate::need;
 use crate::support::{Cmd, World, wait_for};
 
-fn world() -> (World, PathBuf) {
-    let w = World::with_busybox();
-    let file = w.dir.join("home/app.sqsh");
-    w.c("image squash bb").arg(&file).ok();
-    (w, file)
-}
-
 /// `coracle fanout FLAGS app.sqsh -- sh -c SCRIPT`.
 fn fanout(w: &World, flags: &str, script: &str) -> Cmd {
     let file = w.dir.join("home/app.sqsh");
@@ -46,7 +39,7 @@ fn processes(w: &World) -> Vec<String> {
 #[test]
 fn ranks_know_who_they_are_and_share_one_container() {
     need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
-    let (w, _) = world();
+    let (w, _) = World::with_image_file();
     let script = "echo $PMI_RANK/$PMI_SIZE $OMPI_COMM_WORLD_RANK/$OMPI_COMM_WORLD_SIZE $SLURM_PROCID/$SLURM_NTASKS \
                   $RANK/$WORLD_SIZE; (readlink /proc/self/ns/user; readlink /proc/self/ns/mnt) >/dev/shm/.$RANK; mv /dev/shm/.$RANK /dev/shm/$RANK; \
                   while [ $(ls /dev/shm | wc -l) -lt 3 ]; do sleep 0.1; done; cat /dev/shm/* | sort -u >&2";
@@ -62,7 +55,7 @@ fn ranks_know_who_they_are_and_share_one_container() {
 #[test]
 fn output_can_be_tagged_and_stdin_is_rank_0s() {
     need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
-    let (w, _) = world();
+    let (w, _) = World::with_image_file();
     let out =
         fanout(&w, "-n 2 -i --tag-output", "echo out; echo err >&2; cat; printf end").stdin("in\n").run();
     let out = out.exits(0);
@@ -75,7 +68,7 @@ fn output_can_be_tagged_and_stdin_is_rank_0s() {
 #[test]
 fn the_exit_code_is_the_highest_or_the_one_that_ended_all() {
     need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
-    let (w, file) = world();
+    let (w, file) = World::with_image_file();
     fanout(&w, "-n 4", "exit $RANK").run().exits(3);
     fanout(&w, "-n 3", "[ $RANK = 1 ] && kill -9 $$; exit 0").run().exits(137);
     // One fails, one heeds SIGTERM, one does not.
@@ -92,7 +85,7 @@ fn the_exit_code_is_the_highest_or_the_one_that_ended_all() {
 #[test]
 fn signals_reach_all_ranks_and_a_killed_command_leaves_none() {
     need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
-    let (w, _) = world();
+    let (w, _) = World::with_image_file();
     let up = |running: &crate::support::Running| running.so_far().0.matches("up").count() == 3;
     let waits =
         fanout(&w, "-n 3", "trap 'echo caught; exit 4' TERM; echo up; while :; do sleep 0.1; done").spawn();
@@ -110,7 +103,7 @@ fn signals_reach_all_ranks_and_a_killed_command_leaves_none() {
 #[test]
 fn a_hundred_and_twenty_eight_ranks_have_one_squashfuse() {
     need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
-    let (w, _) = world();
+    let (w, _) = World::with_image_file();
     let script = "touch /dev/shm/$RANK; while [ ! -e /dev/shm/go ]; do sleep 1; done; test -x /bin/busybox && echo good";
     let many = fanout(&w, "-n 128", script).spawn();
     let list = || w.c("ps -q").ok().trim().to_owned();
@@ -127,7 +120,7 @@ fn a_hundred_and_twenty_eight_ranks_have_one_squashfuse() {
 #[test]
 fn what_cannot_be_fanned_out_is_refused_before_anything_is_made() {
     need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
-    let (w, file) = world();
+    let (w, file) = World::with_image_file();
     for flags in [
         "--name x",
         "-t",

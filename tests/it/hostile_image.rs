@@ -12,6 +12,11 @@ const FIFO: u8 = b'6';
 
 /// Loads an image of busybox, `files` and `config`, as localhost/hostile:1.
 fn load(w: &World, files: &[Entry<'_>], config: Value) {
+    load_document(w, files, json!({"config": config}));
+}
+
+/// The same with more than a `config`.
+fn load_document(w: &World, files: &[Entry<'_>], mut document: Value) {
     let busybox = std::fs::read(crate::support::need::busybox().unwrap()).unwrap();
     let mut entries = vec![Entry::dir("bin"), Entry { mode: 0o755, ..Entry::file("bin/busybox", &busybox) }];
     for name in ["bin/sh", "bin/cat", "bin/ls", "bin/id", "bin/sleep", "bin/stat", "bin/true"] {
@@ -19,8 +24,9 @@ fn load(w: &World, files: &[Entry<'_>], config: Value) {
     }
     entries.extend_from_slice(files);
     let layer = tar_of(&entries);
-    let document = json!({"architecture": "amd64", "os": "linux", "config": config,
-        "rootfs": {"type": "layers", "diff_ids": [digest(&layer)]}});
+    document["architecture"] = json!("amd64");
+    document["os"] = json!("linux");
+    document["rootfs"] = json!({"type": "layers", "diff_ids": [digest(&layer)]});
     let file = w.dir.join("home/image.tar");
     std::fs::write(&file, Image::archive(&serde_json::to_vec(&document).unwrap(), &[&layer])).unwrap();
     w.c("pull -q").arg(format!("docker-archive:{}", file.display())).ok();
@@ -295,4 +301,34 @@ fn labels_and_environment_are_text() {
     let shown = w.c("inspect").arg(NAME).run();
     assert!(shown.stdout.contains("io.podman.annotations.seccomp"), "{shown:#?}");
     canary.check("inspect");
+}
+
+/// What an image says of itself is shown, and moves nothing on the terminal of whoever looks.
+#[test]
+fn words_that_would_command_the_terminal() {
+    need!("subid", "userns", "busybox");
+    let w = World::new();
+    let evil = "x\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31m\r\nforged";
+    let document = json!({
+        "config": {"Cmd": [evil], "Labels": {evil: evil}},
+        "history": [{"created": "2020-01-01T00:00:00Z", "created_by": evil, "comment": evil}],
+    });
+    load_document(&w, &[], document);
+    let seen = |line: &str| {
+        let output = w.c(line).run();
+        let all = output.stdout.clone() + &output.stderr;
+        let bad = |c: char| c.is_control() && c != '\n' && c != '\t';
+        assert!(!all.contains(bad), "{line}: {output:?}");
+        all
+    };
+    w.c("create --name c").arg(NAME).ok();
+    for line in ["ps -a --no-trunc", &format!("history --no-trunc {NAME}")] {
+        let shown = seen(line);
+        assert!(shown.contains("x\\u{1b}]0;title") && !shown.contains("\nforged"), "{shown}");
+    }
+    for line in ["ps -a", &format!("history {NAME}"), "start -a c", &format!("run --rm {NAME}")] {
+        seen(line);
+    }
+    // Templates are for programs.
+    assert_eq!(w.c("inspect --format").args(["{{index .Config.Cmd 0}}", "c"]).ok(), format!("{evil}\n"));
 }

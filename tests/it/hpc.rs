@@ -55,16 +55,32 @@ fn you_are_yourself_where_you_are() {
 }
 
 #[test]
+fn an_image_file_that_a_user_has_made_works_as_one_of_roots() {
+    need!("subid", "images", "registry", "fuse", "squashfuse", "mksquashfs", "setpriv");
+    let w = World::with_busybox();
+    // All in it is the user's, by number; and its root is nobody else's business.
+    w.c("bundle --single-uid bb").arg(w.dir.join("home/bundle")).ok();
+    let (tree, file) = (w.dir.join("home/bundle/rootfs"), w.dir.join("home/own.sqsh"));
+    std::fs::set_permissions(&tree, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    w.tool("mksquashfs").arg(&tree).arg(&file).args(["-quiet", "-no-progress"]).ok();
+    as_on_the_host(&w, w.coracle(), file.to_str().unwrap());
+    assert_eq!(w.c("run --rm -v /etc:/run/deep/etc:ro").arg(&file).args(["id", "-u"]).ok(), "0\n");
+    let program = crate::support::need::program("coracle", env!("CARGO_BIN_EXE_coracle"));
+    let alone =
+        || crate::single_uid::alone_with(&w, &program).args(["run", "--rm", "-v", "/etc:/run/deep/etc:ro"]);
+    for flags in ["--hpc", "--hpc=false"] {
+        assert_eq!(alone().arg(flags).arg(&file).args(["ls", "-d", "/run/deep/etc"]).ok(), "/run/deep/etc\n");
+    }
+}
+
+#[test]
 fn it_needs_no_subordinate_ids() {
     need!("subid", "images", "fuse", "squashfuse", "mksquashfs", "setpriv");
     let w = World::new();
     let program = crate::support::need::program("coracle", env!("CARGO_BIN_EXE_coracle"));
     let alone = || crate::single_uid::alone_with(&w, &program);
-    alone().args(["pull", "-q"]).arg(format!("oci:{}:latest", World::layout("busybox"))).ok();
-    let image = alone().args(["images", "-q"]).ok();
-    let file = w.dir.join("home/app.sqsh");
-    alone().args(["image", "squash", image.trim()]).arg(&file).ok();
-    as_on_the_host(&w, alone(), image.trim());
+    let (image, file) = crate::single_uid::image_and_file(&w, &alone);
+    as_on_the_host(&w, alone(), &image);
     as_on_the_host(&w, alone(), file.to_str().unwrap());
     alone().args(["rmi", "--all", "--force"]).ok();
 }

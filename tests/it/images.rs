@@ -140,7 +140,7 @@ fn pulls_at_once_share_layers() {
 }
 
 /// The tree of the image, as a container sees it, in the words of `expected`.
-const LIST: &str = r#"
+pub const LIST: &str = r#"
 cd /
 find fix | while IFS= read -r path; do
   kind=$(stat -c %F "$path")
@@ -154,6 +154,22 @@ find fix | while IFS= read -r path; do
   printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$path" "$kind" "$mode" "$(stat -c %u:%g "$path")" "$links" "$time" "$content"
 done"#;
 
+/// Compares what `LIST` has found in the image `layers`, by whatever means (`how`), with what the fixture's layers make.
+/// `shown` is a line as those means show it.
+pub fn check_tree(how: &str, list: &str, shown: impl Fn(&str) -> String) {
+    let expected = std::fs::read_to_string(World::layout("layers") + "/expected").unwrap();
+    // Where a layer does not name a directory of its own files, that directory gets mode 755, as with podman: a layer is
+    // unpacked once for all images, and what lies below it differs from image to image.
+    let expected = expected.replace("fix/opaque\tdir\t750", "fix/opaque\tdir\t755");
+    let (mut seen, mut wanted): (Vec<&str>, Vec<String>) =
+        (list.lines().collect(), expected.lines().map(shown).collect());
+    seen.sort_unstable();
+    wanted.sort_unstable();
+    let odd: Vec<_> = seen.iter().filter(|line| !wanted.iter().any(|want| want == *line)).collect();
+    let missing: Vec<_> = wanted.iter().filter(|line| !seen.contains(&line.as_str())).collect();
+    assert!(odd.is_empty() && missing.is_empty(), "{how}: unexpected {odd:#?}, missing {missing:#?}");
+}
+
 fn layers_under(driver: &str) {
     need!("subid", "registry", "images");
     if driver == "fuse-overlayfs" {
@@ -166,17 +182,7 @@ fn layers_under(driver: &str) {
     let flag = format!("--storage-driver={driver}");
     let list =
         w.coracle().arg(&flag).args(["run", "--rm", "--network", "none", "layers", "sh", "-c", LIST]).ok();
-    let mut seen: Vec<&str> = list.lines().collect();
-    seen.sort_unstable();
-    let expected = std::fs::read_to_string(World::layout("layers") + "/expected").unwrap();
-    // Where a layer does not name a directory of its own files, that directory gets mode 755, as with podman: a layer is
-    // unpacked once for all images, and what lies below it differs from image to image.
-    let expected = expected.replace("fix/opaque\tdir\t750", "fix/opaque\tdir\t755");
-    let mut wanted: Vec<&str> = expected.lines().collect();
-    wanted.sort_unstable();
-    let odd: Vec<_> = seen.iter().filter(|line| !wanted.contains(line)).collect();
-    let missing: Vec<_> = wanted.iter().filter(|line| !seen.contains(line)).collect();
-    assert!(odd.is_empty() && missing.is_empty(), "{driver}: unexpected {odd:#?}, missing {missing:#?}");
+    check_tree(driver, &list, str::to_owned);
     // What is deleted and made anew in the container is so after a restart.
     w.coracle().arg(&flag).args(["create", "--network", "none", "--name", "c", "layers", "sh", "-c"])
         .arg("if test -e /second; then ls -A /fix/opaque /fix/merged; cat /fix/plain; else \

@@ -1,6 +1,8 @@
 //! What a box has of the desktop and the session: on a host without it, with it, and on one that loses it after `create`.
 
 use crate::need;
+use crate::support::apt::derive;
+use crate::support::registry::{Entry, tar_of};
 use crate::support::{Output, World, leftovers, wait_for};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -223,4 +225,31 @@ fn a_reboot_and_a_moved_coracle() {
     assert_eq!((up.code, up.stdout.as_str()), (0, "/etc/kept\n"), "{up:#?}");
     assert_eq!(by(&new, "toolbox run b sudo id -u").ok(), "0\n");
     assert_eq!(by(&new, "toolbox run b coracle host echo up").ok(), "up\n");
+}
+
+#[test]
+fn an_image_with_another_libc() {
+    need!("subid", "registry", "fuse-overlayfs", "musl-gcc");
+    let w = World::new();
+    let home = w.dir.join("home");
+    let source = "#include <pwd.h>\n#include <stdio.h>\n#include <unistd.h>\n\
+        int main(void) { struct passwd *p = getpwuid(getuid()); return !p || printf(\"%s %s\\n\", p->pw_name, p->pw_dir) < 0; }\n";
+    std::fs::write(home.join("me.c"), source).unwrap();
+    w.tool("musl-gcc").args(["-o", "me", "me.c"]).cwd(&home).ok();
+    let loader = format!("lib/ld-musl-{}.so.1", std::env::consts::ARCH);
+    let (program, libc) =
+        (std::fs::read(home.join("me")).unwrap(), std::fs::read(format!("/{loader}")).unwrap());
+    let files = [
+        Entry { mode: 0o755, ..Entry::file(&loader, &libc) },
+        Entry { mode: 0o755, ..Entry::file("usr/bin/me", &program) },
+    ];
+    let dir = home.join("image");
+    derive(Path::new(&World::layout("busybox")), &dir, &tar_of(&files), serde_json::json!({}));
+    w.c("toolbox create -i").arg(format!("oci:{}", dir.display())).arg("b").ok();
+    let name = w.tool("id").arg("-un").ok();
+    assert_eq!(w.c("toolbox run b me").ok(), format!("{} {}\n", name.trim(), home.display()));
+    assert_eq!(w.c("toolbox run b sudo me").ok(), "root /root\n");
+    // Every name of a locale is one to it, and none that the host's glibc would need is taken for missing.
+    let seen = w.c("toolbox enter b -- sh -c").arg("echo $LANG; me").env("LANG", "fr_CH.UTF-8").run();
+    assert_eq!(seen.stdout, format!("fr_CH.UTF-8\n{} {}\n", name.trim(), home.display()), "{seen:#?}");
 }

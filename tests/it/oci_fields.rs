@@ -227,7 +227,7 @@ fn a_new_tmpfs_takes_over_what_was_there() {
     std::fs::create_dir_all(data.join("d/e")).unwrap();
     std::fs::write(data.join("f"), "content\n").unwrap();
     std::os::unix::fs::symlink("f", data.join("l")).unwrap();
-    bundle.mount("/data", "tmpfs", Path::new("tmpfs"), &["tmpcopyup"]);
+    bundle.mount("/data", "tmpfs", Path::new("tmpfs"), &["tmpcopyup", ""]); // the empty word is podman 5's
     assert_eq!(bundle.run().ok(), "content\nf\ne\nwritten\n");
     assert!(!data.join("new").exists());
 }

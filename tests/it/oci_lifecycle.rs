@@ -35,6 +35,22 @@ fn a_created_container_waits_for_start() {
     ctr.cmd(&["state"]).fails();
 }
 
+/// Whoever sees a container in `state` may start it, also where `create` is not done yet (crun's own suite does).
+#[test]
+fn start_waits_for_a_create_that_is_at_work() {
+    need!("userns", "busybox", "coracle-oci");
+    let env = Env::new();
+    let mut bundle = env.bundle("early", &["sleep", "1000"]);
+    bundle.set("/hooks/createRuntime", json!([{"path": "/bin/sleep", "args": ["sleep", "0.5"]}]));
+    let create = bundle.create_cmd().spawn();
+    let state = || env.oci().args(["state", &bundle.id]).run().stdout;
+    wait_for(&|| state().contains("\"creating\""));
+    env.oci().args(["start", &bundle.id]).ok();
+    assert!(state().contains("\"running\""), "{}", state());
+    assert_eq!(create.wait().code, 0);
+    env.oci().args(["delete", "--force", &bundle.id]).ok();
+}
+
 #[test]
 fn run_returns_the_payloads_exit_code() {
     need!("userns", "busybox", "runtime");
@@ -47,6 +63,47 @@ fn run_returns_the_payloads_exit_code() {
     wait_for(&|| env.oci().args(["state", &running.id]).run().stdout.contains("\"running\""));
     env.oci().args(["kill", &running.id, "KILL"]).ok();
     assert_eq!(run.wait().code, 128 + 9);
+}
+
+/// Linux 6.14 and later kill whoever is born in a cgroup that was emptied by cgroup.kill. A restart uses one again.
+#[test]
+fn a_cgroup_that_was_killed_can_be_used_again() {
+    need!("userns", "cgroup", "busybox", "coracle-oci");
+    let env = Env::new();
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    let own = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap().to_owned();
+    let mut bundle = env.script("again", "echo ran");
+    let path = format!("{}/{}", own.trim_end_matches('/'), bundle.id);
+    let dir = std::path::Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(dir.join("cgroup.kill"), "1").unwrap();
+    bundle.set("/linux/cgroupsPath", json!(path));
+    assert_eq!(bundle.run().ok(), "ran\n");
+}
+
+/// Where a container stands still, `--debug` shows how far it came: in the words that runc has for these stages.
+#[test]
+fn debug_says_which_stage_is_reached() {
+    need!("userns", "busybox", "coracle-oci");
+    let env = Env::new();
+    let stages =
+        ["nsexec container setup", "child process in init()", "init: closing the pipe to signal completion"];
+    let good = env.script("good", "echo ran");
+    assert_eq!(good.run().ok(), "ran\n", "and nothing of it where it is not asked for");
+    let said = env.oci().args(["--debug", "run", "--bundle"]).arg(&good.dir).arg(&good.id).run().exits(0);
+    assert_eq!(said.stdout, "ran\n");
+    for stage in stages {
+        assert!(
+            said.stderr.contains("level=debug") && said.stderr.contains(stage),
+            "{stage}: {}",
+            said.stderr
+        );
+    }
+    let mut bad = env.bundle("bad", &["true"]);
+    bad.set("/process/cwd", json!("/etc/passwd"));
+    bad.run().fails();
+    let said = env.oci().args(["--debug", "run", "--bundle"]).arg(&bad.dir).arg(&bad.id).run();
+    assert!(said.stderr.contains(stages[1]) && !said.stderr.contains(stages[2]), "{}", said.stderr);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use serde_json::json;
 
 use crate::need;
-use crate::support::Env;
+use crate::support::{Cmd, Env};
 
 #[test]
 fn environment_and_directory_are_the_configs() {
@@ -83,7 +83,7 @@ fn hostname_and_sysctls_are_the_containers_own() {
         env.script("uts", "hostname; cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/kernel/msgmax");
     bundle.set("/linux/sysctl", json!({"net.ipv4.ip_default_ttl": "77", "kernel.msgmax": "4096"}));
     assert_eq!(bundle.run().ok(), "box\n77\n4096\n");
-    for wrong in ["kernel.core_pattern", "vm.swappiness", "kernel.../sys", "nosuch.key"] {
+    for wrong in ["kernel.core_pattern", "vm.swappiness", "kernel.../sys", "nosuch.key", "kernel.hostname"] {
         bundle.set("/linux/sysctl", json!({wrong: "1"}));
         bundle.run().fails();
     }
@@ -306,4 +306,30 @@ fn receive_fd(socket: &std::os::unix::net::UnixStream) -> OwnedFd {
         _ => None,
     });
     fds.flatten().next().expect("the runtime sends the terminal's descriptor")
+}
+
+/// As after kill -9 of buildah: each `buildah unshare` has a user namespace of its own, and root of one may not signal a user
+/// of another.
+#[test]
+fn who_is_in_a_namespace_beside_the_containers_is_told_who_can_end_it() {
+    need!("subid", "busybox", "coracle-oci");
+    let env = Env::in_store();
+    let mut bundle = env.bundle("beside", &["sleep", "1000"]);
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 1000}));
+    bundle.write();
+    let run = ["--cgroup-manager", "disabled", "run", "--detach", "--bundle"];
+    env.oci().args(run).arg(&bundle.dir).arg(&bundle.id).ok();
+    let outside = Env::new();
+    let verb = |cmd: Cmd, words: &[&str]| {
+        let cmd = cmd.arg(crate::support::need::runtime().unwrap()).arg("--root").arg(env.dir.join("state"));
+        cmd.args(words).arg(&bundle.id)
+    };
+    let unshare = ["--user", "--map-root-user", "--map-auto", "--mount"];
+    let beside = |words: &[&str]| verb(outside.tool("unshare").args(unshare), words).run();
+    for words in [&["delete", "--force"][..], &["kill"]] {
+        beside(words).says(1, &["EPERM", "only its owner outside may"]);
+    }
+    assert!(beside(&["state"]).stdout.contains("running"));
+    verb(outside.tool("env"), &["delete", "--force"]).ok();
+    env.oci().args(["state", &bundle.id]).run().fails();
 }

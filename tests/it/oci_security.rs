@@ -177,6 +177,9 @@ fn t16_an_unknown_capability_is_not_passed_over_in_silence() {
     let output = env.oci().args(["exec", "--process"]).arg(&process).arg(&ctr.id).run();
     assert!(output.stderr.contains("capabilities: [FOO]"), "{output:#?}");
     assert_eq!(output.exits(0).stdout, "CapBnd:\t0000000000000000\n");
+    let output = env.oci().args(["exec", "--cap", "FOO", "--cap", "CAP_CHOWN", &ctr.id]).args(show).run();
+    assert!(output.stderr.contains("capabilities: [FOO]"), "{output:#?}");
+    assert_eq!(output.exits(0).stdout, "CapBnd:\t0000000000000021\n");
 }
 
 /// CVE-2016-3697, 2026-30892: a user is exactly the number that was typed, or an error; never 0 by accident.

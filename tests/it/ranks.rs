@@ -17,8 +17,11 @@ fn world(fixture: &str) -> (World, PathBuf) {
 
 /// `coracle run LINE` as task RANK of step STEP, as srun starts it.
 fn task(w: &World, step: &str, rank: u32, line: &str) -> Cmd {
-    w.c("run")
-        .args(line.split_whitespace())
+    of_step(w.c("run").args(line.split_whitespace()), step, rank)
+}
+
+fn of_step(command: Cmd, step: &str, rank: u32) -> Cmd {
+    command
         .env("SLURM_JOB_ID", "7")
         .env("SLURM_STEP_ID", step)
         .env("SLURM_STEP_NUM_TASKS", "4")
@@ -134,6 +137,58 @@ fn a_rank_is_the_command_to_its_launcher() {
         out.stderr
     );
     wait_for("the containers to end", || w.names().is_empty());
+}
+
+#[test]
+fn what_serves_all_is_not_bound_to_the_cpus_of_the_first() {
+    need!("subid", "registry", "fuse", "squashfuse", "mksquashfs", "taskset");
+    let (w, file) = world("busybox");
+    let cpus = |status: &str| {
+        let line = status.lines().find(|line| line.starts_with("Cpus_allowed_list:")).unwrap();
+        line.rsplit('\t').next().unwrap().to_owned()
+    };
+    let all = cpus(&std::fs::read_to_string("/proc/self/status").unwrap());
+    let first = all.split([',', '-']).next().unwrap().to_owned();
+    if all == first {
+        return crate::support::need::skip("one CPU");
+    }
+    let script = "grep Cpus_allowed_list /proc/self/status; while [ ! -e /dev/shm/go ]; do sleep 0.1; done";
+    let program = crate::support::need::program("coracle", env!("CARGO_BIN_EXE_coracle"));
+    let bound = of_step(w.tool("taskset").args(["-c", &first]).arg(program).arg("run"), "0", 0);
+    let bound = bound.arg(&file).args(["sh", "-c", script]).spawn();
+    wait_for("the first rank", || bound.so_far().0.contains("Cpus_allowed_list"));
+    // Everything of this test but the rank itself.
+    let mark = format!("XDG_RUNTIME_DIR={}", w.dir.join("run").display());
+    let mut seen = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let read = |name: &str| std::fs::read_to_string(entry.path().join(name)).unwrap_or_default();
+        let name = read("comm").trim().to_owned();
+        if read("environ").split('\0').any(|word| word == mark)
+            && (name.starts_with("squashfuse") || read("cmdline").contains("--role"))
+        {
+            seen.push((name, cpus(&read("status"))));
+        }
+    }
+    assert!(seen.iter().any(|(name, _)| name.starts_with("squashfuse")) && seen.len() > 2, "{seen:?}");
+    assert!(seen.iter().all(|(_, cpus)| *cpus == all), "{seen:?}");
+    rank(&w, 1, "touch /dev/shm/go").ok();
+    assert_eq!(bound.wait().ok(), format!("Cpus_allowed_list:\t{first}\n"));
+    wait_for("the container to end with its last rank", || w.names().is_empty());
+}
+
+#[test]
+fn ranks_need_no_subordinate_ids() {
+    need!("subid", "images", "fuse", "squashfuse", "mksquashfs", "setpriv");
+    let w = World::new();
+    let program = crate::support::need::program("coracle", env!("CARGO_BIN_EXE_coracle"));
+    let alone = || crate::single_uid::alone_with(&w, &program);
+    let (_, file) = crate::single_uid::image_and_file(&w, &alone);
+    let script = "touch /x; chown 7:8 /x; stat -c %u:%g /x";
+    let out = of_step(alone().arg("run").arg(&file), "0", 0).args(["sh", "-c", script]).ok();
+    assert_eq!(out, "7:8\n");
+    let out = alone().args(["fanout", "-n", "3"]).arg(&file).args(["--", "sh", "-c", "echo $(id -u)"]).ok();
+    assert_eq!(out, "0\n0\n0\n");
+    alone().args(["rmi", "--all", "--force"]).ok();
 }
 
 #[test]

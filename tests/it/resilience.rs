@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 
 use crate::need;
-use crate::support::{World, wait_for};
+use crate::support::{Cmd, World, wait_for};
 
 fn send(pid: u32, signal: Signal) {
     rustix::process::kill_process(Pid::from_raw(pid as i32).expect("a pid"), signal).unwrap();
@@ -295,4 +295,47 @@ fn a_cgroup_that_systemd_has_forgotten_is_removed() {
     // What lives is left alone.
     assert_eq!(w.c("exec a echo here").ok(), "here\n");
     w.c("rm -f -t 0 a").ok();
+}
+
+/// A script of a user without subordinate ids, whose store is on a disk of its own, in memory. `c` in it is coracle, `full`
+/// leaves no room on the disk but what is given back later, and `room` makes some.
+pub fn on_a_small_disk(w: &World, script: &str) -> Cmd {
+    let program = crate::support::need::program("coracle", env!("CARGO_BIN_EXE_coracle"));
+    let whole = format!(
+        "D=$XDG_DATA_HOME; mkdir -p $D; mount --bind /dev/null /etc/subuid; mount --bind /dev/null /etc/subgid
+         mount -t tmpfs -o size=900m small $D
+         c() {{ setpriv --inh-caps=-all --ambient-caps=-all --bounding-set=-all $C \"$@\"; }}
+         used() {{ df --output=used -k $D | tail -n 1; }}
+         full() {{ mount -o remount,size=$(($(used) + 64))k $D; cat /dev/zero >$D/fill 2>/dev/null; }}
+         room() {{ mount -o remount,size=900m $D; }}
+         {script}"
+    );
+    w.tool("unshare")
+        .env("C", program)
+        .args(["--user", "--map-current-user", "--keep-caps", "--mount", "--propagation", "private"])
+        .args(["bash", "-c", &whole])
+}
+
+#[test]
+fn on_a_full_disk_containers_are_seen_and_removed() {
+    need!("images", "setpriv");
+    let w = World::new();
+    let script = format!(
+        "id=$(c pull -q oci:{}:latest 2>/dev/null); c tag $id bb
+         c run -d --name one --network none bb sleep 1000 >/dev/null 2>&1; c run -d --name two --network none bb sleep 1000 >/dev/null 2>&1
+         full
+         c run --rm --network none bb true; echo run $? >&2
+         c stop --time 0 one; echo stop $?
+         kill -9 $(c inspect --format '{{{{.State.ConmonPid}}}}' two)
+         until test \"$(c inspect --format '{{{{.State.Status}}}}' two)\" = exited; do sleep 0.1; done
+         c ps --all --format '{{{{.Names}}}} {{{{.State}}}}' | sort; c rm one; echo rm $?
+         rm $D/fill; c start two; echo start $?; c rm --all --force --time 0 >/dev/null; c system check",
+        World::layout("busybox")
+    );
+    let out = on_a_small_disk(&w, &script).run();
+    let out = out.says(0, &["Error: ", "ENOSPC", "Hint: The disk is full", "run 125\n"]);
+    assert_eq!(
+        out.stdout, "one\nstop 0\none exited\ntwo exited\none\nrm 0\ntwo\nstart 0\nno problems found\n",
+        "{out:#?}"
+    );
 }

@@ -25,6 +25,8 @@ fn exit_codes_are_the_payloads_and_podmans() {
     w.run("bb true").run().exits(0);
     w.script("bb", "exit 3").run().exits(3);
     w.run("bb no-such-program").run().says(127, &["Error: ", "no-such-program"]);
+    w.run("bb -- true").run().says(127, &["Error: ", "--"]);
+    assert_eq!(w.run("--entrypoint echo -- bb -- a").ok(), "-- a\n");
     w.run("bb /etc/passwd").run().says(126, &["Error: ", "/etc/passwd"]);
     w.run("bb /etc").run().exits(126);
     w.run("--no-such-flag bb").run().exits(125);

@@ -165,7 +165,7 @@ fn keep_id_without_fuse_is_a_copy() {
     };
     let out = run().exits(0);
     assert_eq!(out.stdout, "4711\n4712\n0:0\n1000:1000\n");
-    assert!(out.stderr.contains("gets a copy of its image"), "said once: {out:?}");
+    assert!(out.stderr.contains("gets a copy of the image"), "said once: {out:?}");
     assert_eq!(run().stderr, "", "and only once");
 }
 

@@ -1,6 +1,6 @@
 //! A user without subordinate ids, as on most clusters: one id is mapped, and that must be enough.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::need;
 use crate::support::{Cmd, World};
@@ -19,6 +19,15 @@ pub fn alone_with(w: &World, program: &Path) -> Cmd {
         .args(["--user", "--map-current-user", "--keep-caps", "--mount", "--propagation", "private"])
         .args(["sh", "-c", script, "sh"])
         .arg(program)
+}
+
+/// The user's image, by its id and as one file.
+pub fn image_and_file(w: &World, alone: &dyn Fn() -> Cmd) -> (String, PathBuf) {
+    alone().args(["pull", "-q"]).arg(format!("oci:{}:latest", World::layout("busybox"))).ok();
+    let image = alone().args(["images", "-q"]).ok().trim().to_owned();
+    let file = w.dir.join("home/app.sqsh");
+    alone().args(["image", "squash", &image]).arg(&file).ok();
+    (image, file)
 }
 
 #[test]
@@ -120,6 +129,14 @@ root
 "
     );
     in_box("sudo -u daemon id").says(125, &["Error: sudo: cannot become another user", "Hint: "]);
+    alone(&w, "toolbox create --init -i").arg(image.trim()).arg("t").run().says(
+        125,
+        &[
+            "Error: a box cannot have an init here",
+            "Caused by: an init needs a root",
+            "Hint: Leave out --init",
+        ],
+    );
     alone(&w, "toolbox rm --force s").ok();
     alone(&w, "rmi --all --force").ok();
 }

@@ -5,25 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::need;
 use crate::support::{World, wait_for};
 
-/// A store with busybox as `bb` and `config`, and `bb` as a file.
-fn world() -> (World, PathBuf) {
-    let w = World::with_busybox();
-    let file = w.dir.join("home/app.sqsh");
-    w.c("image squash bb").arg(&file).ok();
-    (w, file)
-}
-
-/// squashfuse processes of this test: their environment names its directory.
+/// squashfuse processes of this test.
 fn servers(w: &World) -> usize {
-    let mark = format!("XDG_RUNTIME_DIR={}", w.dir.join("run").display());
-    let pids = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
-    let serves = |path: &PathBuf| {
-        let read = |file: &str| std::fs::read(path.join(file)).unwrap_or_default();
-        read("comm").starts_with(b"squashfuse")
-            && !String::from_utf8_lossy(&read("stat")).contains(") Z ")
-            && read("environ").split(|byte| *byte == 0).any(|item| item == mark.as_bytes())
-    };
-    pids.filter(serves).count()
+    w.processes("squashfuse").len()
 }
 
 #[test]
@@ -54,7 +38,7 @@ fn an_image_runs_from_one_file_with_its_config() {
 #[test]
 fn the_same_image_gives_the_same_bytes() {
     need!("subid", "registry", "mksquashfs");
-    let (w, file) = world();
+    let (w, file) = World::with_image_file();
     let again = w.dir.join("home/again.sqsh");
     w.c("image squash bb").arg(&again).ok();
     assert_eq!(std::fs::read(&file).unwrap(), std::fs::read(&again).unwrap());
@@ -91,7 +75,7 @@ fn whiteouts_owners_and_links_of_the_layers_are_in_the_file() {
 #[test]
 fn all_containers_of_a_file_share_one_mount_and_a_killed_one_takes_nothing_away() {
     need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
-    let (w, file) = world();
+    let (w, file) = World::with_image_file();
     let text = file.to_str().unwrap();
     let before = servers(&w);
     for name in ["a", "b", "c"] {
@@ -118,7 +102,7 @@ fn all_containers_of_a_file_share_one_mount_and_a_killed_one_takes_nothing_away(
 #[test]
 fn a_killed_holder_leaves_running_containers_their_files() {
     need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
-    let (w, file) = world();
+    let (w, file) = World::with_image_file();
     let text = file.to_str().unwrap();
     w.start("a", &format!("{text} sleep 1000"));
     w.tool("kill").args(["-9", &holder(&w)["holder"].to_string()]).ok();
@@ -129,10 +113,66 @@ fn a_killed_holder_leaves_running_containers_their_files() {
     w.c("rm -f -t 0 a").ok();
 }
 
+/// As `scancel --signal=TERM` does to a step: what the payload makes of it, it makes with its files.
+#[test]
+fn a_signal_to_all_processes_of_a_step_takes_no_files_away() {
+    need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
+    let (w, file) = World::with_image_file();
+    w.start("signalled", &format!("{} sleep 1000", file.display()));
+    let record = holder(&w);
+    for signal in ["-TERM", "-INT", "-HUP", "-USR1"] {
+        w.tool("kill").args([signal, &record["holder"].to_string(), &record["server"].to_string()]).ok();
+    }
+    assert_eq!(w.c("exec signalled sh -c").arg("cat /bin/busybox | wc -c").run().code, 0);
+    assert_eq!(w.get("signalled", "/State/Status"), "running");
+    w.c("rm -f -t 0 signalled").ok();
+}
+
+/// What ends the caller's cgroup (a logout, a service that stops) is not to take the files of containers away.
+#[test]
+fn holder_and_server_are_in_a_scope_of_their_own() {
+    need!("subid", "systemd", "registry", "fuse", "squashfuse", "mksquashfs");
+    let (w, file) = World::with_image_file();
+    w.start("scoped", &format!("{} sleep 1000", file.display()));
+    let record = holder(&w);
+    for process in ["holder", "server"] {
+        let cgroup = std::fs::read_to_string(format!("/proc/{}/cgroup", record[process])).unwrap();
+        let scope = format!("-{}.scope\n", record["holder"]);
+        assert!(cgroup.contains("/coracle-image-") && cgroup.ends_with(&scope), "{process}: {cgroup}");
+    }
+    w.c("rm -f -t 0 scoped").ok();
+}
+
+#[test]
+fn a_start_that_is_killed_at_any_moment_leaves_nobody_who_serves() {
+    need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
+    let (w, file) = World::with_image_file();
+    let before = servers(&w);
+    let mut undone = 0;
+    for pause in (0..10).chain((10..100).step_by(5)) {
+        let started = w.run("").arg(&file).args(["sleep", "1000"]).spawn();
+        let pid = rustix::process::Pid::from_raw(started.inner_pid().try_into().unwrap()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(pause));
+        // Without a program in between, which takes as long as a start.
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        started.wait();
+        // Later than the start's commit it runs on, as every container does.
+        undone += usize::from(w.names().is_empty());
+        wait_for("the container to go", || {
+            w.c("rm --all --force -t 0").run();
+            w.names().is_empty()
+        });
+        wait_for("squashfuse to end", || servers(&w) == before);
+    }
+    assert!(undone > 0, "none was killed before it ran");
+    w.run("").arg(&file).arg("true").ok();
+    wait_for("squashfuse to end", || servers(&w) == before);
+}
+
 #[test]
 fn a_server_that_dies_ends_the_container_with_the_reason() {
     need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
-    let (w, file) = world();
+    let (w, file) = World::with_image_file();
     w.start("a", &format!("{} sleep 1000", file.display()));
     w.tool("kill").args(["-9", &holder(&w)["server"].to_string()]).ok();
     w.wait_status("a", "exited");
@@ -166,7 +206,7 @@ fn find_holder(dir: &Path) -> Option<PathBuf> {
 #[test]
 fn what_a_container_writes_is_its_own_or_in_the_overlay_directory() {
     need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
-    let (w, file) = world();
+    let (w, file) = World::with_image_file();
     let text = file.to_str().unwrap();
     let write = "echo mine > /etc/new; rm -r /home; mkdir /home";
     w.script(text, &format!("{write}; test ! -e /home/user")).ok();
@@ -204,7 +244,7 @@ fn what_a_container_writes_is_its_own_or_in_the_overlay_directory() {
 #[test]
 fn damaged_and_foreign_files_are_refused_with_the_reason() {
     need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
-    let (w, file) = world();
+    let (w, file) = World::with_image_file();
     let good = std::fs::read(&file).unwrap();
     let bad = w.dir.join("home/bad.sqsh");
     let run = |bytes: &[u8]| {
@@ -256,7 +296,7 @@ fn damaged_and_foreign_files_are_refused_with_the_reason() {
 #[test]
 fn a_file_that_was_replaced_is_another_image() {
     need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
-    let (w, file) = world();
+    let (w, file) = World::with_image_file();
     w.c("create --name old --network none").arg(&file).args(["sleep", "1000"]).ok();
     w.pull("config", "conf");
     w.c("image squash conf").arg(&file).ok();
@@ -264,29 +304,159 @@ fn a_file_that_was_replaced_is_another_image() {
     w.run("").arg(&file).arg("true").ok();
 }
 
+/// An overlay asks for an attribute of each file that is looked up. Whether the image has any stands in its superblock, and
+/// where it has none the kernel is told so once: then it is as on a file system that knows no attributes.
 #[test]
-fn the_squashfs_of_a_sif_file_runs() {
-    need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
-    let (w, file) = world();
-    // As apptainer lays it out: a header of 128 bytes, descriptors of 585, the squashfs on a page of its own.
-    let squashfs = std::fs::read(&file).unwrap();
-    let mut sif = vec![0u8; 36_864];
-    sif[..21].copy_from_slice(b"#!/usr/bin/env run-si");
-    sif[32..45].copy_from_slice(b"SIF_MAGIC\x0001\0");
-    sif[88..96].copy_from_slice(&1u64.to_le_bytes());
-    sif[96..104].copy_from_slice(&4096u64.to_le_bytes());
-    let part = &mut sif[4096..4096 + 585];
-    part[..4].copy_from_slice(&0x4004u32.to_le_bytes());
-    part[4] = 1;
-    part[17..25].copy_from_slice(&36_864u64.to_le_bytes());
-    part[25..33].copy_from_slice(&(squashfs.len() as u64).to_le_bytes());
-    part[201..205].copy_from_slice(&1u32.to_le_bytes());
-    part[205..209].copy_from_slice(&2u32.to_le_bytes());
-    sif.extend_from_slice(&squashfs);
-    let path = w.dir.join("home/app.sif");
-    std::fs::write(&path, &sif).unwrap();
-    assert_eq!(w.run("").arg(&path).args(["echo", "sif"]).ok(), "sif\n");
-    sif[4096 + 201] = 5;
-    std::fs::write(&path, &sif).unwrap();
-    w.run("").arg(&path).arg("true").run().says(125, &["SIF file that cannot be run", "encrypted"]);
+fn attributes_are_the_images_and_an_image_without_any_is_not_asked() {
+    need!("subid", "fuse", "squashfuse", "mksquashfs", "musl-gcc");
+    let w = World::new();
+    let home = w.dir.join("home");
+    let tree = home.join("tree");
+    std::fs::create_dir_all(&tree).unwrap();
+    let source = "#include <errno.h>\n#include <stdio.h>\n#include <string.h>\n#include <sys/xattr.h>\n\
+        int main(void) { char color[9] = \"\"; \
+        puts(getxattr(\"/leaf\", \"user.color\", color, 8) < 0 ? strerror(errno) : color); }\n";
+    std::fs::write(home.join("ask.c"), source).unwrap();
+    w.tool("musl-gcc").args(["-static", "-o", "tree/ask", "ask.c"]).cwd(&home).ok();
+    std::fs::write(tree.join("leaf"), "").unwrap();
+    rustix::fs::setxattr(tree.join("leaf"), "user.color", b"green", rustix::fs::XattrFlags::empty()).unwrap();
+    for (file, flag, answer) in [("with", "-xattrs", "green\n"), ("without", "-no-xattrs", "Not supported\n")]
+    {
+        w.tool("mksquashfs")
+            .args(["tree", file, "-all-root", "-quiet", "-no-progress", flag])
+            .cwd(&home)
+            .ok();
+        for mode in ["--network none", "--hpc"] {
+            let out = w.c(&format!("run --rm {mode}")).arg(home.join(file)).arg("/ask").ok();
+            assert_eq!(out, answer, "{file} {mode}");
+        }
+    }
+}
+
+#[test]
+fn a_file_whose_disk_was_mounted_again_is_the_same() {
+    use std::os::unix::fs::MetadataExt;
+    need!("subid", "registry", "fuse", "squashfuse", "mksquashfs", "fusermount3");
+    let (w, app) = World::with_image_file();
+    let place = |name: &str| w.dir.join("home").join(name);
+    let disk = place("disk.sqsh");
+    w.tool("mksquashfs").arg(&app).arg(&disk).args(["-quiet", "-no-progress"]).ok();
+    for name in ["far", "other"] {
+        std::fs::create_dir_all(place(name).join("disk")).unwrap();
+        w.tool("squashfuse").arg(&disk).arg(place(name).join("disk")).ok();
+    }
+    let file = place("far/disk/app.sqsh");
+    w.c("create --name again --network none").arg(&file).args(["echo", "ran"]).ok();
+    let device = file.metadata().unwrap().dev();
+    // Such disks get their number when they are mounted.
+    std::fs::rename(place("far"), place("before")).unwrap();
+    std::fs::rename(place("other"), place("far")).unwrap();
+    assert_ne!(file.metadata().unwrap().dev(), device);
+    assert_eq!(w.c("start -a again").ok(), "ran\n");
+    w.c("rm again").ok();
+    for name in ["far", "before"] {
+        let unmount = || w.tool("fusermount3").arg("-u").arg(place(name).join("disk")).run();
+        wait_for("squashfuse to let go of it", || unmount().code == 0);
+    }
+}
+
+/// As when a file server forgets the file, or its mount is forced away: who reads gets an error, and nobody waits.
+#[test]
+fn a_disk_that_dies_under_its_containers_leaves_nothing_to_reset() {
+    need!("subid", "fuse", "squashfuse", "mksquashfs", "fusermount3", "busybox", "tmpfs-xattr");
+    let w = World::new();
+    let place = |name: &str| w.dir.join("home").join(name);
+    let (tree, far, file) = (place("tree"), place("far"), place("far/app.sqsh"));
+    for dir in [tree.join("bin"), place("disk"), far.clone()] {
+        std::fs::create_dir_all(dir).unwrap();
+    }
+    std::fs::copy(crate::support::need::busybox().unwrap(), tree.join("bin/busybox")).unwrap();
+    for name in ["sh", "sha256sum", "sleep", "true"] {
+        std::os::unix::fs::symlink("busybox", tree.join("bin").join(name)).unwrap();
+    }
+    w.sh("head -c 24M /dev/urandom >$T/big").env("T", &tree).ok();
+    let sum = w.tool("sha256sum").arg(tree.join("big")).ok();
+    let sum = sum.split_whitespace().next().unwrap();
+    w.tool("mksquashfs").arg(&tree).arg(place("disk/app.sqsh")).args(["-quiet", "-no-progress"]).ok();
+    w.tool("mksquashfs").arg(place("disk")).arg(place("disk.sqsh")).args(["-quiet", "-no-progress"]).ok();
+    let mounted = || {
+        let served = w.tool("squashfuse").arg("-f").arg(place("disk.sqsh")).arg(&far).spawn();
+        wait_for("the disk", || file.exists());
+        served
+    };
+    let script = |script: &str| ["sh".to_owned(), "-c".to_owned(), script.to_owned()];
+    let first = mounted();
+    w.c("create --name again --network none").arg(&file).args(script("sha256sum </big")).ok();
+    w.c("run -d --name old --network none").arg(&file).args(script("sleep 1000")).ok();
+    let alone = w.c("run --rm --hpc").arg(&file).args(script("echo up; exec sleep 1000")).spawn();
+    wait_for("the payload", || alone.so_far().0 == "up\n");
+    w.tool("kill").args(["-KILL", &first.inner_pid().to_string()]).ok();
+    first.wait();
+    let read = w.c("exec old").args(script("sha256sum </big")).run();
+    assert!(![0, 124].contains(&read.code) && !read.stdout.contains(sum), "{read:?}");
+    assert_eq!(w.names(), ["again", "old"]);
+    for line in ["run --rm --network none", "run --rm --hpc"] {
+        let words = ["Error: ", "app.sqsh", "Caused by:", "ENOTCONN", "Hint: "];
+        w.c(line).arg(&file).args(script("true")).run().says(125, &words);
+    }
+    w.c("start -a again").run().says(125, &["Error: ", "app.sqsh", "ENOTCONN", "Hint: "]);
+    w.tool("fusermount3").arg("-uz").arg(&far).ok();
+    let second = mounted();
+    for line in ["run --rm --network none", "run --rm --hpc"] {
+        assert!(w.c(line).arg(&file).args(script("sha256sum </big")).ok().starts_with(sum));
+    }
+    assert!(w.c("start -a again").ok().starts_with(sum));
+    w.tool("kill").args(["-TERM", &alone.inner_pid().to_string()]).ok();
+    assert_eq!(alone.wait().code, 128 + 15);
+    w.c("rm -f -t 0 old again").ok();
+    wait_for("squashfuse to let go of it", || w.tool("fusermount3").arg("-u").arg(&far).run().code == 0);
+    second.wait();
+}
+
+/// What a start of `far/FILE` asks of the file system that `outer` is mounted as at `far`: its metadata operations by name,
+/// and the number of its reads.
+fn asked_of_the_file_system(w: &World, outer: &Path, far: &Path, file: &str) -> (Vec<String>, usize) {
+    // Names and attributes are good for the whole test, as a parallel file system's are until somebody changes them.
+    let cached = ["-f", "-d", "-o", "attr_timeout=600,entry_timeout=600"];
+    let served = w.tool("squashfuse").args(cached).arg(outer).arg(far).spawn();
+    wait_for("the shared disk", || served.so_far().1.contains("opcode: INIT"));
+    w.run("").arg(far.join(file)).arg("true").ok();
+    wait_for("squashfuse to let go of it", || w.tool("fusermount3").arg("-u").arg(far).run().code == 0);
+    let said = served.wait().stderr;
+    let names = said.lines().filter_map(|line| line.split("opcode: ").nth(1)?.split_whitespace().next());
+    let asked: Vec<String> = names.filter(|name| *name != "INIT").map(str::to_owned).collect();
+    let (reads, mut others): (Vec<String>, Vec<String>) = asked.into_iter().partition(|name| name == "READ");
+    others.sort();
+    (others, reads.len())
+}
+
+#[test]
+fn a_start_asks_the_same_few_things_of_a_shared_disk_however_large_the_image_is() {
+    need!("subid", "fuse", "squashfuse", "mksquashfs", "fusermount3", "busybox");
+    let w = World::new();
+    let [tree, disk, far] = ["tree", "disk", "far"].map(|name| w.dir.join("home").join(name));
+    for dir in [&tree.join("bin"), &disk, &far] {
+        std::fs::create_dir_all(dir).unwrap();
+    }
+    std::fs::copy(crate::support::need::busybox().unwrap(), tree.join("bin/true")).unwrap();
+    let squash = |name: &str| {
+        let target = w.tool("mksquashfs").arg(&tree).arg(disk.join(name));
+        target.args(["-quiet", "-no-progress", "-all-root"]).ok();
+    };
+    squash("small.sqsh");
+    for number in 0..6000 {
+        let dir = tree.join(format!("usr/share/{}", number / 100));
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join(number.to_string()), format!("{number} ").repeat(number % 400)).unwrap();
+    }
+    squash("large.sqsh");
+    let outer = w.dir.join("home/outer.sqsh");
+    w.tool("mksquashfs").arg(&disk).arg(&outer).args(["-quiet", "-no-progress"]).ok();
+    let (small, few) = asked_of_the_file_system(&w, &outer, &far, "small.sqsh");
+    let (large, more) = asked_of_the_file_system(&w, &outer, &far, "large.sqsh");
+    // Opened to be checked, and by squashfuse: one look for the name, two times open and close. README states it.
+    assert_eq!(small, ["FLUSH", "LOOKUP", "OPEN", "OPEN", "RELEASE", "RELEASE"]);
+    assert_eq!(large, small);
+    // The tables are read where the program's name leads: in steps of the system's read-ahead.
+    assert!(few <= 32 && more <= few + 16, "{few} {more}");
 }

@@ -25,6 +25,25 @@ fn size_resize_and_exit_code() {
 }
 
 #[test]
+fn the_size_is_there_when_the_first_program_asks() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.start("on", "bb sleep 1000");
+    for _ in 0..5 {
+        for line in ["exec -it on stty size", "run --rm -it --network none bb stty size"] {
+            let t = w.terminal(line);
+            t.sees("30 100");
+            assert_eq!(t.wait().0, 0);
+        }
+    }
+    // Of the terminal that it is started from, not of the one that it was made in.
+    w.c("create -t --name later --network none bb stty size").ok();
+    let t = w.terminal("start --attach later");
+    t.sees("30 100");
+    t.wait();
+}
+
+#[test]
 fn keys_are_the_payloads() {
     need!("subid", "registry");
     let w = World::with_busybox();

@@ -13,7 +13,7 @@ const LAYERS: &[(&str, &str)] = &[
         "toolbox engine monitor store registry host runtime userns network cgroup caps spec ondisk external config paths id error sys",
     ),
     // What runs in a box (`toolbox::inside`) is part of `coracle-oci`.
-    ("toolbox", "engine monitor userns ondisk external paths id error sys"),
+    ("toolbox", "engine monitor userns host ondisk external paths id error sys"),
     // Puts the rest together.
     (
         "engine",

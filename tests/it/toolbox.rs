@@ -28,6 +28,14 @@ fn one_is_oneself_in_any_image() {
     assert_eq!(seen, format!("{shown}/work\n{shown} {name} /bin/sh vi\nb\n1\n"));
     assert_eq!(std::fs::read_to_string(home.join("work/made")).unwrap(), "made\n");
     w.c("toolbox run b sh -c").arg("exit 7").run().exits(7);
+    // As for `enter`; a second one is the command's.
+    assert_eq!(w.c("toolbox run b -- echo -- a").ok(), "-- a\n");
+    // As toolbox(1) has it.
+    assert_eq!(w.c("toolbox run -c b echo -n a").ok(), "a");
+    assert_eq!(w.c("toolbox run --container b -- echo -- a").ok(), "-- a\n");
+    w.c("toolbox run -c b").run().says(125, &["Error: no command given", "Hint: "]);
+    w.c("toolbox run -c none true").run().says(125, &["none"]);
+    w.c("toolbox run b --").run().says(125, &["Error: no command given", "Hint: "]);
     w.c("toolbox run b no-such-program").run().exits(127);
     // The same user for `exec` by name.
     assert_eq!(w.c("exec --user").arg(name).args(["b", "id", "-un"]).ok().trim(), name);
@@ -201,6 +209,41 @@ fn two_enter_at_once_and_one_dies() {
     w.c("kill b").ok();
     assert_eq!(inside.wait().code, 137);
     assert_eq!(w.c("toolbox run b echo again").ok(), "again\n");
+}
+
+#[test]
+fn a_box_of_an_older_coracle() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = with_box();
+    w.c("toolbox run b sudo touch /etc/kept").ok();
+    w.c("toolbox stop b").ok();
+    let id = w.get("b", "/Id");
+    let dir = w.dir.join("data/coracle/containers").join(id.as_str().unwrap());
+    let read = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(dir.join(name)).unwrap()).unwrap()
+    };
+    let write =
+        |name: &str, json: &serde_json::Value| std::fs::write(dir.join(name), json.to_string()).unwrap();
+    // What the first release wrote of a box, and nothing more.
+    let now = read("toolbox.json");
+    let kept = ["version", "home", "mounted"].map(|key| (key.to_owned(), now[key].clone()));
+    write("toolbox.json", &kept.into_iter().collect::<serde_json::Map<_, _>>().into());
+    let mut container = read("container.json");
+    let since = ["default_pids_limit", "exposed_ports", "timeout", "pid_file", "systemd"];
+    since.iter().for_each(|key| drop(container.as_object_mut().unwrap().remove(*key)));
+    write("container.json", &container);
+    assert_eq!(w.c("toolbox list -q").ok(), "b\n");
+    assert_eq!(
+        w.c("toolbox run b sh -c").arg("test -e /etc/kept && id -u").ok(),
+        w.tool("id").arg("-u").ok()
+    );
+    // One of a newer coracle is not guessed at.
+    w.c("toolbox stop b").ok();
+    let mut newer = now.clone();
+    newer["version"] = 1000.into();
+    write("toolbox.json", &newer);
+    w.c("toolbox run b true").run().says(125, &["Error: ", "newer", "Hint: "]);
+    write("toolbox.json", &now);
 }
 
 #[test]
@@ -430,6 +473,16 @@ fn packages_that_the_image_has_not() {
     w.c("toolbox diff b")
         .run()
         .says(125, &["Error: cannot tell the packages of box b", "Caused by: ", "Hint: "]);
+    w.c("toolbox run b sudo mkdir -p /var/db/xbps").ok();
+    w.c("toolbox diff b").run().says(
+        125,
+        &[
+            "Error: ",
+            "Caused by: their list can be read only by its own",
+            "Hint: ",
+            "toolbox run b xbps-query -l",
+        ],
+    );
     w.c("toolbox run b sudo mkdir -p /var/lib/rpm").ok();
     w.c("toolbox diff b").run().says(125, &["Error: ", "Caused by: ", "Hint: ", "toolbox run b rpm -qa"]);
     w.c("toolbox run b sudo sh -c")

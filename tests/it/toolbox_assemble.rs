@@ -115,7 +115,7 @@ fn files_that_cannot_be_assembled() {
     assemble(&w, "create a b").run().says(125, &["Error: more than one file", "Hint: "]);
     for (text, words) in [
         ("", ["no box is declared", "[dev]"]),
-        ("[a]\nimage=bb\nnvidia=true\n", ["line 3: nvidia=true is not supported", "Leave the line out"]),
+        ("[a]\nimage=bb\nroot=true\n", ["line 3: root=true is not supported", "Leave the line out"]),
         ("[a]\nimage=bb\ncolour=red\n", ["line 3: there is no key \"colour\"", "additional_packages"]),
         ("[a]\nimage=bb\nunshare_all=true\n", ["line 3: unshare_all=true", "isolate = true"]),
         ("[a]\npull=true\n", ["box a has no image", "image=debian"]),

@@ -1,8 +1,10 @@
 //! `coracle toolbox upgrade`, `rebase` and `rollback`: boxes that grow older.
 
 use crate::need;
-use crate::support::World;
-use crate::support::apt::Repository;
+use crate::support::apt::{Repository, derive};
+use crate::support::registry::{Entry, tar_of};
+use crate::support::{World, wait_for};
+use std::path::Path;
 
 /// Two repositories and images of the same distribution, `v1` and `v2`. In both `story` needs another library.
 fn world() -> (World, Repository, Repository) {
@@ -112,7 +114,7 @@ fn a_rebase_that_fails_leaves_the_box_as_it_was() {
     // Killed in the middle: the next one removes what is left.
     new.add("gone", "3", "", "sleep 1000");
     let half = w.c("toolbox rebase -i v2 b").spawn();
-    crate::support::wait_for("the new box", || w.names().len() == 2);
+    wait_for("the new box", || w.names().len() == 2);
     w.tool("kill").args(["-KILL", &half.inner_pid().to_string()]).ok();
     half.wait();
     w.c("toolbox rebase -i v2 --without gone b").ok();
@@ -144,9 +146,10 @@ fn packages_brought_up_to_date() {
     assert_eq!(w.c("toolbox run b sh -c").arg("story; lib1").ok(), "story 1.1\nlib1 1.1\n");
     // A repository that is away is a failure, and the exit code apt's.
     std::fs::rename(w.dir.join("home/one"), w.dir.join("home/away")).unwrap();
-    w.c("toolbox upgrade b")
-        .run()
-        .says(100, &["Error: cannot upgrade box b", "Caused by:", "apt-get -o", "exit code 100"]);
+    w.c("toolbox upgrade b").run().says(
+        100,
+        &["Error: cannot upgrade box b", "Caused by:", "apt-get -o", "exit code 100", "Hint: Put right"],
+    );
     assert_eq!(w.status("b"), "running");
     w.pull("busybox", "bb");
     w.c("toolbox create -i bb none").ok();
@@ -155,4 +158,91 @@ fn packages_brought_up_to_date() {
         .says(125, &["Error: cannot upgrade box none", "box none has no package manager"]);
     w.c("toolbox upgrade").run().says(125, &["Error: there is more than one box", "Hint: "]);
     w.c("toolbox upgrade nobody").run().says(125, &["Error: no box \"nobody\""]);
+}
+
+/// The fixture without its list of dpkg's, as a distribution that has rpm alone, with these files.
+fn of_rpm(w: &World, name: &str, files: &[Entry<'_>]) {
+    let mut all = vec![Entry::file("var/lib/dpkg/.wh.status", b"")];
+    all.extend(files.iter().cloned());
+    let dir = w.dir.join("home").join(format!("image-{name}"));
+    derive(Path::new(&World::layout("managers")), &dir, &tar_of(&all), serde_json::json!({}));
+    let id = w.c("pull -q").arg(format!("oci:{}", dir.display())).ok();
+    w.c("tag").arg(id.trim()).arg(name).ok();
+}
+
+/// Builds a package and installs it; `how` is -i or -U.
+fn rpm(w: &World, name: &str, package: &str, version: &str, how: &str) {
+    let script = format!(
+        "set -e; cd /root; printf 'Name: {package}\nVersion: {version}\nRelease: 1\nSummary: x\nLicense: x\n\
+         BuildArch: noarch\n%%description\nx\n%%files\n' >{package}.spec
+         rpmbuild --quiet --define '_topdir /root/b' -bb {package}.spec >&2
+         rpm --nodeps {how} b/RPMS/noarch/{package}-{version}-1.noarch.rpm"
+    );
+    w.c("toolbox run").args([name, "sudo", "sh", "-c", &script]).run().exits(0);
+}
+
+#[test]
+fn packages_that_rpm_knows() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = World::new();
+    of_rpm(&w, "plain", &[]);
+    w.c("toolbox create -i plain a").ok();
+    assert_eq!(w.c("toolbox diff a").ok(), "");
+    rpm(&w, "a", "base", "1", "-i");
+    rpm(&w, "a", "gone", "1", "-i");
+    assert_eq!(w.c("toolbox diff a").ok(), "added base 1-1\nadded gone 1-1\n");
+    // An image that has packages: with the database that is there now.
+    w.c("cp a:/var/lib/rpm/rpmdb.sqlite").arg(w.dir.join("home/rpmdb")).ok();
+    let database = std::fs::read(w.dir.join("home/rpmdb")).unwrap();
+    of_rpm(&w, "full", &[Entry::file("var/lib/rpm/rpmdb.sqlite", &database)]);
+    w.c("toolbox create -i full b").ok();
+    assert_eq!(w.c("toolbox diff b").ok(), "");
+    rpm(&w, "b", "base", "2", "-U");
+    rpm(&w, "b", "story", "1", "-i");
+    w.c("toolbox run b sudo rpm -e gone").ok();
+    assert_eq!(w.c("toolbox diff b").ok(), "changed base 1-1 -> 2-1\nadded story 1-1\nremoved gone 1-1\n");
+    // Nothing is left of the question.
+    let left = "ls -d /tmp/tmp.* 2>/dev/null | xargs -r ls | grep -c rpmdb";
+    assert_eq!(w.c("toolbox run b sh -c").arg(left).run().stdout, "0\n");
+    w.c("toolbox run b sudo sh -c").arg("echo '#!/bin/sh\nexit 3' >/usr/bin/rpm").ok();
+    w.c("toolbox diff b").run().says(
+        125,
+        &[
+            "Error: cannot tell the packages of box b",
+            "Caused by: its rpm ended with exit code 3",
+            "Hint: Ask it: `coracle toolbox run b rpm -qa`.",
+        ],
+    );
+}
+
+#[test]
+fn a_full_disk_in_the_middle_of_an_upgrade_leaves_the_way_back() {
+    need!("registry", "setpriv");
+    let (w, _old, mut new) = world();
+    let script = format!(
+        "for v in v1 v2; do c tag $(c pull -q oci:{home}/image-$v 2>/dev/null) $v; done
+         c toolbox create -i v1 b
+         c toolbox run b sudo sh -c 'apt-get -qq update; apt-get -qq -y install story' >/dev/null 2>&1
+         c toolbox stop b; c toolbox rebase --image v2 b 2>/dev/null; c toolbox run b story
+         touch {home}/ready; until test -e {home}/go; do sleep 0.1; done; mount -o remount,size=$(($(used) + 8192))k $D
+         c toolbox upgrade b; echo upgrade $? >&2
+         c toolbox rollback b || {{ room; c toolbox rollback b; }}; c ps --all --format '{{{{.Names}}}}' | sort
+         room; c toolbox run b story; c rm --all --force --time 0 >/dev/null; c system check",
+        home = w.dir.join("home").display(),
+    );
+    let half = crate::resilience::on_a_small_disk(&w, &script).spawn();
+    wait_for("the rebased box", || w.dir.join("home/ready").exists());
+    new.add("story", "3", "lib2", "cat /dev/zero >/var/fill");
+    std::fs::write(w.dir.join("home/go"), "").unwrap();
+    let out = half.wait();
+    let words = [
+        "No space left on device",
+        "Error: cannot upgrade box b",
+        "exit code 100",
+        "Hint: Put right what it says",
+        "coracle toolbox rollback b",
+        "upgrade 100\n",
+    ];
+    let out = out.says(0, &words);
+    assert_eq!(out.stdout, "b\nb\nb\nstory 2\nb\nb\nb.old\nstory 1\nno problems found\n", "{out:#?}");
 }

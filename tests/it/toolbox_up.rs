@@ -1,10 +1,11 @@
 //! `coracle toolbox up`: the box of a project, from its devcontainer.json.
 
 use crate::need;
-use crate::support::apt::Repository;
+use crate::support::apt::{Repository, derive};
+use crate::support::registry::tar_of;
 use crate::support::{Cmd, World, wait_for};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A project in the home, with this file.
 fn project(w: &World, name: &str, text: &str) -> PathBuf {
@@ -308,4 +309,115 @@ fn a_newer_image_keeps_what_the_file_says() {
         up(&w, &dir, "-- sh -c").arg("echo $A; grep -c /scratch /proc/mounts; cat log").ok(),
         "b\n1\ncreate\nstart\nstart\n"
     );
+}
+
+#[test]
+fn a_project_with_more_than_one_file() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = World::with_busybox();
+    let dir = w.dir.join("home/many");
+    let put = |name: &str| {
+        let file = dir.join(".devcontainer").join(name).join("devcontainer.json");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let text = format!(
+            "{{\"name\": \"{name}\", \"image\": \"bb\", \"containerEnv\": {{\"WHICH\": \"{name}\"}}}}"
+        );
+        std::fs::write(&file, text).unwrap();
+        file
+    };
+    let one = put("one");
+    assert_eq!(up(&w, &dir, "-- sh -c").arg("echo $WHICH; pwd").ok(), "one\n/workspaces/many\n");
+    let two = put("two");
+    up(&w, &dir, "").run().says(
+        125,
+        &[
+            "Error: more than one devcontainer.json in ",
+            "Caused by: ",
+            "/one/",
+            "/two/",
+            "Hint: ",
+            "up --config ",
+        ],
+    );
+    let chosen = |file: &std::path::Path| {
+        w.c("toolbox up --config").arg(file).arg(&dir).args(["--", "sh", "-c", "echo $WHICH"]).ok()
+    };
+    assert_eq!(chosen(&two), "two\n");
+    assert_eq!(chosen(&one), "one\n");
+    assert_eq!(w.names(), ["one", "two"]);
+    let gone = dir.join("no-such.json");
+    w.c("toolbox up --config")
+        .arg(&gone)
+        .arg(&dir)
+        .run()
+        .says(125, &["Error: cannot read ", "no-such.json", "Caused by: "]);
+}
+
+#[test]
+fn a_project_asks_for_gpus() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = World::with_busybox();
+    let spec = |kind: &str, name: &str, env: &str| {
+        format!(
+            "{{\"cdiVersion\":\"0.5.0\",\"kind\":\"{kind}\",\"devices\":[{{\"name\":\"{name}\",\"containerEdits\":{{\"env\":[\"{env}\"]}}}}]}}"
+        )
+    };
+    let cdi = w.dir.join("config/cdi");
+    std::fs::create_dir_all(&cdi).unwrap();
+    std::fs::write(cdi.join("nvidia.json"), spec("nvidia.com/gpu", "all", "GPU=yes")).unwrap();
+    std::fs::write(cdi.join("story.json"), spec("story.org/dev", "a", "STORY=yes")).unwrap();
+    let text = |args: &str| format!("{{\"image\": \"bb\", \"runArgs\": [{args}]}}");
+    let dir = project(&w, "p", &text("\"--gpus\", \"all\", \"--device=story.org/dev=a\""));
+    assert_eq!(up(&w, &dir, "-- sh -c").arg("echo $GPU $STORY").ok(), "yes yes\n");
+    let other = project(&w, "q", &text("\"--gpus=7\""));
+    up(&w, &other, "").run().says(
+        125,
+        &[
+            "Error: cannot make a box from ",
+            "cannot give the device nvidia.com/gpu=7",
+            "know only all",
+            "Hint: ",
+        ],
+    );
+    let odd = project(&w, "r", &text("\"--device=gpu\""));
+    up(&w, &odd, "").run().says(125, &["Error: cannot make a box from ", "invalid device \"gpu\"", "Hint: "]);
+}
+
+#[test]
+fn what_the_image_says_counts_where_the_file_says_nothing() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let w = World::new();
+    let image = |name: &str, label: &str| {
+        let dir = w.dir.join("home").join(format!("image-{name}"));
+        let labels = serde_json::json!({"devcontainer.metadata": label});
+        derive(Path::new(&World::layout("busybox")), &dir, &tar_of(&[]), labels);
+        let id = w.c("pull -q").arg(format!("oci:{}", dir.display())).ok();
+        w.c("tag").arg(id.trim()).arg(name).ok();
+    };
+    image(
+        "said",
+        r#"[{"id": "a-feature", "containerEnv": {"A": "image", "B": "image"}, "onCreateCommand": "echo image >>log",
+             "mounts": ["type=tmpfs,target=/made"], "customizations": {}},
+            {"remoteUser": "root", "remoteEnv": {"R": "${containerEnv:A}"}, "postAttachCommand": "echo attached >>log"}]"#,
+    );
+    let text = r#"{"image": "said", "containerEnv": {"B": "file"}, "onCreateCommand": "echo file >>log"}"#;
+    let dir = project(&w, "p", text);
+    let seen = up(&w, &dir, "-- sh -c").arg("id -u; echo $A $B $R; grep -c ' /made ' /proc/mounts").ok();
+    assert_eq!(seen, "0\nimage file image\n1\n");
+    let log = || std::fs::read_to_string(dir.join("log")).unwrap();
+    assert_eq!(log(), "image\nfile\nattached\n");
+    // As the image of the box said, whatever the name means now.
+    image("said", "[]");
+    assert_eq!(up(&w, &dir, "-- sh -c").arg("id -u; echo $R").ok(), "0\nimage\n");
+    assert_eq!(log(), "image\nfile\nattached\nattached\n");
+    image("bad", "[1]");
+    let other = project(&w, "q", r#"{"image": "bad"}"#);
+    let made = up(&w, &other, "").run().exits(0);
+    assert!(
+        made.stderr
+            .contains("the image's label devcontainer.metadata is left out: it is not made of objects"),
+        "{made:#?}"
+    );
+    let gone = project(&w, "r", r#"{"image": "127.0.0.1:1/none"}"#);
+    up(&w, &gone, "").run().says(125, &["Error: cannot pull 127.0.0.1:1/none", "Hint: "]);
 }

@@ -2,6 +2,7 @@
 # `srun coracle run app.sqsh`: eight tasks of one step on one node, over one mount. Sourced by run.
 # shellcheck disable=SC2154,SC2016    # `work` and `user` are run's; what is in quotes is for other shells
 check 'an image becomes one file' as_user sh -c "coracle pull -q oci:$CORACLE_TEST_IMAGES/busybox:latest && coracle image squash \$(coracle images -q) app.sqsh"
+: >"$work/ranks"
 as_user srun -n8 coracle run app.sqsh sh -c 'echo rank $(id -u); readlink /proc/self/ns/user; sleep 3' >"$work/ranks" 2>"$work/ranks.err" &
 srun=$!
 servers() { pgrep -c -x squashfuse_ll || true; }
@@ -18,7 +19,6 @@ exits 'a cancelled job takes its containers with it' '1|15|137|143' as_user bash
   srun -n2 coracle run app.sqsh sh -c "echo up; sleep 600" >cancelled &
   for i in $(seq 200); do grep -q up cancelled && break; sleep 0.1; done
   scancel "$(squeue -h -t R -o %i)"; wait $!'
-left() { ! pgrep -u "$user" -x sleep; }
 check 'and nothing of them is left' soon left
 exits 'a signal reaches the payload' 42 as_user bash -c '
   srun -n1 coracle run --rm --sig-proxy app.sqsh sh -c "trap \"exit 42\" TERM; echo up; while :; do sleep 0.1; done" >out &

@@ -2,7 +2,7 @@
 
 use super::mounts::MountFlags;
 use crate::cli::parse;
-use crate::engine::options::{PullPolicy, Source};
+use crate::engine::options::{PullPolicy, STOP_TIMEOUT, Source, Systemd};
 use crate::error::{Context, Error, Result};
 use crate::sys::CallContext;
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ pub struct ContainerFlags {
     #[arg(long, value_name = "SIGNAL")]
     pub stop_signal: Option<String>,
     /// Seconds until `stop` kills
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = STOP_TIMEOUT)]
     pub stop_timeout: u32,
     /// Kill the container after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
@@ -59,7 +59,7 @@ pub struct ContainerFlags {
     /// Write the process id of the container to this file
     #[arg(long, value_name = "FILE")]
     pub pidfile: Option<String>,
-    /// systemd mode: only false is supported
+    /// Prepare it for systemd as its first process: true (when the command is an init), always or false
     #[arg(long, value_name = "MODE")]
     pub systemd: Option<String>,
     /// Health checks are not run in any case
@@ -86,12 +86,16 @@ impl ContainerFlags {
             .collect()
     }
 
-    /// Values that allow only what coracle does.
-    pub fn check(&self) -> Result<()> {
-        if let Some(mode) = self.systemd.as_deref().filter(|mode| !matches!(*mode, "false" | "0")) {
-            return Err(parse::unsupported(format_args!("--systemd {mode}")));
+    /// `--systemd`.
+    pub fn systemd(&self) -> Result<Systemd> {
+        match self.systemd.as_deref() {
+            None | Some("true" | "1") => Ok(Systemd::ByCommand),
+            Some("always") => Ok(Systemd::Always),
+            Some("false" | "0") => Ok(Systemd::Never),
+            Some(other) => {
+                Err(parse::invalid("--systemd", other, "one of true, always, false", "--systemd always"))
+            }
         }
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! All flags that `run` and `create` share, and the one place where they become `CreateOptions`.
 
 use super::container::{ContainerFlags, ImageFlags};
-use super::hpc::HpcFlags;
+use super::hpc::{self, HpcFlags};
 use super::mounts::MountFlags;
 use super::network::NetworkFlags;
 use super::process::{ProcessFlags, entrypoint};
@@ -9,6 +9,7 @@ use super::resources::ResourceFlags;
 use super::security::SecurityFlags;
 use crate::cli::global::CgroupManager;
 use crate::cli::{App, parse, ui};
+use crate::engine;
 use crate::engine::options::{CreateOptions, Extra, Source};
 use crate::error::{Context, Error, Result};
 use crate::id::ContainerName;
@@ -47,7 +48,6 @@ impl CreateFlags {
     pub fn to_options(&self, app: &App) -> Result<CreateOptions> {
         let cwd = app.cwd()?;
         let (image, command) = self.words.split_first().ok_or_else(|| Error::usage("no image given"))?;
-        self.container.check()?;
         if let Some(name) = &self.container.name {
             ContainerName::parse(name)?;
         }
@@ -91,6 +91,7 @@ impl CreateFlags {
             stop_timeout: self.container.stop_timeout,
             log,
             cgroups: self.cgroups(app)?,
+            systemd: self.container.systemd()?,
             runtime: app.globals.runtime.as_deref().map(runtime_path).transpose()?,
             shm_size: self.mounts.shm_size()?,
             devices: self.mounts.devices.to_options()?,
@@ -100,7 +101,12 @@ impl CreateFlags {
             create_command: app.argv.clone(),
             extra: Extra::default(),
         };
-        self.hpc.apply(&mut options, &self.security, app.dirs()?.home.as_deref());
+        let other = HpcFlags::contradiction(&self.process, &self.security);
+        let hpc = engine::site::hpc(self.hpc.hpc, other)?;
+        engine::site::apply(&mut options)?;
+        if hpc {
+            hpc::apply(&mut options, &self.security, app.dirs()?.home.as_deref());
+        }
         Ok(options)
     }
 

@@ -3,9 +3,13 @@
 //! You are yourself, at home, where you are, with your environment and groups, in the host's namespaces, and gain no
 //! privileges. What the image says of ENTRYPOINT, CMD, ENV, WORKDIR and VOLUME means what it means without the flag: the
 //! host's variables stand below the image's, and the current directory below its WORKDIR. A flag that is given stands
-//! above all of this.
+//! above all of this. A site can make it the default (`engine::site`).
 
+use super::process::ProcessFlags;
+use super::security::SecurityFlags;
+use crate::cli::ui;
 use crate::engine::options::{CreateOptions, MountKind, MountOption, NamespaceMode, UsernsMode};
+use crate::host;
 use crate::ondisk::container::NetworkMode;
 use crate::spec::runtime::ANNOTATION_GROUPS;
 use std::collections::BTreeMap;
@@ -14,8 +18,12 @@ use std::path::Path;
 #[derive(Debug, Clone, clap::Args)]
 pub struct HpcFlags {
     /// As on the host: your user and groups, home, /tmp, current directory, environment, network and processes, and no new privileges
-    #[arg(long, conflicts_with_all = ["user", "userns", "group_add"])]
-    pub hpc: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = crate::cli::tree::go_bool)]
+    pub hpc: Option<bool>,
+    /// Add what this site's module of that name stands for: files, devices, variables and flags (podman-hpc's modules.d)
+    #[arg(long, value_name = "NAME")]
+    pub module: Vec<String>,
 }
 
 /// Variables that mean the host's files, shell or session, by the beginning of their names. They stay there.
@@ -56,43 +64,45 @@ const SYSTEM: [&str; 13] = [
 ];
 
 impl HpcFlags {
-    /// Changes what was not said otherwise.
-    pub fn apply(
-        &self,
-        options: &mut CreateOptions,
-        said: &super::security::SecurityFlags,
-        home: Option<&Path>,
-    ) {
-        if !self.hpc {
-            return;
+    /// A flag that was given and is for somebody else than the user.
+    pub fn contradiction(process: &ProcessFlags, security: &SecurityFlags) -> Option<&'static str> {
+        let given = [
+            (process.user.is_some(), "--user"),
+            (security.userns.is_some(), "--userns"),
+            (!process.group_add.is_empty(), "--group-add"),
+        ];
+        given.into_iter().find(|(is, _)| *is).map(|(_, flag)| flag)
+    }
+}
+
+/// Changes what was not said otherwise.
+pub fn apply(options: &mut CreateOptions, said: &SecurityFlags, home: Option<&Path>) {
+    options.namespaces.userns = UsernsMode::OnlyMe;
+    let own_name = options.process.hostname.is_some();
+    for (mode, given) in [
+        (&mut options.namespaces.pid, said.pid.is_some()),
+        (&mut options.namespaces.ipc, said.ipc.is_some()),
+        (&mut options.namespaces.uts, said.uts.is_some() || own_name),
+    ] {
+        if !given {
+            *mode = NamespaceMode::Host;
         }
-        options.namespaces.userns = UsernsMode::OnlyMe;
-        let own_name = options.process.hostname.is_some();
-        for (mode, given) in [
-            (&mut options.namespaces.pid, said.pid.is_some()),
-            (&mut options.namespaces.ipc, said.ipc.is_some()),
-            (&mut options.namespaces.uts, said.uts.is_some() || own_name),
-        ] {
-            if !given {
-                *mode = NamespaceMode::Host;
-            }
-        }
-        if options.network.mode.is_none() {
-            options.network.mode = Some(NetworkMode::Host);
-        }
-        options.security.no_new_privileges = true;
-        options.annotations.entry(ANNOTATION_GROUPS.to_owned()).or_insert_with(|| "1".to_owned());
-        options.process.host_env = host_env(&crate::cli::parse::env::host());
-        let home = home.and_then(Path::to_str).filter(|home| is_shown(home));
-        if let Some(home) = home {
-            options.process.env.insert(0, ("HOME".to_owned(), home.to_owned()));
-        }
-        let cwd = std::env::current_dir().ok().and_then(|cwd| cwd.to_str().map(str::to_owned));
-        let cwd = cwd.filter(|cwd| is_shown(cwd));
-        options.process.host_cwd = cwd.clone();
-        for place in home.into_iter().chain(["/tmp"]).chain(cwd.as_deref()) {
-            show(place, &mut options.mounts);
-        }
+    }
+    if options.network.mode.is_none() {
+        options.network.mode = Some(NetworkMode::Host);
+    }
+    options.security.no_new_privileges = true;
+    options.annotations.entry(ANNOTATION_GROUPS.to_owned()).or_insert_with(|| "1".to_owned());
+    options.process.host_env = host_env(&crate::cli::parse::env::host());
+    let home = home.and_then(Path::to_str).filter(|home| is_shown_or_said("your home", home));
+    if let Some(home) = home {
+        options.process.env.insert(0, ("HOME".to_owned(), home.to_owned()));
+    }
+    let cwd = std::env::current_dir().ok().and_then(|cwd| cwd.to_str().map(str::to_owned));
+    let cwd = cwd.filter(|cwd| is_shown_or_said("the current directory", cwd));
+    options.process.host_cwd = cwd.clone();
+    for place in home.into_iter().chain(["/tmp"]).chain(cwd.as_deref()) {
+        show(place, &mut options.mounts);
     }
 }
 
@@ -111,6 +121,17 @@ fn show(place: &str, mounts: &mut Vec<MountOption>) {
         options: ["rbind", "rprivate"].map(str::to_owned).to_vec(),
         copy_up: false,
     });
+}
+
+/// A program that does not find what cannot be looked at would write its results where they are lost.
+fn is_shown_or_said(what: &str, path: &str) -> bool {
+    if is_shown(path) {
+        return true;
+    }
+    if let Some(why) = host::unseen(Path::new(path)) {
+        ui::warn(format_args!("{what} {path} {why}: it is not in the container"));
+    }
+    false
 }
 
 fn is_shown(path: &str) -> bool {

@@ -4,6 +4,7 @@ pub mod attach;
 pub mod container;
 pub mod create;
 pub mod hpc;
+pub mod modules;
 pub mod mounts;
 pub mod network;
 pub mod process;

@@ -1,7 +1,7 @@
 //! Flags of mounts and devices, for `run` and `create`.
 
 use crate::cli::parse;
-use crate::engine::options::{DeviceOption, ImageVolumes, MountOption};
+use crate::engine::options::{DeviceOption, ImageVolumes, MountOption, SHM_SIZE};
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -49,9 +49,6 @@ pub fn refuse_twice(all: &[MountOption]) -> Result<()> {
     }
     Ok(())
 }
-
-/// podman's 65536k.
-const SHM_SIZE: u64 = 65_536_000;
 
 impl MountFlags {
     /// All mounts, refusing two at one place.

@@ -111,12 +111,7 @@ impl ProcessFlags {
         if self.env_host {
             env.extend(host.iter().map(|(k, v)| (k.clone(), v.clone())));
         }
-        for path in &self.env_file {
-            env.extend(parse::env::file(path, &read_text(path, "--env-file")?, &host)?);
-        }
-        for one in &self.env {
-            env.extend(parse::env::parse(one, &host)?);
-        }
+        env.extend(environment(&self.env_file, &self.env, &host)?);
         Ok(env)
     }
 
@@ -142,6 +137,22 @@ impl ProcessFlags {
             |text: &String| parse::label::strict_pair("--sysctl", text, "--sysctl net.ipv4.ip_forward=1");
         self.sysctl.iter().map(pair).collect()
     }
+}
+
+/// `--env-file`, and `--env` above it.
+pub fn environment(
+    files: &[String],
+    single: &[String],
+    host: &BTreeMap<String, String>,
+) -> Result<Vec<(String, String)>> {
+    let mut env = Vec::new();
+    for path in files {
+        env.extend(parse::env::file(path, &read_text(path, "--env-file")?, host)?);
+    }
+    for one in single {
+        env.extend(parse::env::parse(one, host)?);
+    }
+    Ok(env)
 }
 
 /// A small text file that a flag names.

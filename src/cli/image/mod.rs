@@ -6,12 +6,12 @@ pub mod prune;
 pub mod squash;
 
 use crate::error::Result;
-use crate::paths::Dirs;
 use crate::store::{Image, Store};
 use serde_json::{Map, Value, json};
 
 /// `inspect` of one image.
-pub fn describe(dirs: &Dirs, store: &Store, image: &Image) -> Result<Value> {
+pub fn describe(store: &Store, image: &Image) -> Result<Value> {
+    let store = store.of(image)?;
     let config = &image.config;
     let record = &image.record;
     let mut shown = Map::new();
@@ -39,7 +39,7 @@ pub fn describe(dirs: &Dirs, store: &Store, image: &Image) -> Result<Value> {
     let mut paths: Vec<String> = record
         .layers
         .iter()
-        .map(|l| crate::store::layer_diff_path(dirs, l.as_str()).to_string_lossy().into_owned())
+        .map(|l| crate::store::layer_diff_path(&store.dirs.data, l.as_str()).to_string_lossy().into_owned())
         .collect();
     let upper = paths.pop().unwrap_or_default();
     paths.reverse();

@@ -6,12 +6,15 @@
 
 use super::flags::Parsed;
 use crate::error::{Error, Kind};
+use crate::runtime::Stages;
 use rustix::fs::{Mode, OFlags};
 use std::ffi::OsString;
+use std::fmt::Arguments;
 use std::io::{IsTerminal, Write};
+use std::rc::Rc;
 
 /// Where failures go.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Log {
     file: Option<OsString>,
     json: bool,
@@ -66,8 +69,17 @@ impl Log {
         }
     }
 
+    /// For the stages of the command.
+    pub fn stages(&self) -> Stages {
+        if !self.debug {
+            return Stages::default();
+        }
+        let log = self.clone();
+        Stages(Some(Rc::new(move |words: Arguments<'_>| log.debug(words))))
+    }
+
     /// What was asked of us, with `--debug`.
-    pub fn debug(&self, words: std::fmt::Arguments<'_>) {
+    pub fn debug(&self, words: Arguments<'_>) {
         if self.debug {
             self.say("debug", &words.to_string());
         }

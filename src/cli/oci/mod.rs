@@ -4,6 +4,7 @@
 //! id, `--x=y`, Go's single-dash long flags. Exit code 1 for our own errors, 255 for those of `exec`, else the payload's.
 //! stderr is silent on success: several callers merge it into stdout.
 
+mod alone;
 mod criu;
 mod events;
 mod features;
@@ -16,8 +17,11 @@ mod template;
 mod update;
 mod verbs;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::runtime::{Context, Stages};
+use std::cell::RefCell;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Runs one command line (without the program's name). Returns the exit code.
 pub fn main(args: Vec<OsString>) -> u8 {
@@ -26,6 +30,9 @@ pub fn main(args: Vec<OsString>) -> u8 {
     }
     if args.first().is_some_and(|verb| verb == "hold") {
         return crate::runtime::holder::main(args.get(1..).unwrap_or_default());
+    }
+    if args.first().is_some_and(|verb| verb == alone::VERB) {
+        return alone::main(args.get(1..).unwrap_or_default());
     }
     if args.first().is_some_and(|verb| verb == rank::VERB) {
         return rank::main(args.get(1..).unwrap_or_default());
@@ -45,8 +52,29 @@ pub fn main(args: Vec<OsString>) -> u8 {
     }
 }
 
+/// What a verb in the place of a `coracle` ends with: it talks and counts as that one does.
+fn as_coracle(ended: Result<i32>) -> u8 {
+    match ended {
+        Ok(code) => u8::try_from(code).unwrap_or(255),
+        Err(error) => super::fail(&error),
+    }
+}
+
+/// The context of such a verb.
+fn context_at(root: PathBuf) -> Context {
+    Context {
+        root,
+        root_given: true,
+        systemd_cgroup: false,
+        cgroups_disabled: true,
+        rootless: None,
+        warnings: RefCell::default(),
+        stages: Stages::default(),
+    }
+}
+
 /// Writes data to stdout. A reader that went away is not our error.
-fn say(text: &str) -> crate::error::Result<()> {
+fn say(text: &str) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

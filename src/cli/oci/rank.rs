@@ -4,22 +4,17 @@
 //! talks and counts as `coracle` does, in whose place it is, and the process is killed when it ends itself. It holds the
 //! rank's lock without knowing of it: by an open file that it inherits and does not pass on.
 
-use crate::cli::fail;
 use crate::error::{Error, Result};
 use crate::external::runtime::{RANK_VERB, classify};
 use crate::id::RuntimeId;
-use crate::runtime::{self, Context, ExecArgs, ExecWhat};
-use std::cell::RefCell;
+use crate::runtime::{self, ExecArgs, ExecWhat};
 use std::ffi::OsString;
 
 pub(super) const VERB: &str = RANK_VERB;
 
 /// Returns the exit code.
 pub(super) fn main(args: &[OsString]) -> u8 {
-    match run(args) {
-        Ok(code) => u8::try_from(code).unwrap_or(255),
-        Err(error) => fail(&error),
-    }
+    super::as_coracle(run(args))
 }
 
 fn run(args: &[OsString]) -> Result<i32> {
@@ -29,14 +24,7 @@ fn run(args: &[OsString]) -> Result<i32> {
     if parent != "0" {
         die_with_parent(&parent.to_string_lossy())?;
     }
-    let context = Context {
-        root: root.into(),
-        root_given: true,
-        systemd_cgroup: false,
-        cgroups_disabled: true,
-        rootless: None,
-        warnings: RefCell::default(),
-    };
+    let context = super::context_at(root.into());
     let args = ExecArgs {
         id: RuntimeId::parse(&id.to_string_lossy())?,
         what: ExecWhat::Process(format!("/proc/self/fd/{}", process.to_string_lossy()).into()),

@@ -6,7 +6,9 @@ use super::{criu, events, features, help, ps, say, template, update};
 use crate::cgroup::fs::Cgroup;
 use crate::error::{Error, Result};
 use crate::id::RuntimeId;
-use crate::runtime::{self, Context, CreateArgs, ExecArgs, ExecCommand, ExecWhat, RunArgs, state::StateView};
+use crate::runtime::{
+    self, Context, CreateArgs, ExecArgs, ExecCommand, ExecWhat, RunArgs, Stages, state::StateView,
+};
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -56,7 +58,7 @@ fn invoked_as() -> String {
 }
 
 fn on_container(parsed: &Parsed, log: &Log) -> Result<u8> {
-    let context = context(parsed)?;
+    let context = Context { stages: log.stages(), ..context(parsed)? };
     let done = act(parsed, &context);
     for warning in context.warnings.take() {
         log.say("warning", &warning);
@@ -72,7 +74,7 @@ fn act(parsed: &Parsed, context: &Context) -> Result<u8> {
     match parsed.verb.as_str() {
         "create" => runtime::create::create(context, &create_args(parsed, id)?)?,
         "run" => {
-            let how = RunArgs { detach: parsed.has("detach"), keep: parsed.has("keep") };
+            let how = RunArgs { detach: parsed.has("detach"), keep: parsed.has("keep"), server: None };
             return exit_code(runtime::run::run(context, &create_args(parsed, id)?, &how)?);
         }
         "start" => runtime::start::start(context, &id, notify_socket(parsed).as_deref())?,
@@ -96,7 +98,7 @@ fn act(parsed: &Parsed, context: &Context) -> Result<u8> {
             runtime::checkpoint::checkpoint(context, &id, &criu::checkpoint_args(parsed)?)?;
         }
         "restore" => {
-            let how = RunArgs { detach: parsed.has("detach"), keep: parsed.has("keep") };
+            let how = RunArgs { detach: parsed.has("detach"), keep: parsed.has("keep"), server: None };
             let args = create_args(parsed, id)?;
             let code = runtime::restore::restore(context, &args, &how, &criu::restore_args(parsed)?)?;
             return exit_code(code);
@@ -156,6 +158,7 @@ fn context(parsed: &Parsed) -> Result<Context> {
         cgroups_disabled: manager == Some("disabled"),
         rootless,
         warnings: RefCell::default(),
+        stages: Stages::default(),
     })
 }
 
@@ -211,6 +214,7 @@ fn create_args(parsed: &Parsed, id: RuntimeId) -> Result<CreateArgs> {
         notify_socket: notify_socket(parsed),
         no_pivot: parsed.has("no-pivot"),
         no_new_keyring: parsed.has("no-new-keyring"),
+        dies_with_us: false,
     })
 }
 

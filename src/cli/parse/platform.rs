@@ -2,6 +2,7 @@
 
 use crate::engine::options::PullPolicy;
 use crate::error::{Error, Result};
+use crate::spec::image::host_architecture;
 
 /// `--pull` and `--policy`, with Kubernetes' spellings.
 pub fn pull_policy(text: &str) -> Result<PullPolicy> {
@@ -41,13 +42,7 @@ pub fn parse(
     if os.is_none() && arch.is_none() && variant.is_none() {
         return Ok(None);
     }
-    let own = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        other => other,
-    };
-    let base = format!("{}/{}", os.unwrap_or("linux"), arch.unwrap_or(own));
+    let base = format!("{}/{}", os.unwrap_or("linux"), arch.unwrap_or(host_architecture()));
     Ok(Some(variant.map_or(base.clone(), |variant| format!("{base}/{variant}"))))
 }
 

@@ -8,15 +8,7 @@ const EXAMPLE: &str = "--security-opt seccomp=profile.json";
 
 /// All `--security-opt` flags; capabilities and privileged come from their own flags.
 pub fn parse(flags: &[String], cwd: &Path) -> Result<SecurityOptions> {
-    let mut security = SecurityOptions {
-        privileged: false,
-        cap_add: Vec::new(),
-        cap_drop: Vec::new(),
-        no_new_privileges: false,
-        seccomp: SeccompOption::Default,
-        unmask: Vec::new(),
-        mask: Vec::new(),
-    };
+    let mut security = SecurityOptions::default();
     for flag in flags {
         one(&mut security, flag, cwd)?;
     }

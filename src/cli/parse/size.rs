@@ -1,42 +1,11 @@
-//! Sizes: `512`, `64k`, `256m`, `1.5g`, with `b`, `k`, `m`, `g`, `t`, also `kb`, `KiB`; binary units, as in podman. And back.
+//! Sizes of flags (`config::size`), and back.
 
+use crate::config;
 use crate::error::Result;
 
 /// Bytes of `text`; `what` names the flag's meaning in an error.
 pub fn bytes(what: &str, text: &str) -> Result<u64> {
-    let lower = text.trim().to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let suffix = lower.get(digits.len()..).unwrap_or_default();
-    let example = "256m";
-    let shift: u32 = match suffix.strip_suffix("ib").or_else(|| suffix.strip_suffix('b')).unwrap_or(suffix) {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        "p" => 50,
-        _ => return Err(super::invalid(what, text, format_args!("unknown suffix {suffix:?}"), example)),
-    };
-    let not_a_number = || super::invalid(what, text, "not a number with b, k, m, g or t", example);
-    let too_large = || super::invalid(what, text, "too large", example);
-    let number = digits.trim_end();
-    if let Ok(whole) = number.parse::<u64>() {
-        return whole.checked_mul(1 << shift).filter(|n| i64::try_from(*n).is_ok()).ok_or_else(too_large);
-    }
-    let fraction: f64 = number.parse().map_err(|_| not_a_number())?;
-    if !fraction.is_finite() || fraction.is_sign_negative() {
-        return Err(not_a_number());
-    }
-    let bytes = fraction * f64::from(1 << shift.min(30)) * f64::from(1 << shift.saturating_sub(30));
-    if bytes >= 9e18 {
-        return Err(too_large());
-    }
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked: finite, positive, below 2^63"
-    )]
-    Ok(bytes as u64)
+    config::size::parse(text).map_err(|why| super::invalid(what, text, why, "256m"))
 }
 
 /// `2.45MB`, `102.4kB`, decimal units with four digits, as Go's units package prints them (`space` between or not).

@@ -10,10 +10,17 @@ use crate::external::slurm as installed;
 /// Put it beside slurm.conf on every node, where the programs have the same paths as here. Then `srun --container DIR`
 /// starts a bundle that `coracle bundle IMAGE DIR` made, by coracle-oci, as the job's user.
 ///
+/// With --images it starts images instead: `srun --container app.sqsh CMD`, or the name of an image, is
+/// `srun coracle run --hpc app.sqsh CMD`. That wants Slurm 23.02 or later. In 24.11 srun looks for CMD on its own machine
+/// first and passes the path that it has there, and no word may have a single quote in it.
+///
 /// Without any of this, `srun coracle run app.sqsh` works, with as many tasks as there are. Slurm 22.05 starts one task
 /// for each step with --container.
 #[derive(Debug, Clone, clap::Parser)]
 pub struct Args {
+    /// For images instead of bundles
+    #[arg(long)]
+    pub images: bool,
     /// Version of Slurm, such as 22.05; the installed one if not given
     #[arg(long, value_name = "VERSION")]
     pub slurm_version: Option<String>,
@@ -26,6 +33,7 @@ pub fn run(args: &Args, _app: &App) -> Result<u8> {
         })?,
         None => installed::version()?,
     };
-    ui::out(&slurm::oci_conf(version)?)?;
+    let text = if args.images { slurm::oci_conf_of_images(version)? } else { slurm::oci_conf(version)? };
+    ui::out(&text)?;
     Ok(0)
 }

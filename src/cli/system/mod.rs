@@ -4,3 +4,4 @@ pub mod check;
 pub mod df;
 pub mod migrate;
 pub mod prune;
+pub mod share;

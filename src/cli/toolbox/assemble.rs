@@ -1,6 +1,7 @@
 //! `coracle toolbox assemble`. What files say: `crate::toolbox::assemble`.
 
 use super::{create, setup};
+use crate::cli::flags::mounts::DeviceFlags;
 use crate::cli::{App, ui};
 use crate::engine::{self, options::PullPolicy};
 use crate::error::{Context, Error, Kind, Result};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Make all boxes that a file declares, or remove them
 ///
 /// The file is a distrobox.ini, or one of coracle's own in TOML: a table for each box, with image (or distro and release),
-/// packages, home, isolate, read-only-host, host-exec, volumes, setup, setup-before, export, export-bin, start, pull, replace. What a
+/// packages, home, isolate, read-only-host, init, host-exec, devices, gpus, volumes, setup, setup-before, export, export-bin, start, pull, replace. What a
 /// key asks for and coracle does not do is an error before anything is made. Prints the names of the boxes that were made;
 /// one that is there already is left as it is. A box that cannot be completed is removed again, and the others are made.
 #[derive(Debug, Clone, clap::Parser)]
@@ -94,6 +95,8 @@ fn create_boxes(app: &App, dirs: &Dirs, path: &Path, boxes: &[Declared], replace
             home: one.home.clone(),
             isolate: one.isolate,
             read_only_host: one.read_only_host,
+            init: one.init,
+            devices: DeviceFlags { device: one.devices.clone(), gpus: one.gpus.clone() },
             host_exec: one.host_exec,
             volume: one.volumes.clone(),
             name: Some(one.name.clone()),

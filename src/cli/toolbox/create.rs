@@ -1,5 +1,6 @@
 //! `coracle toolbox create`.
 
+use crate::cli::flags::mounts::DeviceFlags;
 use crate::cli::{App, parse, ui};
 use crate::engine::options::{MountKind, MountOption, PullPolicy};
 use crate::error::{Error, Result};
@@ -34,6 +35,11 @@ pub struct Args {
     /// Show the host's files read-only, except home, /tmp and /dev. Against accidents: the box's root can undo it
     #[arg(long)]
     pub read_only_host: bool,
+    /// Start the image's init (systemd) in the box, with processes, /run, /tmp and devices of its own; enter waits for it
+    #[arg(long)]
+    pub init: bool,
+    #[command(flatten)]
+    pub devices: DeviceFlags,
     /// Mount a directory or file of the host's, or a named volume, as for run
     #[arg(short, long, value_name = "[SRC:]PATH[:OPTS]")]
     pub volume: Vec<String>,
@@ -83,6 +89,8 @@ pub fn wanted(args: &Args, app: &App) -> Result<Wanted> {
         home: home(args)?,
         isolated: args.isolate,
         read_only_host: args.read_only_host,
+        init: args.init,
+        devices: args.devices.to_options()?,
         volumes,
         mounts,
         host_exec: args.host_exec,

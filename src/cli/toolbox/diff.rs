@@ -6,7 +6,7 @@ use crate::toolbox;
 
 /// List the packages that a box has and its image has not, those removed, and those of another version
 ///
-/// From the lists of dpkg, apk and pacman. One line each: added NAME VERSION, removed NAME VERSION, changed NAME OLD -> NEW.
+/// From the lists of dpkg, apk and pacman, and from the box's own rpm. One line each: added NAME VERSION, removed NAME VERSION, changed NAME OLD -> NEW.
 #[derive(Debug, Clone, clap::Parser)]
 pub struct Args {
     /// Name or id; not needed where there is one box

@@ -74,7 +74,11 @@ fn started(app: &App, dirs: &Dirs, c: &Container) -> Result<Vec<String>> {
         preserved: Vec::new(),
     };
     let mut warnings = toolbox::start(dirs, c, &launch)?;
-    if toolbox::record(dirs, c)?.is_some_and(|record| record.host_exec)
+    let record = toolbox::record(dirs, c)?;
+    if record.as_ref().is_some_and(|record| record.init) {
+        warnings.extend(toolbox::init::wait(dirs, c)?);
+    }
+    if record.is_some_and(|record| record.host_exec)
         && let Err(e) = toolbox::host::offer(dirs, c, &parse::env::host())
     {
         let why = e.causes().last().map_or("", String::as_str);

@@ -12,9 +12,10 @@ use crate::toolbox::{self, succession};
 
 /// Make a box anew from a newer image, with the packages that were added to it
 ///
-/// They are those of `diff` that somebody asked for; what they need comes with them. An own home is kept, what else was
-/// changed in the old box is not. The old box becomes NAME.old, in the place of an older one: `rollback` goes back to it.
-/// Whatever fails before the new box is complete leaves the old one as it was.
+/// They are those of `diff` that somebody asked for, or all where nobody wrote that down (microdnf and yum without dnf); what
+/// they need comes with them. An own home is kept, what else was changed in the old box is not. The old box becomes NAME.old,
+/// in the place of an older one: `rollback` goes back to it. Whatever fails before the new box is complete leaves the old one
+/// as it was.
 #[derive(Debug, Clone, clap::Parser)]
 pub struct Args {
     /// The image; else a newer one of the same name
@@ -77,6 +78,8 @@ fn wanted(args: &Args, app: &App, old: &Container, record: &Toolbox) -> Result<W
         home: record.home,
         isolated: record.isolated,
         read_only_host: record.read_only_host,
+        init: record.init,
+        devices: toolbox::devices::options(&record.devices),
         host_exec: record.host_exec,
         dev: record.dev.clone(),
         volumes,

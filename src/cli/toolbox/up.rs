@@ -1,7 +1,7 @@
 //! `coracle toolbox up`. What files say: `crate::toolbox::devcontainer`.
 
 use super::{create, setup};
-use crate::cli::flags::mounts::refuse_twice;
+use crate::cli::flags::mounts::{DeviceFlags, refuse_twice};
 use crate::cli::{App, parse, ui};
 use crate::engine::{self, options::MountOption, options::PullPolicy};
 use crate::error::{Context, Error, Kind, Result};
@@ -12,17 +12,18 @@ use crate::paths::Dirs;
 use crate::sys::CallContext;
 use crate::toolbox::create::Wanted;
 use crate::toolbox::devcontainer::commands::{ATTACH, Command, START};
-use crate::toolbox::devcontainer::{self, Declared, Project};
+use crate::toolbox::devcontainer::{self, Declared, Project, metadata::LABEL};
 use crate::toolbox::succession;
 use std::fs::File;
 use std::path::Path;
 
 /// Make a project's box as its devcontainer.json says, start it, and run a command in it
 ///
-/// The file is DIR/.devcontainer/devcontainer.json or DIR/.devcontainer.json. The box is made when it is not there, and its
+/// The file is DIR/.devcontainer/devcontainer.json or DIR/.devcontainer.json, else the only DIR/.devcontainer/NAME/devcontainer.json. The box is made when it is not there, and its
 /// commands (onCreateCommand, updateContentCommand, postCreateCommand) run once; postStartCommand runs at the first `up`
 /// after each start, postAttachCommand at every one. All of them, and `toolbox enter`, begin in the workspace folder. You
-/// are yourself in it, whatever user the file names; root, where it says root. Ports need no forwarding: the network is
+/// are yourself in it, whatever user the file names; root, where it says root. What the image says in its label
+/// devcontainer.metadata counts where the file says nothing. Ports need no forwarding: the network is
 /// the host's. Images are not built, and features not installed. Prints the name of the box.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(override_usage = "coracle toolbox up [OPTIONS] [DIR] [-- COMMAND [ARG...]]")]
@@ -33,6 +34,9 @@ pub struct Args {
     /// Name of a box that is made; else that of the file, or the directory's
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+    /// The file; else the usual one. Each file has a box of its own
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<String>,
     /// The project; else this directory
     #[arg(value_name = "DIR")]
     pub dir: Option<String>,
@@ -42,10 +46,12 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, app: &App) -> Result<u8> {
-    let project = devcontainer::find(&app.cwd()?.join(args.dir.as_deref().unwrap_or(".")))?;
+    let cwd = app.cwd()?;
+    let config = args.config.as_deref().map(|path| cwd.join(path));
+    let project = devcontainer::find(&cwd.join(args.dir.as_deref().unwrap_or(".")), config.as_deref())?;
     let dirs = app.dirs()?;
     crate::toolbox::identity::caller(&dirs)?;
-    let declared = devcontainer::read(&project, &parse::env::host())?;
+    let declared = declared(args, &dirs, &project)?;
     declared.warnings.iter().for_each(|text| ui::warn(format_args!("{}: {text}", project.file)));
     let c = {
         let _lock = alone(&project)?;
@@ -53,7 +59,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         start(app, &dirs, &c, &declared)?;
         c
     };
-    if let Some(command) = &declared.attach {
+    for command in &declared.attach {
         execute(&dirs, &c, &declared.dev, ATTACH, command)?;
     }
     if args.command.is_empty() {
@@ -62,6 +68,21 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
         return Ok(0);
     }
     super::enter(app, Some(c.name.as_str()), &args.command)
+}
+
+/// What the file says, and what the image says where the file says nothing. For a box that is to be made the image is fetched.
+fn declared(args: &Args, dirs: &Dirs, project: &Project) -> Result<Declared> {
+    let env = parse::env::host();
+    let declared = devcontainer::read(project, &env, None)?;
+    let labels = match devcontainer::box_of(dirs, project)? {
+        Some((c, _)) if !args.recreate => c.labels,
+        _ => engine::source::labels(dirs, &declared.image)
+            .what(|| format!("cannot make a box from {}", project.file))?,
+    };
+    match labels.get(LABEL) {
+        Some(label) => devcontainer::read(project, &env, Some(label)),
+        None => Ok(declared),
+    }
 }
 
 /// Of two at once the second waits until the box is whole.
@@ -117,6 +138,7 @@ fn make(
     let (volumes, mut all) = create::volumes(&declared.volumes, Path::new(&dev.folder))?;
     all.extend(mounts(&dev.mounts, &dev.folder)?);
     refuse_twice(&all)?;
+    let devices = DeviceFlags { device: declared.devices.clone(), gpus: declared.gpus.clone() };
     let wanted = Wanted {
         shown: name.clone(),
         name,
@@ -125,6 +147,8 @@ fn make(
         home: Home::Host,
         isolated: false,
         read_only_host: false,
+        init: false,
+        devices: devices.to_options()?,
         volumes,
         mounts: all,
         host_exec: false,
@@ -157,7 +181,7 @@ fn start(app: &App, dirs: &Dirs, c: &Container, declared: &Declared) -> Result<(
         dev.root = declared.dev.root;
         due = dev.started != now;
     })?;
-    if let Some(command) = declared.start.as_ref().filter(|_| due) {
+    for command in declared.start.iter().filter(|_| due) {
         execute(dirs, c, &declared.dev, START, command)?;
     }
     change(dirs, c, |dev| dev.started = now)

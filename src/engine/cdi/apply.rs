@@ -4,7 +4,7 @@
 //! kept, others cannot be had, and that is said. `netDevices` and `intelRdt` need root, and are refused.
 
 use super::{Gifts, glibc};
-use crate::engine::create::with_what_is_below;
+use crate::engine::mounts::with_what_is_below;
 use crate::engine::specgen::PreparedMount;
 use crate::engine::view::View;
 use crate::error::{Error, Result};

@@ -9,7 +9,6 @@ use crate::engine::view::View;
 use crate::spec::cdi::Mount;
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 /// Where distributions have it.
@@ -88,14 +87,4 @@ fn library(mount: &Mount) -> Option<Library> {
 fn of_image(view: &View) -> Option<(u32, u32)> {
     let bytes = PLACES.iter().map(|place| view.read(place, MAX_LIBC)).find(|bytes| !bytes.is_empty())?;
     elf::newest_glibc(&bytes)
-}
-
-/// As much of a file as was asked for, from there.
-pub(super) fn read_at(file: &File, at: u64, len: usize) -> Option<Vec<u8>> {
-    use std::io::{Seek, SeekFrom};
-    let mut file = file;
-    file.seek(SeekFrom::Start(at)).ok()?;
-    let mut bytes = vec![0; len];
-    file.read_exact(&mut bytes).ok()?;
-    Some(bytes)
 }

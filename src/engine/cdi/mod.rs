@@ -10,7 +10,7 @@
 
 mod apply;
 mod driver;
-mod elf;
+pub(super) mod elf;
 mod glibc;
 mod libraries;
 mod registry;

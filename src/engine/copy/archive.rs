@@ -1,7 +1,7 @@
 //! Trees to and from a tar stream (`cp -`, `export`).
 
 use super::tree;
-use super::{Meta, names, open_dir, stat};
+use super::{Meta, Recorded, names, open_dir, open_file};
 use crate::error::{Context, Error, Result};
 use crate::sys::CallContext;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
@@ -20,19 +20,18 @@ pub fn pack<W: Write>(
     from: BorrowedFd<'_>,
     name: &CStr,
     shown: &Path,
+    owners: &Recorded,
     tar: &mut tar::Builder<W>,
 ) -> Result<()> {
-    let meta = stat(from, name)?;
+    let meta = owners.stat(from, name)?;
     match meta.kind {
         FileType::Directory => {
             let dir = open_dir(from, name)?;
             append(tar, &meta, tar::EntryType::Directory, shown, std::io::empty())?;
-            pack_contents(dir.as_fd(), shown, tar)
+            pack_contents(dir.as_fd(), shown, owners, tar)
         }
         FileType::RegularFile => {
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            let fd = rustix::fs::openat(from, name, flags, Mode::empty())
-                .call(|| format!("openat({name:?}, O_NOFOLLOW)"))?;
+            let fd = open_file(from, name)?;
             // A file that grows or shrinks meanwhile must not break the archive: exactly the size in the header.
             let data = File::from(fd).take(meta.size).chain(std::io::repeat(0)).take(meta.size);
             append(tar, &meta, tar::EntryType::Regular, shown, data)
@@ -65,9 +64,10 @@ pub fn pack_empty<W: Write>(
     from: BorrowedFd<'_>,
     name: &CStr,
     shown: &Path,
+    owners: &Recorded,
     tar: &mut tar::Builder<W>,
 ) -> Result<()> {
-    let mut meta = Meta { size: 0, ..stat(from, name)? };
+    let mut meta = Meta { size: 0, ..owners.stat(from, name)? };
     if meta.uid == NO_ID && meta.gid == NO_ID {
         (meta.uid, meta.gid) = (0, 0);
     }
@@ -79,9 +79,14 @@ pub fn pack_empty<W: Write>(
 }
 
 /// Writes what is in `dir`, below `shown`.
-pub fn pack_contents<W: Write>(dir: BorrowedFd<'_>, shown: &Path, tar: &mut tar::Builder<W>) -> Result<()> {
+pub fn pack_contents<W: Write>(
+    dir: BorrowedFd<'_>,
+    shown: &Path,
+    owners: &Recorded,
+    tar: &mut tar::Builder<W>,
+) -> Result<()> {
     for name in names(dir)? {
-        pack(dir, &name, &shown.join(OsStr::from_bytes(name.as_bytes())), tar)?;
+        pack(dir, &name, &shown.join(OsStr::from_bytes(name.as_bytes())), owners, tar)?;
     }
     Ok(())
 }

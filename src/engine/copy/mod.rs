@@ -4,7 +4,10 @@
 //! swaps a directory for a symlink while we copy makes the copy fail, never leave its tree (R27; CVE-2018-15664 and after).
 
 pub mod archive;
+mod recorded;
 pub mod tree;
+
+pub use recorded::Recorded;
 
 use crate::sys::{self, CallContext};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
@@ -16,6 +19,12 @@ pub fn open_dir(parent: BorrowedFd<'_>, name: &CStr) -> sys::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(parent, name, flags, Mode::empty())
         .call(|| format!("openat({name:?}, O_DIRECTORY|O_NOFOLLOW)"))
+}
+
+/// Opens a regular file for reading, by one name, no symlink. Nobody waits for the other end of a fifo.
+pub fn open_file(parent: BorrowedFd<'_>, name: &CStr) -> sys::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::openat(parent, name, flags, Mode::empty()).call(|| format!("openat({name:?}, O_NOFOLLOW)"))
 }
 
 /// The names in a directory.

@@ -1,6 +1,6 @@
 //! One tree into another, both by directory fds.
 
-use super::{Meta, names, open_dir, stat};
+use super::{Meta, names, open_dir, open_file, stat};
 use crate::error::{Context, Error, Result};
 use crate::sys::CallContext;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
@@ -77,9 +77,7 @@ fn copy_file(
     meta: &Meta,
     archive: bool,
 ) -> Result<()> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let source = rustix::fs::openat(from, name, flags, Mode::empty())
-        .call(|| format!("openat({name:?}, O_NOFOLLOW)"))?;
+    let source = open_file(from, name)?;
     let kind = FileType::from_raw_mode(rustix::fs::fstat(&source).call(|| "fstat()")?.st_mode);
     if kind != FileType::RegularFile {
         return Err(Error::corrupt(format_args!("{} changed while it was copied", name.to_string_lossy())));

@@ -7,9 +7,11 @@
 mod linux;
 mod mounts;
 mod process;
+mod systemd;
 
 pub use linux::resources;
 pub use mounts::{ManagedFiles, PreparedMount};
+pub use systemd::{STOP_SIGNAL as SYSTEMD_STOP_SIGNAL, is_wanted as wants_systemd};
 
 use super::cdi::Gifts;
 use super::options::{CreateOptions, NamespaceMode};
@@ -40,12 +42,12 @@ pub struct Facts<'a> {
     pub mounts: &'a [PreparedMount],
     /// What comes with the devices that were asked for.
     pub gifts: &'a Gifts,
+    /// It is prepared for systemd (`systemd`).
+    pub systemd: bool,
     /// hosts, resolv.conf, hostname: host paths of the files we manage.
     pub files: &'a ManagedFiles,
     /// Host path of the program for `--init`.
     pub init_path: Option<&'a str>,
-    /// The size of the caller's terminal, rows and columns.
-    pub console_size: Option<(u16, u16)>,
     /// A seccomp profile, finished; none = unconfined.
     pub seccomp: Option<Value>,
     /// Limits of disk traffic, by device number.
@@ -97,6 +99,8 @@ pub fn config_json(options: &CreateOptions, facts: &Facts<'_>) -> Result<Value> 
 pub fn bounding_capabilities(options: &CreateOptions, uid: u32) -> Result<Vec<String>> {
     Ok(process::Capabilities::decide(&options.security, uid)?.bounding)
 }
+
+pub use process::{places, programs};
 
 /// The command: entrypoint and arguments as podman joins them.
 pub fn command(options: &CreateOptions, image: &ImageDefaults) -> Result<Vec<String>> {

@@ -1,6 +1,6 @@
 //! The `mounts` part: podman's defaults, the files we manage, then the user's in order of their depth.
 
-use super::{Facts, process};
+use super::{Facts, process, systemd};
 use crate::engine::options::{CreateOptions, NamespaceMode};
 use serde_json::{Value, json};
 
@@ -29,13 +29,19 @@ pub struct ManagedFiles {
 }
 
 /// The list, in the order in which the runtime mounts: the system's, then everything else by depth, because a mount on /a
-/// must come before one on /a/b, whatever the order on the command line.
+/// must come before one on /a/b, whatever the order on the command line. A link of the image's or a device's own mount may lead
+/// to the place of another one: what nothing may hide comes last.
 pub fn mounts(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
     let taken = |path: &str| facts.mounts.iter().any(|m| m.destination.trim_end_matches('/') == path);
     let mut rest = managed(facts.files);
     rest.extend(facts.init_path.map(process::init_mount));
+    if facts.systemd {
+        let free = systemd::PLACES.into_iter().filter(|path| !taken(path));
+        rest.extend(free.map(|path| tmpfs(path, &["rw", "nosuid", "nodev", "tmpcopyup"])));
+    }
     if options.read_only && options.read_only_tmpfs {
         let free = ["/run", "/tmp", "/var/tmp"].into_iter().filter(|path| !taken(path));
+        let free = free.filter(|path| !facts.systemd || !systemd::PLACES.contains(path));
         rest.extend(free.map(|path| tmpfs(path, &["rw", "nosuid", "nodev", "tmpcopyup"])));
     }
     rest.extend(facts.gifts.mounts.iter().map(
@@ -54,7 +60,8 @@ pub fn mounts(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
         let options = if m.kind == "devpts" { json!(devpts_options(facts)) } else { json!(m.options) };
         json!({ "destination": m.destination, "type": m.kind, "source": m.source, "options": options })
     }));
-    rest.sort_by_key(depth);
+    let is_last = |m: &Value| options.extra.last_mounts.iter().any(|path| m["destination"] == path.as_str());
+    rest.sort_by_key(|m| (is_last(m), depth(m)));
     let mut list = system(options, facts);
     list.retain(|m| !m["destination"].as_str().is_some_and(taken));
     list.extend(rest);
@@ -79,7 +86,8 @@ fn depth(mount: &Value) -> usize {
 /// /proc, /dev, /sys and what is below them.
 fn system(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
     let privileged = options.security.privileged;
-    let sys_mode = if privileged { "rw" } else { "ro" };
+    let sys_mode = if privileged && !facts.systemd { "rw" } else { "ro" };
+    let cgroup_mode = if privileged || facts.systemd { "rw" } else { "ro" };
     let sys = match facts.host_network {
         // sysfs shows the network devices of its namespace: it can be mounted only by who owns that namespace.
         true => json!({
@@ -121,7 +129,7 @@ fn system(options: &CreateOptions, facts: &Facts<'_>) -> Vec<Value> {
     list.push(sys);
     list.push(json!({
         "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
-        "options": ["rprivate", "nosuid", "noexec", "nodev", "relatime", sys_mode],
+        "options": ["rprivate", "nosuid", "noexec", "nodev", "relatime", cgroup_mode],
     }));
     list
 }

@@ -86,6 +86,25 @@ pub fn command(options: &CreateOptions, image: &ImageDefaults) -> Result<Vec<Str
     Ok(argv)
 }
 
+/// Where the command will be looked for: its path, or one in each directory of PATH.
+pub fn programs(options: &CreateOptions, image: &ImageDefaults) -> Vec<String> {
+    let Some(command) = command(options, image).ok().and_then(|argv| argv.into_iter().next()) else {
+        return Vec::new();
+    };
+    let said =
+        options.process.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
+    let of_image = image.env.iter().rev().find_map(|entry| entry.strip_prefix("PATH="));
+    places(&command, "/", said.or(of_image).unwrap_or(DEFAULT_PATH))
+}
+
+/// Where execvp(3) looks for a command.
+pub fn places(command: &str, cwd: &str, path: &str) -> Vec<String> {
+    if command.contains('/') {
+        return vec![std::path::Path::new(cwd).join(command).to_string_lossy().into_owned()];
+    }
+    path.split(':').map(|dir| format!("{dir}/{command}")).collect()
+}
+
 /// Image, then fixed values, then the user's; the last one wins.
 fn environment(options: &CreateOptions, facts: &Facts<'_>) -> Vec<String> {
     let process = &options.process;
@@ -100,6 +119,9 @@ fn environment(options: &CreateOptions, facts: &Facts<'_>) -> Vec<String> {
             set("TERM", "xterm");
         }
         set("container", "podman"); // what toolbox, distrobox and systemd look for (features of podman's containers)
+        if facts.systemd {
+            set("container_uuid", &super::systemd::uuid(facts.id));
+        }
         for (name, value) in &process.host_env {
             set(name, value);
         }
@@ -173,9 +195,6 @@ pub fn process(options: &CreateOptions, facts: &Facts<'_>, capabilities: &Capabi
     }
     if let Some(score) = asked.oom_score_adj {
         process["oomScoreAdj"] = json!(score);
-    }
-    if let (true, Some((height, width))) = (asked.tty, facts.console_size) {
-        process["consoleSize"] = json!({ "height": height, "width": width });
     }
     Ok(process)
 }

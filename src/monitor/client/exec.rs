@@ -2,15 +2,15 @@
 //! given away (a program could type into it): the process gets a pipe, and we copy. With a tty we hold the pty's master and
 //! relay the terminal ourselves. The monitor is never between.
 
+use super::launch::set_console_size;
 use super::relay::{DetachKeys, Signals, poll};
 use super::{Outcome, outcome_from_record, request};
 use crate::error::{Context, Error, Result};
-use crate::external::runtime::open_null;
 use crate::monitor::protocol::{self, MAX_PACKET, Request, event};
 use crate::ondisk::container::Container;
 use crate::paths::Dirs;
-use crate::sys::CallContext;
 use crate::sys::tty::{self, RawMode};
+use crate::sys::{CallContext, null};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -36,10 +36,10 @@ pub struct ExecRequest {
 pub fn exec(dirs: &Dirs, container: &Container, wanted: &ExecRequest) -> Result<Outcome> {
     let id = &container.id;
     let what = || format!("cannot run a command in container {}", container.name);
-    let process = process_file(wanted).what(what)?;
-    let null = open_null()?;
-    let mut pipes = Pipes::default();
     let size = wanted.tty.then(tty::own_size).flatten();
+    let process = process_file(wanted, size).what(what)?;
+    let null = null::open()?;
+    let mut pipes = Pipes::default();
     // Other runtimes say on the process's stderr what they have said in their log: it is held back until it has started.
     let hold = container.runtime.is_some();
     let stdio = if wanted.tty || wanted.detach {
@@ -78,10 +78,11 @@ pub fn exec(dirs: &Dirs, container: &Container, wanted: &ExecRequest) -> Result<
 }
 
 /// The process object as a file that the runtime can read by its fd: nothing to clean up, no limit of a packet.
-fn process_file(wanted: &ExecRequest) -> Result<OwnedFd> {
+fn process_file(wanted: &ExecRequest, size: Option<(u16, u16)>) -> Result<OwnedFd> {
     let mut process = wanted.process.clone();
     if let Some(process) = process.as_object_mut() {
         process.insert("terminal".to_owned(), wanted.tty.into());
+        set_console_size(process, size);
     }
     let json = serde_json::to_vec(&process)
         .map_err(|e| Error::internal(format_args!("cannot encode process: {e}")))?;
@@ -142,7 +143,7 @@ impl Pipes {
         let stderr = output(rustix::stdio::stderr(), &mut self.stderr, hold_stderr)?;
         let stdin = rustix::stdio::stdin();
         let stdin = if !interactive {
-            open_null()?
+            null::open()?
         } else if rustix::termios::isatty(stdin) {
             let (read, write) = pipe()?;
             self.stdin = Some(write);

@@ -10,11 +10,11 @@ use crate::error::{Context, Error, Result};
 use crate::id::ContainerId;
 use crate::monitor::lock::Lifetime;
 use crate::monitor::protocol::{self, Launch, MAX_PACKET, event};
-use crate::monitor::{image, records, recover};
+use crate::monitor::{image, records, recover, remove};
 use crate::ondisk::container::{Cgroups, Container, Rootfs};
 use crate::ondisk::{self, Durability, atomic};
 use crate::paths::Dirs;
-use crate::store::squash::{Shared, SquashFile};
+use crate::store::squash::{Coming, Shared, SquashFile};
 use crate::sys::{CallContext, tty};
 use crate::userns::{self, IdMaps, Mapping, RoleChild, StoreMap, idmap};
 use rustix::event::{PollFd, PollFlags};
@@ -22,6 +22,7 @@ use rustix::fs::{Mode, OFlags};
 use serde_json::{Map, Value, json};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 /// A monitor on its way: a process, its id maps and its scope, none of which needs to know the container. `run` makes the
 /// container's records while newuidmap and systemd work.
@@ -30,10 +31,33 @@ use std::os::fd::{AsFd, OwnedFd};
 #[derive(Debug)]
 pub struct HeadStart {
     child: RoleChild,
-    /// None: the monitor joins a user namespace that stands.
-    mapping: Option<Mapping>,
+    namespace: Namespace,
     scope: Option<scope::Request>,
     map: StoreMap,
+}
+
+/// The user namespace that a monitor waits for.
+#[derive(Debug)]
+enum Namespace {
+    /// One of its own.
+    Own(Mapping),
+    /// That of the mount of its image.
+    OfImage(Coming),
+}
+
+impl Namespace {
+    /// Lets the monitor go on in it. Returns when nothing can come in between any more.
+    fn finish(self, child: &RoleChild) -> Result<()> {
+        match self {
+            Self::Own(mapping) => mapping.finish(child),
+            Self::OfImage(coming) => {
+                let mounted = coming.mounted()?;
+                // It may have failed already: then its error is in the socket.
+                let _ = image::let_go(child.sync.as_fd(), &mounted.shared);
+                mounted.served().map(drop)
+            }
+        }
+    }
 }
 
 impl HeadStart {
@@ -48,12 +72,11 @@ impl HeadStart {
         dirs.open_data()?;
         dirs.open_run()?;
         let map = userns::store_map()?;
-        let shared = file.map(|file| Shared::acquire(dirs, file, &place)).transpose()?;
+        let coming = file.map(|file| Shared::begin(dirs, file, &map, place)).transpose()?;
         let mut args: Vec<OsString> =
             vec![dirs.data.clone().into(), dirs.run.clone().into(), id.as_str().into()];
-        args.extend(shared.iter().map(|shared| shared.path.clone().into()));
-        let fds = shared.as_ref().map(image::fds);
-        let child = userns::spawn_role("monitor", &args, fds.as_ref().map_or(&[], |fds| fds.as_slice()))?;
+        args.extend(coming.iter().map(|_| image::AWAITED.into()));
+        let child = userns::spawn_role("monitor", &args, &[])?;
         let wanted = options.scope && cgroups != Cgroups::Disabled;
         let scope = wanted.then(|| {
             scope::request(
@@ -62,17 +85,22 @@ impl HeadStart {
                 format!("coracle container {}", id.short()),
             )
         });
-        let mapping = if shared.is_none() { Some(userns::start_mapping(&child, &map)?) } else { None };
-        Ok(Self { child, mapping, scope: scope.flatten(), map })
+        let namespace = match coming {
+            Some(coming) => Namespace::OfImage(coming),
+            None => Namespace::Own(userns::start_mapping(&child, &map)?),
+        };
+        Ok(Self { child, namespace, scope: scope.flatten(), map })
     }
 }
 
 /// The holder of an image's mount outlives the container that it is started for, so it gets a scope of its own; without
-/// systemd it stays where we are.
-fn place(key: &str, pid: i32) {
+/// systemd it stays where we are. Its server is born there, so the holder waits for the move.
+fn place(key: &str, pid: i32) -> Box<dyn FnOnce()> {
     let name = format!("coracle-image-{key}-{pid}.scope");
     let request = scope::request(name, pid, "a container image's mount".to_owned());
-    let _ = request.map(scope::Request::finish);
+    Box::new(|| {
+        let _ = request.map(scope::Request::finish);
+    })
 }
 
 /// The image of a container, where that is one file: the one that it was made from.
@@ -98,17 +126,19 @@ pub fn launch_with(
     options: &LaunchOptions,
 ) -> Result<Outcome> {
     let signals = options.attach.then(|| Signals::take(container.tty, options.sig_proxy)).transpose()?;
-    let HeadStart { child, mapping, scope, map } = head_start;
-    let handed = mapping
-        .map_or_else(|| userns::let_go(&child), |mapping| mapping.finish(&child))
-        .and_then(|()| hand_over(dirs, container, options, &child, scope, &map));
+    let HeadStart { child, namespace, scope, map } = head_start;
+    let handed =
+        namespace.finish(&child).and_then(|()| hand_over(dirs, container, options, &child, scope, &map));
     if let Err(error) = handed {
         let RoleChild { pidfd, sync, .. } = child;
         // Not silence, which means that we were killed.
         let _ = protocol::send(sync.as_fd(), event::ERROR, &[]);
         drop(sync);
-        // It cleans up (`--rm`): the name is free when we return.
+        // It cleans up (`--rm`), unless it was never let go: the name is free when we return.
         wait_end(&pidfd);
+        if container.auto_remove {
+            let _ = remove::remove(dirs, container, true, Duration::ZERO);
+        }
         return Err(error);
     }
     let RoleChild { sync, .. } = child;
@@ -151,8 +181,8 @@ fn hand_over(
     if let (Some(cgroup), StoreMap::Direct(maps)) = (&cgroup, map) {
         give_cgroup(cgroup, maps)?;
     }
-    fit_config(dirs, container, cgroup.as_deref())?;
     let size = container.tty.then(tty::own_size).flatten();
+    fit_config(dirs, container, cgroup.as_deref(), size)?;
     // It may have failed already: then its error is in the socket.
     let preserved: Vec<_> = options.preserved.iter().map(AsFd::as_fd).collect();
     let launch = Launch { cgroup, attach: options.attach, size };
@@ -203,13 +233,18 @@ fn make_cgroup(
         Some(scope) => Ok(Some(scope)),
         None => below_own_cgroup(&format!("coracle-{id}")),
     });
+    let needed = container.needs_cgroup || container.systemd;
+    let what = match container.systemd {
+        true => "systemd cannot run in the container: it has no cgroup of its own",
+        false => "the container's limits cannot be enforced",
+    };
     match made {
         Ok(Some(cgroup)) => Ok(Some(cgroup)),
-        Err(error) if container.needs_cgroup => Err(error),
-        Ok(None) if container.needs_cgroup => Err(Error::host("the container's limits cannot be enforced")
+        Err(error) if needed => Err(error),
+        Ok(None) if needed => Err(Error::host(what)
             .cause("this user has no systemd manager and no delegated cgroup")
             .hint("See what is missing with `coracle doctor`.")),
-        // Only limits need one: without it the guard still finds every process.
+        // Only limits and systemd need one: without it the guard still finds every process.
         Ok(None) | Err(_) => Ok(None),
     }
 }
@@ -242,23 +277,33 @@ fn can_limit_pids(cgroup: &str) -> bool {
     dir.is_some_and(|dir| delegate::controllers(&dir).iter().any(|name| name == "pids"))
 }
 
-/// Puts into config.json what is known only now: `<cgroup>/payload`, and the default limit of processes where it can be
-/// kept. Here and not in the monitor, which stays small.
-fn fit_config(dirs: &Dirs, container: &Container, cgroup: Option<&str>) -> Result<()> {
+/// Puts into config.json what is known only now: `<cgroup>/payload`, the default limit of processes where it can be kept,
+/// and the size of our terminal, which the payload's has before the payload runs. Here and not
+/// in the monitor, which stays small.
+fn fit_config(
+    dirs: &Dirs,
+    container: &Container,
+    cgroup: Option<&str>,
+    size: Option<(u16, u16)>,
+) -> Result<()> {
     const FILE: &str = "config.json";
     // Not between the reading and the writing of a `coracle update`.
     let dir = records::lock(dirs, &container.id)?;
     let text = std::fs::read(dirs.container(&container.id).join(FILE)).call(|| format!("read({FILE:?})"))?;
     let damaged = |e: serde_json::Error| Error::corrupt("the file config.json is damaged").cause(e);
     let named = text.windows(11).any(|window| window == b"cgroupsPath");
-    if cgroup.is_none() && !named {
+    if cgroup.is_none() && !named && !container.tty {
         return Ok(());
     }
     let mut config: Value = serde_json::from_slice(&text).map_err(damaged)?;
+    let mut changed = false;
+    if let Some(process) = config.get_mut("process").and_then(Value::as_object_mut) {
+        changed |= set_console_size(process, size);
+    }
     let linux = config.get_mut("linux").and_then(Value::as_object_mut);
     let Some(linux) = linux else { return Ok(()) };
     let wanted = cgroup.map(|cgroup| Value::from(format!("/{}/payload", cgroup.trim_matches('/'))));
-    let mut changed = set(linux, "cgroupsPath", wanted);
+    changed |= set(linux, "cgroupsPath", wanted);
     let resources = linux.get_mut("resources").and_then(Value::as_object_mut);
     if let (Some(limit), Some(resources)) = (container.default_pids_limit, resources) {
         let kept = cgroup.is_some_and(can_limit_pids);
@@ -273,6 +318,12 @@ fn fit_config(dirs: &Dirs, container: &Container, cgroup: Option<&str>) -> Resul
     }
     let text = serde_json::to_vec(&config).map_err(damaged)?;
     atomic::publish_bytes(dir.as_fd(), FILE, &text, Durability::Volatile).what(|| "cannot write config.json")
+}
+
+/// The terminal of a process has its size before the process runs: whoever asks first hears it.
+pub(super) fn set_console_size(process: &mut Map<String, Value>, size: Option<(u16, u16)>) -> bool {
+    let size = size.map(|(height, width)| json!({ "height": height, "width": width }));
+    set(process, "consoleSize", size)
 }
 
 /// Sets or takes away a field; whether that changed anything.

@@ -248,8 +248,9 @@ struct Follower {
 
 impl Follower {
     fn new(dirs: &Dirs, container: &Container, dir: &OwnedFd) -> Result<Self> {
-        let changes =
-            inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).call(|| "inotify_init1()")?;
+        let changes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
+            .call(|| "inotify_init1()")
+            .hint(|| "Ask the administrator for `sysctl fs.inotify.max_user_instances=1024`.")?;
         let path = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string());
         inotify::add_watch(&changes, &path, WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO)
             .call(|| "inotify_add_watch(log)")?;

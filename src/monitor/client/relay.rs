@@ -17,19 +17,6 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Signals that are passed on. Not the ones of job control: they stop us, not the payload.
-const PROXIED: [i32; 9] = [
-    libc::SIGHUP,
-    libc::SIGINT,
-    libc::SIGQUIT,
-    libc::SIGTERM,
-    libc::SIGUSR1,
-    libc::SIGUSR2,
-    libc::SIGALRM,
-    libc::SIGCONT,
-    libc::SIGVTALRM,
-];
-
 /// Signals that would kill us in raw mode.
 const DEADLY: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
@@ -53,7 +40,7 @@ impl Signals {
     pub(super) fn take(terminal: bool, proxy: bool) -> Result<Self> {
         let wanted: &[i32] = match (terminal, proxy) {
             (true, _) => &DEADLY,
-            (false, true) => &PROXIED,
+            (false, true) => &signal::PASSED_ON,
             (false, false) => &[],
         };
         let kept = |signal: &i32| !(terminal || *signal == libc::SIGHUP) || !signal::is_ignored(*signal);
@@ -227,7 +214,16 @@ impl Relay {
         match *tag {
             event::STDOUT => self.output(rustix::stdio::stdout(), data),
             event::STDERR => self.output(rustix::stdio::stderr(), data),
-            event::EXITED => return Ok(Received::Exited(protocol::number(data).unwrap_or(255))),
+            event::EXITED => {
+                let code = protocol::number(data).unwrap_or(255);
+                return match data.get(4..) {
+                    Some(error) if !error.is_empty() => {
+                        let code = u8::try_from(code & 0xff).unwrap_or(u8::MAX);
+                        Err(protocol::decode_error(error).with_exit_code(code))
+                    }
+                    _ => Ok(Received::Exited(code)),
+                };
+            }
             event::ERROR => return Err(protocol::decode_error(data)),
             _ => {}
         }

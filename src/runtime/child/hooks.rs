@@ -29,8 +29,8 @@ pub fn run(
 }
 
 fn one(hook: &HookPlan, inherited: &Inherited<'_>, pid: i32, dir: Option<BorrowedFd<'_>>) -> Result<()> {
-    let stdin = document(inherited.hook_state, pid)?;
-    let [stdout, stderr] = inherited.hook_output;
+    let stdin = document(inherited.files.hook_state, pid)?;
+    let [stdout, stderr] = inherited.files.hook_output;
     let run = || {
         let _ = reset_signals();
         let moved = match dir {

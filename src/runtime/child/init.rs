@@ -1,7 +1,9 @@
 //! A container's first process, from the clone to execve: the steps, in order.
 
 use super::door::Door;
-use super::{Inherited, creds, exec, expect, give_up, hooks, let_go, namespaces, rootfs, tell};
+use super::{
+    Inherited, creds, die_with_runtime, exec, expect, give_up, hooks, let_go, namespaces, rootfs, tell,
+};
 use crate::runtime::handshake::Message;
 use crate::runtime::plan::Plan;
 use crate::runtime::plan::namespaces::{NEWNET, NEWUSER};
@@ -42,7 +44,7 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
         },
         false => 0,
     };
-    namespaces::unshare_time(plan, inherited.proc)?;
+    namespaces::unshare_time(plan, inherited.files.proc)?;
     // Only now: while the maps are written, the files of /proc/PID must belong to the user who writes them. Nobody but
     // the runtime is in a new namespace until then.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).or_fail(Step::Dumpable, 0)?;
@@ -89,11 +91,11 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     if let Some(name) = &plan.domainname {
         rustix::system::setdomainname(name.to_bytes()).or_fail(Step::Domainname, 0)?;
     }
-    let attr = creds::open_attr(&plan.process, inherited.proc)?;
+    let attr = creds::open_attr(&plan.process, inherited.files.proc)?;
     rootfs::set_up(plan, inherited, pid)?;
     creds::label(&plan.process, attr.as_ref())?;
-    let door = match inherited.door {
-        Some(listener) => Some(Door::open(listener, inherited.proc)?),
+    let door = match inherited.files.door {
+        Some(listener) => Some(Door::open(listener, inherited.files.proc)?),
         None => None,
     };
     let_go(inherited, door.as_ref())?;
@@ -101,6 +103,7 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     creds::become_user(&plan.process, inherited)?;
     exec::change_directory(&plan.process, early)?;
     let command = exec::find(&plan.process)?;
+    die_with_runtime(inherited)?;
     // What waits for `start` can be stopped, as with runc; execve takes the handler away. Where a filter around us forbids
     // it, there is SIGKILL.
     let _ = sys::process::end_by(SIGTERM);
@@ -109,7 +112,7 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
     if asks {
         exec::seal(&plan.process, inherited)?;
     }
-    if let Some(marker) = inherited.marker {
+    if let Some(marker) = inherited.files.marker {
         rustix::io::pwrite(marker, READY, 0).or_fail(Step::Start, 0)?;
     }
     tell(inherited.socket, Message::Ready)?;
@@ -126,7 +129,7 @@ fn apply(plan: &Plan, inherited: &Inherited<'_>, waits: Waits) -> Result<std::co
 /// From here on the runtime may be gone; the record knows us. The fifo is open for reading and writing, so there is no
 /// end of file: one byte is the word.
 fn wait_for_start(inherited: &Inherited<'_>, door: Option<Door<'_>>) -> Result<(), Fail> {
-    let Some(fifo) = inherited.fifo else {
+    let Some(fifo) = inherited.files.fifo else {
         return Err(fail(Step::Start, 0, Errno::BADF));
     };
     if let Some(door) = door {

@@ -2,15 +2,13 @@
 
 use super::stage::not_born_there;
 use super::terminal;
-use super::{Inherited, creds, exec, expect, give_up, let_go};
+use super::{Inherited, creds, die_with_runtime, exec, expect, give_up, let_go};
 use crate::runtime::handshake::{self, Message};
 use crate::runtime::plan::process::ProcessPlan;
 use crate::runtime::step::{Fail, OrFail, Step};
 use crate::sys::pidfd;
 use crate::sys::process::{clone_child, exit_now, join_session_keyring};
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
-use rustix::process::Signal;
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -27,8 +25,6 @@ pub struct Joining<'a> {
     pub kinds: u64,
     /// This process is a stage: it joins everything, then clones the one that executes.
     pub staged: bool,
-    /// It is killed when the runtime ends.
-    pub dies_with_us: bool,
     /// For the clone of a stage.
     pub cgroup: Option<BorrowedFd<'a>>,
 }
@@ -48,7 +44,7 @@ fn begin(
     joining: Joining<'_>,
     go: bool,
 ) -> Result<Infallible, Fail> {
-    let attr = creds::open_attr(plan, inherited.proc)?;
+    let attr = creds::open_attr(plan, inherited.files.proc)?;
     // Moved into the cgroup before the join: afterwards nobody outside could tell us apart from the container.
     if go && !joining.staged {
         expect(inherited.socket, |m| matches!(m, Message::Go(_)))?;
@@ -60,12 +56,12 @@ fn begin(
         pidfd::join(joining.target, joining.directory, joining.kinds).or_fail(Step::Join, 0)?;
     }
     if !joining.staged {
-        return proceed(plan, inherited, attr.as_ref(), joining.dies_with_us);
+        return proceed(plan, inherited, attr.as_ref());
     }
     let child = |go: bool| {
         let ready =
             if go { expect(inherited.socket, |m| matches!(m, Message::Go(_))).map(drop) } else { Ok(()) };
-        match ready.and_then(|()| proceed(plan, inherited, attr.as_ref(), joining.dies_with_us)) {
+        match ready.and_then(|()| proceed(plan, inherited, attr.as_ref())) {
             Ok(never) => match never {},
             Err(failure) => give_up(inherited, failure),
         }
@@ -87,7 +83,6 @@ fn proceed(
     plan: &ProcessPlan,
     inherited: &Inherited<'_>,
     attr: Option<&std::os::fd::OwnedFd>,
-    dies_with_us: bool,
 ) -> Result<Infallible, Fail> {
     let _ = rustix::process::setsid();
     rustix::process::umask(Mode::empty());
@@ -105,21 +100,7 @@ fn proceed(
     creds::become_user(plan, inherited)?;
     exec::change_directory(plan, early)?;
     let command = exec::find(plan)?;
-    if dies_with_us {
-        die_with(inherited)?;
-    }
+    die_with_runtime(inherited)?;
     exec::seal(plan, inherited)?;
     Err(exec::execute(plan, command))
-}
-
-/// After the change of credentials, which would take it back. The runtime may have ended before: then its end of the
-/// handshake is closed.
-fn die_with(inherited: &Inherited<'_>) -> Result<(), Fail> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).or_fail(Step::Handshake, 0)?;
-    let mut fds = [PollFd::from_borrowed_fd(inherited.socket, PollFlags::RDHUP)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    match rustix::event::poll(&mut fds, Some(&now)) {
-        Ok(0) => Ok(()),
-        _ => exit_now(1),
-    }
 }

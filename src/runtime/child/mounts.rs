@@ -1,7 +1,7 @@
 //! The mounts of config.json, in order, by fd: a detached tree with its attributes, attached on the fd of its target.
 
 use super::expect;
-use super::paths::{Make, ensure, ensure_parent};
+use super::paths::{Make, ensure_for, ensure_parent};
 use crate::runtime::handshake::{Message, send_fd};
 use crate::runtime::plan::mounts::{BindSource, FileSystem, MountPlan, Source};
 use crate::runtime::step::{Fail, OrFail, Step, fail};
@@ -13,12 +13,14 @@ use rustix::io::{Errno, Result};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Makes one mount. Returns the tree, when it is the proc file system that sysctls are written through.
+/// Makes one mount. Returns the tree, when it is the proc file system that sysctls are written through. `user`: uid and gid of
+/// the process.
 pub fn apply(
     root: BorrowedFd<'_>,
     socket: BorrowedFd<'_>,
     plan: &MountPlan,
     index: usize,
+    user: (u32, u32),
 ) -> std::result::Result<Option<OwnedFd>, Fail> {
     let symlinks = if plan.strict { Symlinks::Refused } else { Symlinks::InRoot };
     let again = || path_below(root, &plan.target.path, symlinks);
@@ -34,13 +36,13 @@ pub fn apply(
             make_link(root, plan, text).or_fail(Step::MountTarget, index)?;
             return Ok(None);
         }
-        Source::Bind(bind) => bind_on_target(root, socket, plan, bind, index)?,
+        Source::Bind(bind) => bind_on_target(root, socket, plan, bind, index, user)?,
         Source::FileSystem(fs) => {
             // Before it is covered.
             let mode = Mode4::below(root, fs, plan);
             let below = super::rootfs::copied_up(root, plan).or_fail(Step::MountCopyUp, index)?;
-            let target =
-                ensure(root, &plan.target, Make::Directory, symlinks).or_fail(Step::MountTarget, index)?;
+            let target = ensure_for(user, root, &plan.target, Make::Directory, symlinks)
+                .or_fail(Step::MountTarget, index)?;
             let attached =
                 Attached::Here(file_system(fs, plan, index, mode.as_ref(), target.as_fd(), &again)?);
             if let Some(below) = below {
@@ -106,10 +108,12 @@ fn bind_on_target<'a>(
     plan: &MountPlan,
     bind: &'a BindSource,
     index: usize,
+    user: (u32, u32),
 ) -> std::result::Result<Attached<'a>, Fail> {
     let symlinks = if plan.strict { Symlinks::Refused } else { Symlinks::InRoot };
     let make = |is_dir| if is_dir { Make::Directory } else { Make::File };
-    let target = |make| ensure(root, &plan.target, make, symlinks).or_fail(Step::MountTarget, index);
+    let target =
+        |make| ensure_for(user, root, &plan.target, make, symlinks).or_fail(Step::MountTarget, index);
     if let Some(given) = &bind.tree {
         mount::attach(given, target(make(bind.is_dir))?).or_fail(Step::MountAttach, index)?;
         return Ok(Attached::Given(given.as_fd()));

@@ -4,6 +4,7 @@
 use crate::runtime::plan::target::Target;
 pub use crate::sys::fs::Make;
 use crate::sys::fs::{Symlinks, make_below, path_below};
+use crate::sys::spawn::fs_ids;
 use rustix::fs::Mode;
 use rustix::io::{Errno, Result};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,6 +13,27 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub fn ensure(root: BorrowedFd<'_>, target: &Target, make: Make, symlinks: Symlinks) -> Result<OwnedFd> {
     match path_below(root, &target.path, symlinks) {
         Err(Errno::NOENT) => make_below(root, &target.path, make, symlinks),
+        other => other,
+    }
+}
+
+/// The same where root may be refused and `user` (uid, gid), as whom the process will run, may be not: a file server knows
+/// nothing of root's capabilities in this namespace, and the user's home is closed to everybody else.
+pub fn ensure_for(
+    user: (u32, u32),
+    root: BorrowedFd<'_>,
+    target: &Target,
+    make: Make,
+    symlinks: Symlinks,
+) -> Result<OwnedFd> {
+    let us = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    match ensure(root, target, make, symlinks) {
+        Err(Errno::ACCESS) if user.0 != us.0 => {
+            fs_ids(user.0, user.1)?;
+            let opened = ensure(root, target, make, symlinks);
+            fs_ids(us.0, us.1)?;
+            opened
+        }
         other => other,
     }
 }

@@ -1,6 +1,6 @@
 //! The root file system: attached, filled, pivoted into.
 
-use super::paths::{Make, ensure};
+use super::paths::{Make, ensure_for};
 use super::{Inherited, devices, expect, hooks, masks, mounts, tell, terminal};
 use crate::runtime::handshake::Message;
 use crate::runtime::plan::Plan;
@@ -41,9 +41,10 @@ pub fn set_up(plan: &Plan, inherited: &Inherited<'_>, pid: i32) -> std::result::
     let private = MountAttr { propagation: MS_PRIVATE, ..MountAttr::default() };
     tree::set_attr(root, &private, false).or_fail(Step::RootAttach, 0)?;
 
+    let user = (plan.process.uid, plan.process.gid);
     let mut proc: Option<OwnedFd> = None;
     for (index, mount) in plan.mounts.iter().enumerate() {
-        proc = mounts::apply(root, inherited.socket, mount, index)?.or(proc);
+        proc = mounts::apply(root, inherited.socket, mount, index, user)?.or(proc);
     }
     if let Some(dev) = &plan.dev {
         devices::fill(root, dev)?;
@@ -52,7 +53,7 @@ pub fn set_up(plan: &Plan, inherited: &Inherited<'_>, pid: i32) -> std::result::
         terminal::open(root, plan, inherited)?;
     }
     // The specification makes a missing working directory nobody's business; engines expect it to be made.
-    let _ = ensure(root, &plan.rootfs.cwd, Make::Directory, Symlinks::InRoot);
+    let _ = ensure_for(user, root, &plan.rootfs.cwd, Make::Directory, Symlinks::InRoot);
     if plan.waits_for_hooks {
         tell(inherited.socket, Message::AtHooks)?;
         expect(inherited.socket, |m| m == Message::Continue)?;

@@ -40,7 +40,7 @@ pub fn open_in(
     if let Some(console) = bind_on {
         bind_console(root, console, &theirs).or_fail(Step::TerminalConsole, 0)?;
     }
-    if let Some(socket) = inherited.console {
+    if let Some(socket) = inherited.files.console {
         send(socket, &ours).or_fail(Step::TerminalSend, 0)?;
     }
     drop(ours);

@@ -151,6 +151,7 @@ pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
         memory_policy: linux.memory_policy().as_ref(),
         filter: process::filter_of(linux.seccomp().as_ref())?,
         inherits_cpus: spec::inherits_cpus(config),
+        in_cpuset: spec::cpuset(config).is_some(),
         keyring_of: facts.new_keyring.then_some(facts.id),
         keep_groups: spec::annotation(config, spec::ANNOTATION_GROUPS) == Some("1"),
         home: facts.home.clone(),

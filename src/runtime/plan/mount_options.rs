@@ -82,9 +82,20 @@ const PROPAGATION: [(&str, u64, bool); 8] = [
     ("runbindable", MS_UNBINDABLE, true),
 ];
 
-/// Words without effect: the kernel's defaults, or what fsopen has no form for.
-const IGNORED: [&str; 10] =
-    ["defaults", "acl", "noacl", "loud", "silent", "nolazytime", "iversion", "noiversion", "async", "nomand"];
+/// Words without effect: the kernel's defaults, what fsopen has no form for, and podman 5's empty word for a tmpfs.
+const IGNORED: [&str; 11] = [
+    "",
+    "defaults",
+    "acl",
+    "noacl",
+    "loud",
+    "silent",
+    "nolazytime",
+    "iversion",
+    "noiversion",
+    "async",
+    "nomand",
+];
 
 /// Flags of a superblock, taken by fsconfig.
 const SUPERBLOCK: [&str; 4] = ["sync", "dirsync", "lazytime", "mand"];

@@ -44,6 +44,8 @@ pub struct ProcessPlan {
     pub personality: Option<u32>,
     pub memory_policy: Option<MemoryPolicy>,
     pub cpus: Cpus,
+    /// The container has a cpuset. SCHED_DEADLINE is for processes that may run everywhere.
+    pub in_cpuset: bool,
     pub oom_score_adj: Option<i32>,
     /// Name of the new session keyring.
     pub keyring: Option<CString>,
@@ -82,6 +84,8 @@ pub struct ProcessScope<'a> {
     pub filter: Option<Filter>,
     /// `ANNOTATION_CPUS`.
     pub inherits_cpus: bool,
+    /// `resources.cpu.cpus` is there.
+    pub in_cpuset: bool,
     /// For the session keyring; none with `--no-new-keyring`.
     pub keyring_of: Option<&'a str>,
     pub keep_groups: bool,
@@ -145,6 +149,7 @@ pub fn plan(process: &Process, scope: ProcessScope<'_>) -> Result<ProcessPlan> {
             (class, u16::try_from(io.priority()).unwrap_or(7))
         }),
         personality: scope.personality.map(personality).transpose()?,
+        in_cpuset: scope.in_cpuset,
         cpus: match scope.affinity {
             Some(set) => Cpus::Set(set),
             None if scope.inherits_cpus => Cpus::Inherited,

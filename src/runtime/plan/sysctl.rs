@@ -57,8 +57,13 @@ fn one(key: &str, value: &str, namespaces: &Namespaces) -> Result<Sysctl> {
         NEWNET
     } else if IPC.contains(&dotted.as_str()) || dotted.starts_with("fs.mqueue.") {
         NEWIPC
-    } else if dotted == "kernel.domainname" || dotted == "kernel.hostname" {
+    } else if dotted == "kernel.domainname" {
         NEWUTS
+    } else if dotted == "kernel.hostname" {
+        // Two fields for one thing: which of them is meant?
+        return Err(Error::usage(format_args!(
+            "sysctl {key:?} is not allowed as it conflicts with the OCI \"hostname\" field"
+        )));
     } else {
         return Err(Error::usage(format_args!("sysctl {key:?} is not in a separate kernel namespace")));
     };

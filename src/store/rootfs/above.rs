@@ -11,6 +11,7 @@ use crate::ondisk::above::{Above, MERGED, NAME, UPPER, WORK};
 use crate::ondisk::container::{Container, Driver};
 use crate::paths::Dirs;
 use crate::store::{Store, open_dir};
+use crate::sys::CallContext;
 
 /// Mounts it at `containers/<id>/home.merged`, where the container has such a record.
 pub fn mount(dirs: &Dirs, c: &Container) -> Result<Option<Mounted>> {
@@ -19,6 +20,10 @@ pub fn mount(dirs: &Dirs, c: &Container) -> Result<Option<Mounted>> {
     let directory = open_dir(store.data(), &base)?;
     let Some(above) = ondisk::read_opt::<Above>(&directory, NAME)? else { return Ok(None) };
     let what = || format!("cannot mount the changes of {} above {}", c.name, above.lower);
+    rustix::fs::stat(above.lower.as_str())
+        .call(|| format!("stat({:?})", above.lower))
+        .what(what)
+        .hint(|| "Have its file system mounted again; or use a box with a home of its own: `coracle toolbox create --home own`.")?;
     let lowers = [above.lower.clone()];
     let plan = overlay::Plan {
         lowers: &lowers,
@@ -35,10 +40,12 @@ pub fn mount(dirs: &Dirs, c: &Container) -> Result<Option<Mounted>> {
         Driver::Overlay => match overlay::mount(store.data(), &plan) {
             Ok(()) => None,
             // This file system below does not suit the kernel.
-            Err(e) if fuse::usable() => Some(fuse::mount(dirs, &plan, None).map_err(|_| e).what(what)?),
+            Err(e) if fuse::usable() => {
+                Some(fuse::mount(dirs, &plan, fuse::Shown::default()).map_err(|_| e).what(what)?)
+            }
             Err(e) => return Err(e.wrap(what())),
         },
-        Driver::FuseOverlayfs => Some(fuse::mount(dirs, &plan, None).what(what)?),
+        Driver::FuseOverlayfs => Some(fuse::mount(dirs, &plan, fuse::Shown::default()).what(what)?),
         Driver::Vfs => {
             return Err(Error::host(what())
                 .cause("neither the kernel's overlay nor fuse-overlayfs works here: see `coracle doctor`")

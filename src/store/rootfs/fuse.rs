@@ -6,7 +6,7 @@ use crate::external::fuse_overlayfs::{self, IdMapping};
 use crate::external::last_words;
 use crate::paths::Dirs;
 use crate::sys::CallContext;
-use crate::userns::IdMaps;
+use crate::userns::{IdMaps, IdRange};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, MemfdFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -35,8 +35,18 @@ pub fn usable() -> bool {
     is_fuse && opens && fuse_overlayfs::TOOL.locate().is_some()
 }
 
-/// Mounts the plan and starts its server; returns the server's pidfd. With `id_map`, ids on disk are shown mapped.
-pub fn mount(dirs: &Dirs, plan: &Plan<'_>, id_map: Option<&IdMaps>) -> Result<OwnedFd> {
+/// How the server shows owners.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shown<'a> {
+    /// Ids on disk are shown mapped.
+    pub id_map: Option<&'a IdMaps>,
+    /// Layers of a store for all: files are whose they are stated to be, and where nothing can be stated (symlinks), where
+    /// they are nobody's, root's.
+    pub stated: bool,
+}
+
+/// Mounts the plan and starts its server; returns the server's pidfd.
+pub fn mount(dirs: &Dirs, plan: &Plan<'_>, shown: Shown<'_>) -> Result<OwnedFd> {
     fuse_overlayfs::TOOL.find()?;
     let fuse = rustix::fs::open(DEVICE, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .call(|| "open(\"/dev/fuse\")")
@@ -58,17 +68,17 @@ pub fn mount(dirs: &Dirs, plan: &Plan<'_>, id_map: Option<&IdMaps>) -> Result<Ow
     )
     .call(|| format!("mount(fuse, {merged:?}, {options:?})"))
     .what(|| "cannot mount a FUSE file system")?;
-    let started = start(dirs, plan, id_map, fuse);
+    let started = start(dirs, plan, shown, fuse);
     if started.is_err() {
         let _ = rustix::mount::unmount(&merged, rustix::mount::UnmountFlags::DETACH);
     }
     started
 }
 
-fn start(dirs: &Dirs, plan: &Plan<'_>, id_map: Option<&IdMaps>, fuse: OwnedFd) -> Result<OwnedFd> {
+fn start(dirs: &Dirs, plan: &Plan<'_>, shown: Shown<'_>, fuse: OwnedFd) -> Result<OwnedFd> {
     let words = rustix::fs::memfd_create("fuse-overlayfs", MemfdFlags::CLOEXEC).call(|| "memfd_create()")?;
     let mut words = File::from(words);
-    let args = fuse_overlayfs::args(plan.lowers, plan.upper, plan.work, &mapping(id_map));
+    let args = fuse_overlayfs::args(plan.lowers, plan.upper, plan.work, &mapping(shown)?);
     let child =
         fuse_overlayfs::start(&args, &dirs.data, fuse, words.try_clone().call(|| "fcntl(F_DUPFD_CLOEXEC)")?)?;
     let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
@@ -90,13 +100,40 @@ fn start(dirs: &Dirs, plan: &Plan<'_>, id_map: Option<&IdMaps>, fuse: OwnedFd) -
     }
 }
 
-fn mapping(id_map: Option<&IdMaps>) -> IdMapping {
-    let pieces =
-        |ranges: &[crate::userns::IdRange]| ranges.iter().map(|r| (r.inside, r.outside, r.count)).collect();
-    id_map.map_or_else(IdMapping::default, |maps| IdMapping {
-        uids: pieces(&maps.uids),
-        gids: pieces(&maps.gids),
+fn mapping(shown: Shown<'_>) -> Result<IdMapping> {
+    if shown.stated && crate::store::driver::single_id()? {
+        return Ok(IdMapping { all_to_root: true, ..IdMapping::default() });
+    }
+    let as_it_is = [IdRange { inside: 0, outside: 0, count: u32::MAX }];
+    let pieces = |ranges: Option<&[IdRange]>| match (ranges, shown.stated) {
+        (None, false) => Vec::new(),
+        (ranges, false) => ranges.into_iter().flatten().map(|r| (r.inside, r.outside, r.count)).collect(),
+        (ranges, true) => nobody_is_root(ranges.unwrap_or(&as_it_is)),
+    };
+    Ok(IdMapping {
+        uids: pieces(shown.id_map.map(|maps| maps.uids.as_slice())),
+        gids: pieces(shown.id_map.map(|maps| maps.gids.as_slice())),
+        all_to_root: false,
     })
+}
+
+/// The id that the kernel shows for one that is not mapped.
+const NOBODY: u32 = 65534;
+
+/// The map, in which files of nobody are shown as root's. The server takes the last piece that fits, and so writes what is
+/// root's as root's own.
+fn nobody_is_root(map: &[IdRange]) -> Vec<(u32, u32, u32)> {
+    let root = crate::userns::idmap::to_outside(map, 0).unwrap_or(0);
+    let mut pieces = vec![(NOBODY, root, 1)];
+    for piece in map {
+        let end = u64::from(piece.inside) + u64::from(piece.count);
+        let below = piece.count.min(NOBODY.saturating_sub(piece.inside));
+        let skipped = if piece.inside <= NOBODY && u64::from(NOBODY) < end { below + 1 } else { below };
+        pieces.push((piece.inside, piece.outside, below));
+        pieces.push((piece.inside + skipped, piece.outside + skipped, piece.count - skipped));
+    }
+    pieces.retain(|(_, _, count)| *count > 0);
+    pieces
 }
 
 /// Waits for the server's end, and makes it end.
@@ -113,5 +150,25 @@ pub fn end(server: BorrowedFd<'_>) -> Result<()> {
             Err(Errno::INTR) => {}
             Err(e) => return Ok(Err(e).call(|| "waitid(fuse-overlayfs)")?),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_cut_out_of_a_map() {
+        let piece = |inside, outside, count| IdRange { inside, outside, count };
+        assert_eq!(
+            nobody_is_root(&[piece(0, 0, u32::MAX)]),
+            [(NOBODY, 0, 1), (0, 0, 65534), (65535, 65535, u32::MAX - 65535)]
+        );
+        // keep-id: root of the image is user 1 of the store's namespace, and so on.
+        assert_eq!(
+            nobody_is_root(&[piece(0, 1, 1000), piece(1000, 0, 1), piece(1001, 1001, 64535)]),
+            [(NOBODY, 1, 1), (0, 1, 1000), (1000, 0, 1), (1001, 1001, 64533), (65535, 65535, 1)]
+        );
+        assert_eq!(nobody_is_root(&[piece(70000, 5, 2)]), [(NOBODY, 0, 1), (70000, 5, 2)]);
     }
 }

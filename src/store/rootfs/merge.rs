@@ -24,26 +24,26 @@ pub struct Merge {
 }
 
 impl Merge {
-    /// Of these layers, top first. The root directory, which no layer need describe, gets the time `time` (seconds).
-    pub fn mount(dirs: &Dirs, layers: &[String], driver: Driver, time: i64) -> Result<Self> {
+    /// Of these layers of the store `from`, top first. The root directory, which no layer need describe, gets the time `time` (seconds).
+    pub fn mount(dirs: &Dirs, from: &Store, layers: &[String], driver: Driver, time: i64) -> Result<Self> {
         let store = Store::open(dirs)?;
         let staging = Staging::new(&store)?;
         let base = format!("staging/{}", staging.name());
         let handle = crate::store::open_dir(store.data(), &base)?;
         let path = dirs.data.join(&base).join("merged");
         if driver == Driver::Vfs {
-            vfs::copy_layers(&store, &handle, layers, None)?;
+            vfs::copy_layers(from, &handle, layers, None)?;
             set_time(&path, time)?;
             return Ok(Self { mounted: None, path, staging });
         }
         for (name, mode) in [("work", 0o700), ("merged", 0o755), ("upper", 0o700)] {
             rustix::fs::mkdirat(&handle, name, Mode::from(mode)).call(|| format!("mkdirat({name})"))?;
         }
-        like_the_image(&store, &handle, layers)?;
+        like_the_image(from, &handle, layers)?;
         set_time(&dirs.data.join(&base).join("upper"), time)?;
-        let lowers = lowers(&store, layers, driver, &base)?;
+        let lowers = lowers(&store, from, layers, driver, &base)?;
         let plan = Plan {
-            lowers: &lowers,
+            lowers: &lowers.paths,
             upper: &format!("{base}/upper"),
             work: &format!("{base}/work"),
             merged: &format!("{base}/merged"),
@@ -54,9 +54,9 @@ impl Merge {
                 overlay::mount(store.data(), &plan)?;
                 None
             }
-            _ => Some(fuse::mount(dirs, &plan, None)?),
+            _ => Some(fuse::mount(dirs, &plan, fuse::Shown { id_map: None, stated: lowers.stated })?),
         };
-        let mounted = Mounted::new(path.clone(), server, true);
+        let mounted = Mounted { below: lowers.keep(), ..Mounted::new(path.clone(), server, true) };
         Ok(Self { mounted: Some(mounted), path, staging })
     }
 

@@ -8,24 +8,25 @@ mod above;
 pub mod fuse;
 mod merge;
 pub mod overlay;
-mod squash;
+pub mod squash;
+mod trees;
 mod vfs;
 
 pub use merge::Merge;
 
 pub use vfs::{Owners, copy_out, copy_tree};
 
-use super::{Store, layer, open_dir};
+use super::{Store, open_dir};
 use crate::error::{Context, Error, Result};
 use crate::id::Sha256;
 use crate::ondisk::container::{Container, Driver, Rootfs};
-use crate::ondisk::layer::Whiteouts;
+use crate::ondisk::layer::{Ownership, Stated, Whiteouts};
 use crate::paths::Dirs;
 use crate::sys::CallContext;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A mounted root file system.
 #[derive(Debug)]
@@ -63,24 +64,43 @@ pub struct Lower {
     pub users: OwnedFd,
 }
 
-/// The directory of a layer's tree.
-pub fn layer_diff_path(dirs: &Dirs, diff_id: &str) -> PathBuf {
-    dirs.data.join("layers/sha256").join(diff_id).join("diff")
+/// The directory of a layer's tree, in the store `data`. For messages: `layer_tree` opens it.
+pub fn layer_diff_path(data: &Path, diff_id: &str) -> PathBuf {
+    data.join(diff_name(diff_id))
+}
+
+fn diff_name(diff_id: &str) -> String {
+    format!("layers/sha256/{diff_id}/diff")
+}
+
+/// Opens a layer's tree in the store `data`. No link in it is followed: it may be another user's.
+pub fn layer_tree(data: &Path, diff_id: &str) -> crate::sys::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let store = rustix::fs::open(data, flags, Mode::empty()).call(|| format!("open({data:?}, O_PATH)"))?;
+    open_dir(&store, &diff_name(diff_id))
+}
+
+/// The layers of a container, and the directory of the store that has them.
+pub fn layers_of<'a>(dirs: &'a Dirs, rootfs: &'a Rootfs) -> Option<(&'a [String], &'a Path)> {
+    let Rootfs::Layers { layers, store, .. } = rootfs else { return None };
+    Some((layers, store.as_deref().map_or(&dirs.data, Path::new)))
 }
 
 /// Makes the directories of a container's rootfs, or the copy that vfs is. Does nothing when they are there.
 pub fn prepare(dirs: &Dirs, c: &Container) -> Result<()> {
-    let Rootfs::Layers { driver, layers, id_map, .. } = &c.rootfs else { return Ok(()) };
+    let Rootfs::Layers { driver, layers, id_map, store: at, .. } = &c.rootfs else { return Ok(()) };
     let store = Store::open(dirs)?;
+    let other = at.as_deref().map(|path| Store::read_only(Path::new(path))).transpose()?;
+    let from = other.as_ref().unwrap_or(&store);
     let base = open_dir(store.data(), &format!("containers/{}", c.id))
         .what(|| format!("cannot open container {}", c.name))?;
     if *driver == Driver::Vfs {
-        return vfs::copy_layers(&store, &base, layers, id_map.as_ref())
+        return vfs::copy_layers(from, &base, layers, id_map.as_ref())
             .what(|| format!("cannot make the rootfs of {}", c.name));
     }
     for (name, mode) in [("work", 0o700), ("merged", 0o755), ("upper", 0o700)] {
         match rustix::fs::mkdirat(&base, name, Mode::from(mode)) {
-            Ok(()) if name == "upper" => like_the_image(&store, &base, layers)?,
+            Ok(()) if name == "upper" => like_the_image(from, &base, layers)?,
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => {
                 return Err(e)
@@ -93,23 +113,22 @@ pub fn prepare(dirs: &Dirs, c: &Container) -> Result<()> {
 }
 
 /// The root directory's owner and mode come from the upper one: they must be the image's.
-fn like_the_image(store: &Store, base: &OwnedFd, layers: &[String]) -> Result<()> {
+fn like_the_image(from: &Store, base: &OwnedFd, layers: &[String]) -> Result<()> {
     let upper = open_dir(base, "upper")?;
     let st = match layers.first() {
         Some(top) => {
-            let diff = open_dir(store.data(), &format!("layers/sha256/{top}/diff"))
-                .map_err(|e| missing_layer(top, &e))?;
+            let diff = open_dir(from.data(), &diff_name(top)).map_err(|e| missing_layer(top, &e))?;
             let st = rustix::fs::fstat(&diff).call(|| "fstat(diff)")?;
-            (st.st_uid, st.st_gid, st.st_mode & 0o7777)
+            Stated::of(&diff).unwrap_or(Stated { uid: st.st_uid, gid: st.st_gid, mode: st.st_mode & 0o7777 })
         }
-        None => (0, 0, 0o755),
+        None => Stated { uid: 0, gid: 0, mode: 0o755 },
     };
     // Refused where one id is mapped: then all is the user's anyway.
-    match rustix::fs::fchown(&upper, Some(Uid::from_raw(st.0)), Some(Gid::from_raw(st.1))) {
+    match rustix::fs::fchown(&upper, Some(Uid::from_raw(st.uid)), Some(Gid::from_raw(st.gid))) {
         Ok(()) | Err(Errno::PERM | Errno::INVAL) => {}
         Err(e) => return Ok(Err(e).call(|| "fchown(upper)")?),
     }
-    rustix::fs::fchmod(&upper, Mode::from_raw_mode(st.2)).call(|| "fchmod(upper)")?;
+    rustix::fs::fchmod(&upper, Mode::from_raw_mode(st.mode)).call(|| "fchmod(upper)")?;
     Ok(())
 }
 
@@ -136,7 +155,7 @@ fn mount_as(dirs: &Dirs, c: &Container, volatile: bool, lower: Option<Lower>) ->
     if let Rootfs::Squash { .. } = &c.rootfs {
         return squash::mount(dirs, c, volatile, lower);
     }
-    let Rootfs::Layers { driver, layers, id_map, .. } = &c.rootfs else {
+    let Rootfs::Layers { driver, layers, id_map, store: at, .. } = &c.rootfs else {
         let path = match &c.rootfs {
             Rootfs::Directory { path } => PathBuf::from(path),
             _ => dirs.container(&c.id).join("rootfs"),
@@ -149,9 +168,11 @@ fn mount_as(dirs: &Dirs, c: &Container, volatile: bool, lower: Option<Lower>) ->
         return Ok(Mounted::new(path, None, false));
     }
     let store = Store::open(dirs)?;
-    let lowers = lowers(&store, layers, *driver, &format!("containers/{}", c.id))?;
+    let other = at.as_deref().map(|path| Store::read_only(Path::new(path))).transpose()?;
+    let from = other.as_ref().unwrap_or(&store);
+    let lowers = lowers(&store, from, layers, *driver, &format!("containers/{}", c.id))?;
     let plan = overlay::Plan {
-        lowers: &lowers,
+        lowers: &lowers.paths,
         upper: &format!("containers/{}/upper", c.id),
         work: &format!("containers/{}/work", c.id),
         merged: &format!("containers/{}/merged", c.id),
@@ -163,36 +184,61 @@ fn mount_as(dirs: &Dirs, c: &Container, volatile: bool, lower: Option<Lower>) ->
             overlay::mount(store.data(), &plan).what(what)?;
             None
         }
-        _ => Some(fuse::mount(dirs, &plan, id_map.as_ref()).what(what)?),
+        _ => {
+            let shown = fuse::Shown { id_map: id_map.as_ref(), stated: lowers.stated };
+            Some(fuse::mount(dirs, &plan, shown).what(what)?)
+        }
     };
-    Ok(Mounted::new(path, server, true))
+    Ok(Mounted { below: lowers.keep(), ..Mounted::new(path, server, true) })
 }
 
-/// Short links of the layers, top first, down to one whose root is opaque.
-fn lowers(store: &Store, layers: &[String], driver: Driver, base: &str) -> Result<Vec<String>> {
-    let mut lowers = Vec::with_capacity(layers.len());
+/// The layers' trees, top first, down to one whose root is opaque.
+struct Lowers {
+    /// Relative to the user's own store.
+    paths: Vec<String>,
+    /// Whether they are shown by what is stated of them.
+    stated: bool,
+    /// Where they are of a store of others.
+    trees: Option<trees::Trees>,
+}
+
+impl Lowers {
+    /// What is to be unmounted when they are used no more.
+    fn keep(self) -> Option<PathBuf> {
+        self.trees.and_then(trees::Trees::keep)
+    }
+}
+
+fn lowers(store: &Store, from: &Store, layers: &[String], driver: Driver, base: &str) -> Result<Lowers> {
+    let mut paths = Vec::with_capacity(layers.len());
+    let mut stated = false;
+    let others = from.is_read_only().then(|| trees::Trees::below(store.data(), &store.dirs.data, base));
+    let mut trees = others.transpose()?;
     for text in layers {
         let diff_id = Sha256::parse(text)?;
-        let record = store.layer(&diff_id)?.ok_or_else(|| missing_layer(text, &"no such directory"))?;
+        let record = from.layer(&diff_id)?.ok_or_else(|| missing_layer(text, &"no such directory"))?;
+        stated |= record.ownership == Ownership::Stated;
         if driver == Driver::Overlay && record.whiteouts == Whiteouts::Names {
             return Err(Error::host(format_args!("the kernel's overlay cannot show layer {text}"))
                 .cause("it was unpacked where deleted files could only be marked by names")
                 .hint("Install fuse-overlayfs, remove the image with `coracle rmi` and pull it again."));
         }
-        store.link_layer(&diff_id)?;
-        lowers.push(format!("l/{}", layer::short_link(&diff_id)));
+        paths.push(match &mut trees {
+            Some(trees) => trees.add(from.data(), &diff_name(text)).map_err(|e| missing_layer(text, &e))?,
+            None => from.layer_link(&diff_id)?,
+        });
         if record.opaque_root {
             break;
         }
     }
-    if lowers.is_empty() {
+    if paths.is_empty() {
         let empty = format!("{base}/empty");
         match rustix::fs::mkdirat(store.data(), &empty, Mode::from(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => lowers.push(empty),
+            Ok(()) | Err(Errno::EXIST) => paths.push(empty),
             Err(e) => return Ok(Err(e).call(|| format!("mkdirat({empty:?})"))?),
         }
     }
-    Ok(lowers)
+    Ok(Lowers { paths, stated, trees })
 }
 
 fn missing_layer(diff_id: &str, why: &dyn std::fmt::Display) -> Error {

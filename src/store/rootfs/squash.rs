@@ -15,7 +15,8 @@ use crate::sys::CallContext;
 use rustix::fs::{FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::MountFlags;
-use std::os::fd::OwnedFd;
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Directories of an upper layer, made when missing.
@@ -57,7 +58,11 @@ pub(super) fn mount(dirs: &Dirs, c: &Container, volatile: bool, lower: Option<Lo
         None if *driver == Driver::Vfs => in_memory(&handle, &base).what(what)?,
         None => base,
     };
-    prepare_upper(&above, &lower).what(what)?;
+    let ways = ways_of_one(&dirs.container(&c.id));
+    prepare_upper(&above, &lower, ways.is_some()).what(what)?;
+    for way in ways.iter().flatten() {
+        own_way(&above.join("upper"), &lower, way);
+    }
     let text = |path: PathBuf| path.to_string_lossy().into_owned();
     let plan = Plan {
         lowers: &[text(lower)],
@@ -72,9 +77,29 @@ pub(super) fn mount(dirs: &Dirs, c: &Container, volatile: bool, lower: Option<Lo
             server
         }
         // The one that shows the files is the one whose end is noticed; it notices the other's.
-        Driver::FuseOverlayfs => fuse::mount(dirs, &plan, None).what(what)?,
+        Driver::FuseOverlayfs => fuse::mount(dirs, &plan, fuse::Shown::default()).what(what)?,
     });
     Ok(mounted)
+}
+
+/// All of a container in memory, for one that leaves nothing behind and has one id: a tmpfs at `base`, an empty directory, in
+/// a mount namespace of the caller's own; in it the copy of the image's mount and what is written above it, shown at
+/// `merged`. `ways`: where its mounts go, below the root. Returns `base`, open.
+pub fn in_one_place(base: &Path, image: BorrowedFd<'_>, ways: &BTreeSet<PathBuf>) -> Result<OwnedFd> {
+    mount_memory(base)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let handle = rustix::fs::open(base, flags, Mode::empty()).call(|| format!("open({base:?})"))?;
+    for name in ["merged", "lower", "oci"] {
+        make(&handle, name, 0o755)?;
+    }
+    let lower = base.join("lower");
+    crate::store::squash::mount::put(image, &lower)?;
+    prepare_upper(base, &lower, true)?;
+    ways.iter().for_each(|way| own_way(&base.join("upper"), &lower, way));
+    let lowers = ["lower".to_owned()];
+    let plan = Plan { lowers: &lowers, upper: "upper", work: "work", merged: "merged", volatile: false };
+    overlay::mount(handle.as_fd(), &plan)?;
+    Ok(handle)
 }
 
 /// Somebody else's file under the name of the container's image must not appear below what the container wrote.
@@ -102,9 +127,15 @@ fn persistent(dir: &str) -> Result<OwnedFd> {
 fn in_memory(handle: &OwnedFd, base: &Path) -> Result<PathBuf> {
     make(handle, "memory", 0o700)?;
     let at = base.join("memory");
-    rustix::mount::mount("tmpfs", &at, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=700")
-        .call(|| format!("mount(tmpfs, {at:?})"))?;
+    mount_memory(&at)?;
     Ok(at)
+}
+
+/// A directory in memory at `at`.
+pub(super) fn mount_memory(at: &Path) -> Result<()> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    Ok(rustix::mount::mount("tmpfs", at, "tmpfs", flags, c"mode=700")
+        .call(|| format!("mount(tmpfs, {at:?})"))?)
 }
 
 fn make(dir: &OwnedFd, name: &str, mode: u32) -> Result<()> {
@@ -114,16 +145,69 @@ fn make(dir: &OwnedFd, name: &str, mode: u32) -> Result<()> {
     }
 }
 
-/// Upper and work directory; a new upper one is like the image's root.
-fn prepare_upper(above: &Path, lower: &Path) -> Result<()> {
+/// Where the mounts of a container go that has one id: there the directories of others are nobody's, nothing can be made in
+/// them, and a squashfs that a user has made without `-all-root` has no others. `None`: it has more ids.
+fn ways_of_one(container: &Path) -> Option<BTreeSet<PathBuf>> {
+    let text = std::fs::read(container.join("config.json")).ok()?;
+    let config: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    let maps = config.pointer("/linux/uidMappings")?.as_array()?;
+    let size = |map: &serde_json::Value| map.get("size").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    if maps.iter().map(size).sum::<u64>() > 1 {
+        return None;
+    }
+    Some(ways(&config))
+}
+
+/// The directories that the mounts of a config.json go to, below the root.
+pub fn ways(config: &serde_json::Value) -> BTreeSet<PathBuf> {
+    let mounts = config.get("mounts").and_then(serde_json::Value::as_array);
+    let way = |mount: &serde_json::Value| {
+        let target = Path::new(mount.get("destination")?.as_str()?);
+        target.parent()?.strip_prefix("/").ok().map(Path::to_path_buf)
+    };
+    mounts.into_iter().flatten().filter_map(way).collect()
+}
+
+/// The image's directories on this way, as ours in the upper directory, if one of them is another's: as when they are ours in
+/// the image. What cannot be done is for the mount to say.
+fn own_way(upper: &Path, lower: &Path, way: &Path) {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let look = flags | OFlags::PATH;
+    let (below, above) =
+        (rustix::fs::open(lower, look, Mode::empty()), rustix::fs::open(upper, flags, Mode::empty()));
+    let (Ok(mut below), Ok(mut above)) = (below, above) else { return };
+    let mut modes = Vec::new();
+    let mut others = false;
+    for name in way {
+        let Ok(next) = rustix::fs::openat(&below, name, look, Mode::empty()) else { break };
+        let Ok(st) = rustix::fs::fstat(&next) else { break };
+        others |= st.st_uid != 0;
+        modes.push((name, Mode::from_raw_mode(st.st_mode & 0o7777)));
+        below = next;
+    }
+    for (name, mode) in modes.into_iter().filter(|_| others) {
+        let made = rustix::fs::mkdirat(&above, name, Mode::RWXU);
+        let Ok(next) = rustix::fs::openat(&above, name, flags, Mode::empty()) else { return };
+        if made.is_ok() && rustix::fs::fchmod(&next, mode).is_err() {
+            return;
+        }
+        above = next;
+    }
+}
+
+/// Upper and work directory; a new upper one is like the image's root, or ours.
+fn prepare_upper(above: &Path, lower: &Path, ours: bool) -> Result<()> {
     for name in DIRECTORIES {
         let path = above.join(name);
         match rustix::fs::mkdir(&path, Mode::from(0o700)) {
             Ok(()) if name == "upper" => {
                 let st = rustix::fs::stat(lower).call(|| format!("stat({lower:?})"))?;
+                let owner = match ours {
+                    true => (None, None),
+                    false => (Some(Uid::from_raw(st.st_uid)), Some(Gid::from_raw(st.st_gid))),
+                };
                 // Refused where one id is mapped: then all is the user's anyway.
-                match rustix::fs::chown(&path, Some(Uid::from_raw(st.st_uid)), Some(Gid::from_raw(st.st_gid)))
-                {
+                match rustix::fs::chown(&path, owner.0, owner.1) {
                     Ok(()) | Err(Errno::PERM | Errno::INVAL) => {}
                     Err(e) => return Ok(Err(e).call(|| format!("chown({path:?})"))?),
                 }

@@ -5,11 +5,13 @@
 
 use crate::error::{Context, Error, Result};
 use crate::id::Sha256;
+use crate::ondisk::layer::{Ownership, Stated};
 use crate::store::{Store, list_dir, open_dir, remove::remove_name, remove_tree};
 use crate::sys::{self, CallContext};
 use crate::userns::{IdMaps, IdRange, idmap};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -38,9 +40,9 @@ pub(super) fn copy_layers(
         }
         let diff = open_dir(store.data(), &format!("layers/sha256/{text}/diff"))?;
         let owners = id_map.map_or(Owners::Kept, Owners::Mapped);
-        Copy { links: HashMap::new(), root: &target, owners, devices: Devices::Refused }
-            .directory(&diff, &target)
-            .what(|| format!("cannot copy layer {text}"))?;
+        let mut copy = Copy::new(&target, owners, Devices::Refused);
+        copy.stated = record.ownership == Ownership::Stated;
+        copy.directory(&diff, &target).what(|| format!("cannot copy layer {text}"))?;
     }
     rustix::fs::syncfs(base).call(|| "syncfs()")?;
     rustix::fs::renameat(base, "merged.new", base, "merged").call(|| "renameat(merged.new, merged)")?;
@@ -49,14 +51,16 @@ pub(super) fn copy_layers(
 
 /// Copies a tree that is whole (no layer) into a directory; what is there already is written over.
 pub fn copy_tree(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
-    Copy { links: HashMap::new(), root: to, owners: Owners::Kept, devices: Devices::Refused }
-        .directory(from, to)
+    Copy::new(to, Owners::Kept, Devices::Refused).directory(from, to)
 }
 
 /// The same for the files of an image on their way out of the store. Device nodes, which a SIF file may have, stay behind:
-/// the runtime makes those of a container.
-pub fn copy_out(from: &OwnedFd, to: &OwnedFd, owners: Owners<'_>) -> Result<()> {
-    Copy { links: HashMap::new(), root: to, owners, devices: Devices::LeftOut }.directory(from, to)
+/// the runtime makes those of a container. Returns how many files could not get their owner, as on a file server, which gives
+/// none to subordinate ids.
+pub fn copy_out(from: &OwnedFd, to: &OwnedFd, owners: Owners<'_>) -> Result<u64> {
+    let mut copy = Copy::new(to, owners, Devices::LeftOut);
+    copy.directory(from, to)?;
+    Ok(copy.without_owner.get())
 }
 
 /// What becomes of owners in a copy.
@@ -81,9 +85,16 @@ struct Copy<'a> {
     root: &'a OwnedFd,
     owners: Owners<'a>,
     devices: Devices,
+    /// Whose files are is in their attributes, and all others are root's.
+    stated: bool,
+    without_owner: Cell<u64>,
 }
 
-impl Copy<'_> {
+impl<'a> Copy<'a> {
+    fn new(root: &'a OwnedFd, owners: Owners<'a>, devices: Devices) -> Self {
+        Self { links: HashMap::new(), root, owners, devices, stated: false, without_owner: Cell::new(0) }
+    }
+
     /// Without recursion: layers may be deeper than a stack.
     fn directory(&mut self, from: &OwnedFd, to: &OwnedFd) -> Result<()> {
         let mut todo: Vec<Vec<u8>> = vec![Vec::new()];
@@ -207,10 +218,16 @@ impl Copy<'_> {
 
     /// Owner, mode, attributes, times.
     fn attributes(&self, from: &OwnedFd, to: &OwnedFd) -> sys::Result<()> {
-        let st = rustix::fs::fstat(from).call(|| "fstat()")?;
+        let mut st = rustix::fs::fstat(from).call(|| "fstat()")?;
+        if let Some(stated) = Stated::of(from).filter(|_| self.stated) {
+            (st.st_uid, st.st_gid, st.st_mode) = (stated.uid, stated.gid, stated.mode);
+        }
         let (uid, gid) = self.owner(&st);
         match rustix::fs::fchown(to, Some(uid), Some(gid)) {
-            Ok(()) | Err(Errno::PERM) => {}
+            Ok(()) => {}
+            Err(Errno::PERM) => self.without_owner.update(|n| n + 1),
+            // One id is mapped.
+            Err(Errno::INVAL) if self.stated => {}
             Err(e) => return Err(e).call(|| "fchown()"),
         }
         rustix::fs::fchmod(to, Mode::from_raw_mode(st.st_mode & 0o7777)).call(|| "fchmod()")?;
@@ -219,12 +236,17 @@ impl Copy<'_> {
     }
 
     fn nameless(&self, dir: &OwnedFd, name: &OsString, st: &Stat) -> Result<()> {
-        let (uid, gid) = self.owner(st);
+        let mut st = *st;
+        if self.stated {
+            (st.st_uid, st.st_gid) = (0, 0);
+        }
+        let (uid, gid) = self.owner(&st);
         match rustix::fs::chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(()) | Err(Errno::PERM) => {}
+            Ok(()) => {}
+            Err(Errno::PERM) => self.without_owner.update(|n| n + 1),
             Err(e) => return Ok(Err(e).call(|| format!("fchownat({name:?})"))?),
         }
-        Ok(rustix::fs::utimensat(dir, name, &times(st), AtFlags::SYMLINK_NOFOLLOW)
+        Ok(rustix::fs::utimensat(dir, name, &times(&st), AtFlags::SYMLINK_NOFOLLOW)
             .call(|| format!("utimensat({name:?})"))?)
     }
 
@@ -294,7 +316,10 @@ fn xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> sys::Result<()> {
     let Ok(n) = rustix::fs::flistxattr(from, &mut names[..]) else { return Ok(()) };
     let mut value = Vec::new();
     for name in names.get(..n).unwrap_or_default().split(|b| *b == 0).filter(|name| !name.is_empty()) {
-        if name.starts_with(b"user.overlay.") || name.starts_with(b"security.selinux") {
+        if [&b"user.overlay."[..], b"user.containers.", b"security.selinux"]
+            .iter()
+            .any(|p| name.starts_with(p))
+        {
             continue;
         }
         value.resize(64 << 10, 0);

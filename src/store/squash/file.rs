@@ -1,10 +1,11 @@
 //! Opening a one-file image: two reads at its head and its tail, whatever its size.
 
 use crate::error::{Context, Error, Result};
+use crate::ondisk::sif;
 use crate::ondisk::squash::{
     self, FileKind, HEAD, MAX_TRAILER, TAIL, Trailer, check_superblock, decode_trailer, trailer_length,
 };
-use crate::spec::image::ConfigDocument;
+use crate::spec::image::{ConfigDocument, Platform};
 use crate::sys::CallContext;
 use rustix::fs::{FileType, Mode, OFlags};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,12 +22,15 @@ pub struct SquashFile {
     pub stamp: String,
     /// What coracle wrote behind the squashfs, and the image's config from it.
     pub trailer: Option<(Trailer, ConfigDocument)>,
+    /// Where in it the program may be that is run first: it is read while the rest of the start goes on.
+    pub programs: Vec<String>,
 }
 
 impl SquashFile {
     /// Opens and checks the head and the tail.
     pub fn open(path: &str) -> Result<Self> {
-        Self::open_checked(path).map_err(|e| e.wrap(format_args!("cannot use the image file {path}")))
+        Self::open_checked(path)
+            .map_err(|e| vanished(e, path).wrap(format_args!("cannot use the image file {path}")))
     }
 
     fn open_checked(path: &str) -> Result<Self> {
@@ -51,19 +55,21 @@ impl SquashFile {
             FileKind::Sif => find_in_sif(fd.as_fd(), &head, size)?,
             kind => return Err(no_image(kind)),
         };
-        let superblock = if offset == 0 { head } else { read_at(fd.as_fd(), offset, 96)? };
+        let superblock =
+            if offset == 0 { head } else { read_at(fd.as_fd(), offset, squash::SUPERBLOCK as u64)? };
         if !superblock.starts_with(b"hsqs") {
             return Err(Error::corrupt("it is a damaged SIF file").cause("its system is no squashfs"));
         }
         check_superblock(&superblock, room)?;
         let stamp = format!("{}-{}-{size}-{}.{}", st.st_dev, st.st_ino, st.st_mtime, st.st_mtime_nsec);
         let trailer = if offset == 0 { read_trailer(fd.as_fd(), size)? } else { None };
-        Ok(Self { fd, path: path.to_owned(), offset, stamp, trailer })
+        Ok(Self { fd, path: path.to_owned(), offset, stamp, trailer, programs: Vec::new() })
     }
 
-    /// That it is the file that a container was made from.
+    /// That it is the file that a container was made from. Its device may have another number by now: those of network
+    /// file systems, btrfs and others are given out at each mount.
     pub fn check_stamp(&self, stamp: &str) -> Result<()> {
-        if self.stamp == stamp {
+        if without_device(&self.stamp) == without_device(stamp) {
             return Ok(());
         }
         Err(Error::in_use(format_args!(
@@ -80,6 +86,24 @@ impl SquashFile {
     }
 }
 
+fn without_device(stamp: &str) -> Option<&str> {
+    stamp.split_once('-').map(|(_, rest)| rest)
+}
+
+/// What it means that the file system below the file has gone.
+fn vanished(error: Error, path: &str) -> Error {
+    let dir = std::path::Path::new(path).parent().unwrap_or(std::path::Path::new("/")).display();
+    match error.errno() {
+        Some(libc::ENOTCONN | libc::ECONNABORTED) => error.hint(format_args!(
+            "The program that serves the file system at {dir} has ended: take the mount away with `fusermount3 -u`, and mount it again."
+        )),
+        Some(libc::ESTALE) => error.hint(format_args!(
+            "The file server of {dir} no longer has the file: look whether it was replaced, `ls -l {path}`."
+        )),
+        _ => error,
+    }
+}
+
 fn no_image(kind: FileKind) -> Error {
     match kind {
         FileKind::Empty => Error::corrupt("it is empty"),
@@ -92,14 +116,21 @@ fn no_image(kind: FileKind) -> Error {
 }
 
 fn find_in_sif(fd: BorrowedFd<'_>, head: &[u8], size: u64) -> Result<(u64, u64)> {
-    let (offset, length) = squash::sif_descriptors(head)?;
-    let descriptors = read_at(fd, offset, length)?;
-    let (offset, length) = squash::sif_squashfs(&descriptors)?;
-    if offset.checked_add(length).is_none_or(|end| end > size) {
-        return Err(Error::corrupt("it is a SIF file that is cut off")
-            .cause(format_args!("its system ends at {offset} + {length}, and the file at {size}")));
-    }
-    Ok((offset, length))
+    let table = sif::descriptors(head, size)?;
+    let descriptors = read_at(fd, table.offset, table.length)?;
+    let system = sif::system(table, &descriptors, size, &Platform::host().architecture, is_emulated)?;
+    Ok((system.offset, system.length))
+}
+
+/// Whether the kernel hands programs of this architecture to an emulator (qemu-user, binfmt_misc).
+fn is_emulated(architecture: &str) -> bool {
+    let qemu = match architecture {
+        "amd64" => "x86_64",
+        "arm64" => "aarch64",
+        "386" => "i386",
+        other => other,
+    };
+    std::path::Path::new("/proc/sys/fs/binfmt_misc").join(format!("qemu-{qemu}")).exists()
 }
 
 fn read_trailer(fd: BorrowedFd<'_>, size: u64) -> Result<Option<(Trailer, ConfigDocument)>> {
@@ -115,7 +146,7 @@ fn read_trailer(fd: BorrowedFd<'_>, size: u64) -> Result<Option<(Trailer, Config
 }
 
 /// Up to `length` bytes from `offset` on; fewer at the file's end. The callers have bounded it.
-fn read_at(fd: BorrowedFd<'_>, offset: u64, length: u64) -> Result<Vec<u8>> {
+pub(super) fn read_at(fd: BorrowedFd<'_>, offset: u64, length: u64) -> Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {

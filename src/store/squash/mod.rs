@@ -9,6 +9,10 @@
 //!  │             │ <run>/squash/<key>/mnt-<generation>
 //!  └─fds──▶ monitor: joins that user namespace, makes a mount namespace of its own, clones the mount into it
 //! ```
+//! Holder and monitor start at the same time, and while newuidmap and systemd work for the holder the container's records
+//! are made. The monitor is let go when squashfuse has greeted the kernel. Before that nobody but the holder reaches the mount:
+//! of an image without extended attributes it is said then, once for all, that it has none (`attributes`).
+//!
 //! The kernel counts: the file system lives as long as any mount of it does, the container's among them, and squashfuse
 //! ends by itself when the last one is gone. The mount namespace that squashfuse itself is in has no mount of it, so it
 //! keeps nothing alive. Nobody unmounts anything for anybody else: a container that is killed takes its own mount away, and
@@ -23,17 +27,23 @@
 //!
 //! ```text
 //! <run>/squash/<key>/     key: which file (device, inode, size, time of change), and in a Slurm step, which step
-//!     lock                    around starting a holder, and around a holder's end
+//!     lock                    around starting a holder, and around a holder's end, with which the directory goes (`place`)
 //!     holder                  JSON: generation and pids
 //!     alive-<generation>      flocked by the holder for as long as it lives: its pids are its own
 //!     users-<generation>      flocked shared by each user
 //!     mnt-<generation>/       where it is mounted, in the holder's and the users' namespaces
 //! ```
-//! A Slurm step has its own, because Slurm kills every process of a step at its end.
+//! A Slurm step has its own, because Slurm kills every process of a step at its end. So have those of one cgroup that have
+//! one id and no monitor (`engine::alone`): they start their holder where they are themselves.
 
+mod ahead;
+mod attributes;
 mod file;
+mod holder;
 pub mod mount;
+mod place;
 mod shared;
 
 pub use file::SquashFile;
-pub use shared::{HOLDER_ROLE, Shared, holder_main};
+pub use holder::{HOLDER_ROLE, holder_main};
+pub use shared::{Begun, Coming, Shared};

@@ -4,8 +4,12 @@
 //! where the mount is put. So the server is in no namespace that has the mount, and the mount ends with ours (see the
 //! parent module).
 
+use super::attributes;
+use super::file::read_at;
 use crate::error::{Context, Error, Kind, Result};
 use crate::external::{last_words, squashfuse};
+use crate::ondisk::squash::{SUPERBLOCK, has_attributes};
+use crate::store::driver::single_id;
 use crate::sys::{CallContext, spawn};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{AtFlags, CWD, MemfdFlags, Mode, OFlags};
@@ -27,14 +31,24 @@ const MAX_LOOKS: usize = 64;
 pub struct Server {
     pub pid: i32,
     pub pidfd: OwnedFd,
+    words: File,
+    has_attributes: bool,
 }
 
 /// Mounts the squashfs that begins at `offset` of `image` at `at`, in a mount namespace of the caller's own that is made here.
 pub fn mount(image: BorrowedFd<'_>, offset: u64, at: &Path) -> Result<Server> {
+    let server = begin(image, offset, at)?;
+    server.await_greeting(at)?;
+    server.await_service(at)?;
+    Ok(server)
+}
+
+/// The same up to where the mount stands: its server has been started, and who looks into it waits for its greeting.
+pub fn begin(image: BorrowedFd<'_>, offset: u64, at: &Path) -> Result<Server> {
     let fuse = rustix::fs::open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .call(|| "open(\"/dev/fuse\")")
         .hint(|| "Ask the administrator to load the module fuse and to open its device: `modprobe fuse && chmod 666 /dev/fuse`.")?;
-    let mount = detached(fuse.as_fd()).what(|| "cannot mount a FUSE file system")?;
+    let mount = detached(fuse.as_fd(), single_id()?).what(|| "cannot mount a FUSE file system")?;
     let words = rustix::fs::memfd_create("squashfuse", MemfdFlags::CLOEXEC).call(|| "memfd_create()")?;
     let pid = squashfuse::start(fuse.as_fd(), image, offset, words.as_fd())?;
     drop(fuse);
@@ -45,10 +59,28 @@ pub fn mount(image: BorrowedFd<'_>, offset: u64, at: &Path) -> Result<Server> {
     spawn::unshare_mounts()?;
     rustix::mount::move_mount(mount.as_fd(), "", CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .call(|| format!("move_mount(fuse, {at:?})"))?;
-    // The first call waits for the server's greeting; a server that ended has closed the connection: ENOTCONN.
-    match rustix::fs::statfs(at).and_then(|_| look(at)) {
-        Ok(()) => Ok(Server { pid, pidfd }),
-        Err(e) => Err(refused(pidfd.as_fd(), File::from(words), e)),
+    let superblock = read_at(image, offset, SUPERBLOCK as u64)?;
+    Ok(Server { pid, pidfd, words: File::from(words), has_attributes: has_attributes(&superblock) })
+}
+
+impl Server {
+    /// Waits until it has greeted, as the first call does; a server that ended has closed the connection: ENOTCONN. Before
+    /// anybody else can reach the mount.
+    pub fn await_greeting(&self, at: &Path) -> Result<()> {
+        rustix::fs::statfs(at).map_err(|errno| self.refused(errno))?;
+        if !self.has_attributes {
+            attributes::say_none(self.pidfd.as_fd(), at);
+        }
+        Ok(())
+    }
+
+    /// Waits until it serves.
+    pub fn await_service(&self, at: &Path) -> Result<()> {
+        look(at).map_err(|errno| self.refused(errno))
+    }
+
+    fn refused(&self, errno: rustix::io::Errno) -> Error {
+        refused(self.pidfd.as_fd(), &self.words, errno)
     }
 }
 
@@ -62,7 +94,7 @@ fn look(at: &Path) -> rustix::io::Result<()> {
     Ok(())
 }
 
-fn detached(fuse: BorrowedFd<'_>) -> crate::sys::Result<OwnedFd> {
+fn detached(fuse: BorrowedFd<'_>, alone: bool) -> crate::sys::Result<OwnedFd> {
     let fs = rustix::mount::fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC).call(|| "fsopen(\"fuse\")")?;
     let set = |key: &str, value: &str| {
         rustix::mount::fsconfig_set_string(fs.as_fd(), key, value).call(|| format!("fsconfig({key}={value})"))
@@ -74,8 +106,10 @@ fn detached(fuse: BorrowedFd<'_>) -> crate::sys::Result<OwnedFd> {
     set("user_id", "0")?;
     set("group_id", "0")?;
     // `allow_other`: the container's processes have other ids than the mounter. setuid programs work in it because this
-    // user namespace owns the mount.
-    for flag in ["ro", "default_permissions", "allow_other"] {
+    // user namespace owns the mount. Where one id is mapped there is nobody from whom a file could be kept, and the mounter,
+    // in whose name the overlay above reads, could not pass a directory whose owner has no id here.
+    let kept = (!alone).then_some("default_permissions");
+    for flag in ["ro", "allow_other"].into_iter().chain(kept) {
         rustix::mount::fsconfig_set_flag(fs.as_fd(), flag).call(|| format!("fsconfig({flag})"))?;
     }
     rustix::mount::fsconfig_create(fs.as_fd()).call(|| "fsconfig(create fuse)")?;
@@ -84,13 +118,17 @@ fn detached(fuse: BorrowedFd<'_>) -> crate::sys::Result<OwnedFd> {
 }
 
 /// The error of a server that does not serve, with its own words.
-fn refused(server: BorrowedFd<'_>, mut words: File, errno: rustix::io::Errno) -> Error {
-    let _ = rustix::event::poll(&mut [PollFd::new(&server, PollFlags::IN)], Some(&LAST_WORDS));
+fn refused(server: BorrowedFd<'_>, mut words: &File, errno: rustix::io::Errno) -> Error {
+    let ended = rustix::event::poll(&mut [PollFd::new(&server, PollFlags::IN)], Some(&LAST_WORDS)) == Ok(1);
     let _ = rustix::process::pidfd_send_signal(server, rustix::process::Signal::KILL);
-    let _ = rustix::process::waitid(WaitId::PidFd(server), WaitIdOptions::EXITED);
+    let status = rustix::process::waitid(WaitId::PidFd(server), WaitIdOptions::EXITED).ok().flatten();
+    let signal = status.and_then(|status| status.terminating_signal()).filter(|_| ended);
     let mut said = Vec::new();
     let _ = words.seek(SeekFrom::Start(0)).and_then(|_| words.read_to_end(&mut said));
-    let ended = crate::sys::ErrnoText(errno.raw_os_error()).to_string();
+    let ended = match signal.map(nix::sys::signal::Signal::try_from) {
+        Some(Ok(signal)) => format!("it crashed ({signal})"),
+        _ => crate::sys::ErrnoText(errno.raw_os_error()).to_string(),
+    };
     Error::new(Kind::External, "squashfuse cannot read the image")
         .cause(format_args!("squashfuse: {}", last_words(&said, &ended)))
         .hint("The file may be damaged: compare its checksum with the original's, or make it again.")
@@ -104,6 +142,11 @@ pub fn unmount(at: &Path) {
 
 /// Clones the mount at `at` of another mount namespace, whose user namespace we are in, to the same place in ours.
 pub fn clone_from(namespace: BorrowedFd<'_>, at: &Path) -> Result<()> {
+    put(copy_of(namespace, at)?.as_fd(), at)
+}
+
+/// A copy of the mount at `at` of that namespace, not yet anywhere in ours.
+pub fn copy_of(namespace: BorrowedFd<'_>, at: &Path) -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let own =
         rustix::fs::open("/proc/self/ns/mnt", flags, Mode::empty()).call(|| "open(\"/proc/self/ns/mnt\")")?;
@@ -115,7 +158,12 @@ pub fn clone_from(namespace: BorrowedFd<'_>, at: &Path) -> Result<()> {
     let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let taken = rustix::mount::open_tree(CWD, at, clone).call(|| format!("open_tree({at:?})"));
     enter(own.as_fd())?;
-    rustix::mount::move_mount(taken?.as_fd(), "", CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+    Ok(taken?)
+}
+
+/// Puts such a copy there.
+pub fn put(mount: BorrowedFd<'_>, at: &Path) -> Result<()> {
+    rustix::mount::move_mount(mount, "", CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .call(|| format!("move_mount(squashfuse, {at:?})"))?;
     Ok(())
 }

@@ -1,37 +1,22 @@
-//! One mount of an image for all of its containers: finding its holder, starting one, and being one.
+//! One mount of an image for all of its containers: finding its holder, or starting one (`holder` is its own side).
 
 use super::file::SquashFile;
-use super::mount;
+use super::holder::{HOLDER_ROLE, Holder, IMAGE_FD, MAPPED_BY_ITSELF, MAPPED_FROM_OUTSIDE, MOUNTED, SERVING};
+use super::place::{Locked, directory, flock, sweep, sweep_others};
 use crate::error::{Context, Error, Result};
-use crate::ondisk::{self, Durability};
+use crate::ondisk;
 use crate::paths::{self, Dirs};
 use crate::store::lock;
-use crate::sys::{self, CallContext};
-use crate::userns::{self, SYNC_FD, StoreMap};
+use crate::sys::CallContext;
+use crate::userns::{self, StoreMap};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
-use serde::{Deserialize, Serialize};
+use rustix::net::RecvFlags;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-
-/// The hidden role of a holder.
-pub const HOLDER_ROLE: &str = "hold-image";
-const IMAGE_FD: i32 = 4;
-const READY: u8 = b'R';
-
-/// The record of a holder.
-#[derive(Debug, Serialize, Deserialize)]
-struct Holder {
-    version: u32,
-    generation: String,
-    holder: i32,
-    /// squashfuse: the holder's child, never reaped, so the number is its own for as long as the holder lives.
-    server: i32,
-}
+use std::thread::JoinHandle;
 
 /// A use of an image's mount. As long as `users` is open, in whatever process, the mount can be joined.
 #[derive(Debug)]
@@ -46,59 +31,223 @@ pub struct Shared {
     pub server: OwnedFd,
 }
 
-/// Puts a process that was started, and is not yet let go, into a cgroup of its own where that can be had.
-pub type Place<'a> = &'a dyn Fn(&str, i32);
+/// Asks for a cgroup of its own for a process that was started and is not yet let go; the answer waits until it is there.
+pub type Place = fn(&str, i32) -> Box<dyn FnOnce()>;
+
+/// A holder that was found or started.
+#[derive(Debug)]
+pub enum Begun {
+    Found(Shared),
+    Started(Starting),
+}
+
+/// A holder on its way.
+#[derive(Debug)]
+pub struct Starting {
+    dir: PathBuf,
+    handle: OwnedFd,
+    lock: OwnedFd,
+    users: OwnedFd,
+    sync: OwnedFd,
+    path: PathBuf,
+    map: StoreMap,
+    image: String,
+}
+
+/// A mount that is found or made meanwhile, by a thread. Dropped, it waits for that: a holder is never left half placed.
+#[derive(Debug)]
+pub struct Coming(Option<JoinHandle<Result<Mounted>>>);
+
+/// A mount that stands. Who looks into it waits for its server.
+#[derive(Debug)]
+pub struct Mounted {
+    pub shared: Shared,
+    /// Its holder's socket and the lock, until its server has said that it serves.
+    starting: Option<(OwnedFd, OwnedFd)>,
+    image: String,
+}
+
+/// Who shares a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharers {
+    /// All containers of the user; of a Slurm step, those of the step, for Slurm kills every process of it at its end.
+    All,
+    /// Those that have one id, and that were started in one cgroup: what ends one of them there ends them all.
+    OfOurCgroup,
+}
 
 impl Shared {
-    /// Joins the image's mount, or makes it.
-    pub fn acquire(dirs: &Dirs, image: &SquashFile, place: Place<'_>) -> Result<Self> {
-        let key = key(image);
-        let what = || format!("cannot mount the image file {}", image.path);
-        dirs.open_run()?;
-        let dir = directory(dirs, &key);
-        for path in [dirs.run.join("squash"), dir.clone()] {
-            match rustix::fs::mkdir(&path, Mode::from(0o700)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(e) => return Err(e).call(|| format!("mkdir({path:?})")).what(what),
+    /// Begins to join the image's mount, or to make it in a user namespace with this map.
+    pub fn begin(dirs: &Dirs, image: &SquashFile, map: &StoreMap, place: Place) -> Result<Coming> {
+        let wanted = Wanted::new(dirs, image, map, Sharers::All)?;
+        let acquire = move || wanted.begin(Some(place))?.mounted();
+        Ok(Coming(Some(std::thread::Builder::new().spawn(acquire).call(|| "clone(CLONE_THREAD)")?)))
+    }
+
+    /// The same without a thread, for a caller who alone is mapped and where the holder stays where it was started.
+    pub fn begin_here(dirs: &Dirs, image: &SquashFile, map: &StoreMap) -> Result<Begun> {
+        Wanted::new(dirs, image, map, Sharers::OfOurCgroup)?.begin(None)
+    }
+}
+
+impl Begun {
+    /// Where it is mounted, or will be.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Found(shared) => &shared.path,
+            Self::Started(starting) => &starting.path,
+        }
+    }
+
+    /// Waits until it is mounted.
+    pub fn mounted(self) -> Result<Mounted> {
+        match self {
+            Self::Found(shared) => Ok(Mounted { shared, starting: None, image: String::new() }),
+            Self::Started(starting) => {
+                let image = starting.image.clone();
+                starting.mounted().what(|| cannot_mount(&image))
             }
         }
-        let handle = open_directory(&dir).what(what)?;
-        let _lock = flock(handle.as_fd(), "lock", FlockOperation::LockExclusive).what(what)?;
-        match join(&dir, handle.as_fd()).what(what)? {
-            Some(shared) => Ok(shared),
-            None => start(dirs, image, &key, handle.as_fd(), place).what(what),
-        }
     }
 }
 
-fn directory(dirs: &Dirs, key: &str) -> PathBuf {
-    dirs.run.join("squash").join(key)
+impl Starting {
+    fn mounted(self) -> Result<Mounted> {
+        let Self { dir, handle, lock, users, sync, map, image, .. } = self;
+        hear(&sync, MOUNTED).map_err(|error| explain(error, &map))?;
+        let Some(shared) = join(&dir, handle.as_fd())? else {
+            // squashfuse has ended already, and the holder says why.
+            hear(&sync, SERVING)?;
+            return Err(Error::internal("the holder of an image's mount ended as soon as it was there"));
+        };
+        drop(users);
+        Ok(Mounted { shared, starting: Some((sync, lock)), image })
+    }
 }
 
-/// Which mount: the file, and in a Slurm step the step, because Slurm kills every process of it at its end.
-fn key(image: &SquashFile) -> String {
+fn explain(error: Error, map: &StoreMap) -> Error {
+    match map {
+        StoreMap::SingleUid { reason, .. } => {
+            error.cause(format_args!("only your own id is mapped: {reason}"))
+        }
+        _ => error,
+    }
+}
+
+fn cannot_mount(image: &str) -> String {
+    format!("cannot mount the image file {image}")
+}
+
+impl Coming {
+    /// Waits until it is mounted.
+    pub fn mounted(mut self) -> Result<Mounted> {
+        let thread = self.0.take().ok_or_else(|| Error::internal("a mount that was waited for"))?;
+        thread.join().map_err(|_| Error::internal("the thread that mounts the image ended early"))?
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        let _ = self.0.take().map(JoinHandle::join);
+    }
+}
+
+impl Mounted {
+    /// Waits until the image can be read.
+    pub fn served(self) -> Result<Shared> {
+        if let Some((sync, _lock)) = &self.starting {
+            hear(sync, SERVING).what(|| cannot_mount(&self.image))?;
+        }
+        Ok(self.shared)
+    }
+}
+
+/// What has to be known for it.
+struct Wanted {
+    dirs: Dirs,
+    image: OwnedFd,
+    name: String,
+    offset: u64,
+    programs: Vec<String>,
+    key: String,
+    map: StoreMap,
+}
+
+impl Wanted {
+    fn new(dirs: &Dirs, image: &SquashFile, map: &StoreMap, sharers: Sharers) -> Result<Self> {
+        Ok(Self {
+            dirs: dirs.clone(),
+            image: image.fd().try_clone_to_owned().call(|| "fcntl(F_DUPFD_CLOEXEC)")?,
+            name: image.path.clone(),
+            offset: image.offset,
+            programs: image.programs.clone(),
+            key: key(image, sharers),
+            map: map.clone(),
+        })
+    }
+
+    fn begin(&self, place: Option<Place>) -> Result<Begun> {
+        self.find_or_start(place).what(|| cannot_mount(&self.name))
+    }
+
+    fn find_or_start(&self, place: Option<Place>) -> Result<Begun> {
+        self.dirs.open_run()?;
+        let dir = directory(&self.dirs.run, &self.key);
+        let Locked { handle, lock } = Locked::made(&self.dirs.run, &dir)?;
+        match join(&dir, handle.as_fd())? {
+            Some(shared) => Ok(Begun::Found(shared)),
+            None => self.start(dir, handle, lock, place).map(Begun::Started),
+        }
+    }
+
+    /// Starts a holder. Under the lock.
+    fn start(&self, dir: PathBuf, handle: OwnedFd, lock: OwnedFd, place: Option<Place>) -> Result<Starting> {
+        sweep(handle.as_fd());
+        sweep_others(&self.dirs.run, &self.key);
+        let mut random = [0u8; 8];
+        crate::id::random_bytes(&mut random)?;
+        let generation = crate::id::hex(&random);
+        // Before the holder waits for it.
+        let users = flock(handle.as_fd(), &format!("users-{generation}"), FlockOperation::LockShared)?;
+        let path = dir.join(format!("mnt-{generation}"));
+        let mut args: Vec<OsString> = vec![
+            self.dirs.run.clone().into(),
+            (&self.key).into(),
+            generation.into(),
+            self.offset.to_string().into(),
+            if place.is_some() { MAPPED_FROM_OUTSIDE } else { MAPPED_BY_ITSELF }.into(),
+        ];
+        args.extend(self.programs.iter().map(OsString::from));
+        let child = userns::spawn_role(HOLDER_ROLE, &args, &[(self.image.as_fd(), IMAGE_FD)])?;
+        if let Some(place) = place {
+            let placed = place(&self.key, child.pid);
+            userns::map_role_when(&child, &self.map, placed)?;
+        }
+        let (map, image) = (self.map.clone(), self.name.clone());
+        Ok(Starting { dir, handle, lock, users, sync: child.sync, path, map, image })
+    }
+}
+
+/// Waits for this word of a holder.
+fn hear(sync: &OwnedFd, word: u8) -> Result<()> {
+    let mut answer = vec![0u8; 64 << 10];
+    let (_, n) = rustix::net::recv(sync, &mut answer, RecvFlags::empty()).call(|| "recv(holder)")?;
+    match answer.get(..n).and_then(<[u8]>::split_first) {
+        Some((first, _)) if *first == word => Ok(()),
+        Some((_, words)) => Err(Error::from_wire(words)),
+        None => Err(Error::internal("the holder of an image's mount ended too early")),
+    }
+}
+
+/// Which mount: the file, and whose.
+fn key(image: &SquashFile, sharers: Sharers) -> String {
     use sha2::Digest;
     let step = ["SLURM_JOB_ID", "SLURM_STEP_ID"].map(|name| paths::env(name).unwrap_or_default());
-    let text = format!("{} {} {step:?}", image.stamp, image.offset);
+    let cgroup = (sharers == Sharers::OfOurCgroup)
+        .then(|| std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default());
+    let text = format!("{} {} {step:?} {cgroup:?}", image.stamp, image.offset);
     let digest: [u8; 32] = sha2::Sha256::digest(text.as_bytes()).into();
     crate::id::hex(digest.get(..16).unwrap_or_default())
-}
-
-fn open_directory(dir: &Path) -> Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(dir, flags, Mode::empty()).call(|| format!("open({dir:?})"))?)
-}
-
-fn flock(dir: BorrowedFd<'_>, name: &str, operation: FlockOperation) -> sys::Result<OwnedFd> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file =
-        rustix::fs::openat(dir, name, flags, Mode::from(0o600)).call(|| format!("openat({name:?})"))?;
-    loop {
-        match rustix::fs::flock(&file, operation) {
-            Err(Errno::INTR) => {}
-            other => return other.call(|| format!("flock({name:?})")).map(|()| file),
-        }
-    }
 }
 
 /// The mount of a holder that lives and serves; `None` where there is none.
@@ -121,6 +270,10 @@ fn join(dir: &Path, handle: BorrowedFd<'_>) -> Result<Option<Shared>> {
     let (user, mounts) = (namespace("user"), namespace("mnt"));
     let server = serving(holder.server);
     let (true, Some(server)) = (alive(), server) else { return Ok(None) };
+    // One that is being killed loses its namespaces before its lock.
+    if [&user, &mounts].into_iter().any(|fd| matches!(fd, Err(Errno::NOENT | Errno::SRCH))) {
+        return Ok(None);
+    }
     let opened =
         |fd: rustix::io::Result<OwnedFd>| fd.call(|| format!("open(\"/proc/{}/ns\")", holder.holder));
     Ok(Some(Shared {
@@ -139,151 +292,4 @@ fn serving(pid: i32) -> Option<OwnedFd> {
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     let lives = rustix::event::poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&now)) == Ok(0);
     lives.then_some(pidfd)
-}
-
-/// Starts a holder and waits until it serves. Under the lock.
-fn start(
-    dirs: &Dirs,
-    image: &SquashFile,
-    key: &str,
-    handle: BorrowedFd<'_>,
-    place: Place<'_>,
-) -> Result<Shared> {
-    sweep(handle);
-    let mut random = [0u8; 8];
-    crate::id::random_bytes(&mut random)?;
-    let generation = crate::id::hex(&random);
-    // Before the holder waits for it.
-    let users = flock(handle, &format!("users-{generation}"), FlockOperation::LockShared)?;
-    let map = userns::store_map()?;
-    let args: [OsString; 4] =
-        [dirs.run.clone().into(), key.into(), generation.into(), image.offset.to_string().into()];
-    let child = userns::spawn_role(HOLDER_ROLE, &args, &[(image.fd(), IMAGE_FD)])?;
-    place(key, child.pid);
-    userns::map_role(&child, &map)?;
-    let mut answer = vec![0u8; 64 << 10];
-    let (_, n) = rustix::net::recv(&child.sync, &mut answer, RecvFlags::empty()).call(|| "recv(holder)")?;
-    match answer.get(..n).and_then(<[u8]>::split_first) {
-        Some((&READY, _)) => {}
-        Some((_, words)) => return Err(explain(Error::from_wire(words), &map)),
-        None => return Err(Error::internal("the holder of an image's mount ended too early")),
-    }
-    let joined = join(&directory(dirs, key), handle)?;
-    drop(users);
-    joined.ok_or_else(|| Error::internal("the holder of an image's mount ended as soon as it was there"))
-}
-
-fn explain(error: Error, map: &StoreMap) -> Error {
-    match map {
-        StoreMap::SingleUid { reason, .. } => {
-            error.cause(format_args!("only your own id is mapped: {reason}"))
-        }
-        _ => error,
-    }
-}
-
-/// Removes what killed holders left and nobody uses any more. A user may outlive its holder: its files stay.
-fn sweep(handle: BorrowedFd<'_>) {
-    let names = crate::store::list_dir(handle).unwrap_or_default();
-    for generation in names.iter().filter_map(|name| name.to_str()?.strip_prefix("users-")) {
-        let alive = !lock::is_free(handle, &format!("alive-{generation}"));
-        if !alive && lock::is_free(handle, &format!("users-{generation}")) {
-            remove(handle, generation);
-        }
-    }
-}
-
-fn remove(handle: BorrowedFd<'_>, generation: &str) {
-    let _ = rustix::fs::unlinkat(handle, format!("mnt-{generation}"), AtFlags::REMOVEDIR);
-    let _ = rustix::fs::unlinkat(handle, format!("alive-{generation}"), AtFlags::empty());
-    let _ = rustix::fs::unlinkat(handle, format!("users-{generation}"), AtFlags::empty());
-}
-
-/// `coracle --role hold-image RUN KEY GENERATION OFFSET`, fd 3 the sync socket, fd 4 the image.
-pub fn holder_main(args: Vec<OsString>) -> ExitCode {
-    if sys::fds::close_inherited(IMAGE_FD + 1).is_err() {
-        return ExitCode::FAILURE;
-    }
-    let fds = (sys::spawn::inherited_fd(SYNC_FD), sys::spawn::inherited_fd(IMAGE_FD));
-    let (Some(sync), Some(image)) = fds else { return ExitCode::FAILURE };
-    match hold(&sync, &image, &args) {
-        Ok(held) => {
-            let _ = rustix::net::send(&sync, &[READY], SendFlags::NOSIGNAL);
-            drop((sync, image));
-            held.until_unused();
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            let mut words = vec![b'E'];
-            words.extend(error.to_wire());
-            let _ = rustix::net::send(&sync, &words, SendFlags::NOSIGNAL);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-struct Held {
-    directory: OwnedFd,
-    /// Where it is mounted.
-    path: PathBuf,
-    generation: String,
-    _alive: OwnedFd,
-}
-
-fn hold(sync: &OwnedFd, image: &OwnedFd, args: &[OsString]) -> Result<Held> {
-    let [run, key, generation, offset] = args else {
-        return Err(Error::internal("the role wants RUN KEY GENERATION OFFSET"));
-    };
-    let generation = generation.to_string_lossy().into_owned();
-    let offset = offset.to_string_lossy().parse().map_err(|_| Error::internal("no offset"))?;
-    let _ = rustix::process::setsid();
-    userns::enter_store(sync.as_fd())?;
-    rustix::process::chdir("/").call(|| "chdir(\"/\")")?;
-    leave_stdio()?;
-    let dir = Path::new(run).join("squash").join(key);
-    let directory = open_directory(&dir)?;
-    let alive =
-        flock(directory.as_fd(), &format!("alive-{generation}"), FlockOperation::NonBlockingLockExclusive)?;
-    let name = format!("mnt-{generation}");
-    rustix::fs::mkdirat(&directory, &name, Mode::from(0o700)).call(|| format!("mkdirat({name:?})"))?;
-    let path = dir.join(&name);
-    let served = mount::mount(image.as_fd(), offset, &path).inspect_err(|_| {
-        mount::unmount(&path);
-        remove(directory.as_fd(), &generation);
-    })?;
-    let record = Holder {
-        version: ondisk::VERSION,
-        generation: generation.clone(),
-        holder: rustix::process::getpid().as_raw_nonzero().get(),
-        server: served.pid,
-    };
-    ondisk::publish(&directory, "holder", &record, Durability::Volatile)?;
-    Ok(Held { directory, path, generation, _alive: alive })
-}
-
-/// The caller's terminal or pipe must not be kept by us.
-fn leave_stdio() -> Result<()> {
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-        .call(|| "open(\"/dev/null\")")?;
-    rustix::stdio::dup2_stdin(&null)
-        .and_then(|()| rustix::stdio::dup2_stdout(&null))
-        .and_then(|()| rustix::stdio::dup2_stderr(&null))
-        .call(|| "dup2(/dev/null)")?;
-    Ok(())
-}
-
-impl Held {
-    /// Waits until nobody uses the mount, and takes away what stands for it.
-    fn until_unused(self) {
-        let directory = self.directory.as_fd();
-        let users = format!("users-{}", self.generation);
-        let Ok(_nobody) = flock(directory, &users, FlockOperation::LockExclusive) else { return };
-        let Ok(_lock) = flock(directory, "lock", FlockOperation::LockExclusive) else { return };
-        let ours = ondisk::read_opt::<Holder>(directory, "holder").ok().flatten();
-        if ours.is_some_and(|holder| holder.generation == self.generation) {
-            let _ = rustix::fs::unlinkat(directory, "holder", AtFlags::empty());
-        }
-        mount::unmount(&self.path);
-        remove(directory, &self.generation);
-    }
 }

@@ -12,6 +12,7 @@ mod xattr;
 
 pub use decode::{Expect, decoded, wrong_digest};
 pub use parallel::{Outcome, ensure_layers};
+pub use sink::reachable;
 pub use tar::{EntryKind, TarReader, from_io};
 
 use super::{Store, staging::Staging};
@@ -52,17 +53,21 @@ pub fn unpack_layer<R: Read + Send>(
     mkdir("layer", 0o700)?;
     mkdir("layer/diff", 0o755)?;
     let layer = super::open_dir(staging.dir(), "layer")?;
+    if store.is_shared() {
+        rustix::fs::fchmod(&layer, Mode::from(0o755)).call(|| "fchmod(layer, 0755)")?;
+    }
     let diff = super::open_dir(&layer, "diff")?;
     rustix::fs::fchmod(&diff, Mode::from(0o755)).call(|| "fchmod(diff, 0755)")?;
-    let owners = if crate::store::driver::single_id()? {
+    let owners = if store.is_shared() {
+        sink::Owners::Stated
+    } else if crate::store::driver::single_id()? {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&layer, "owners", flags, Mode::from(0o600)).call(|| "openat(owners)")?;
         sink::Owners::Recorded(BufWriter::new(fd.into()))
     } else {
         sink::Owners::Real
     };
-    let space = rustix::fs::fstatvfs(&diff).call(|| "fstatvfs(staging)")?;
-    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let free = crate::sys::fs::free_bytes(&rustix::fs::fstatvfs(&diff).call(|| "fstatvfs(staging)")?);
     let sink = sink::Sink::new(diff, owners, free - free / SPARE);
     let blob_digest = blob.expect.blob.as_ref().map(|(digest, _)| digest.clone());
     let (report, actual) = decode::decoded(blob.source, &blob.expect, blob.cancel, |stream| {
@@ -89,7 +94,7 @@ pub fn unpack_layer<R: Read + Send>(
         skipped_xattrs: report.skipped_xattrs,
         created: super::now(),
     };
-    ondisk::publish(&layer, "layer.json", &record, Durability::Volatile)?;
+    ondisk::publish_for(store.readers(), &layer, "layer.json", &record, Durability::Volatile)?;
     // One sync for thousands of files; only then may the layer get its name.
     rustix::fs::syncfs(&layer).call(|| "syncfs()").what(|| "cannot write the layer to disk")?;
     store.publish_layer(&staging, diff_id)?;

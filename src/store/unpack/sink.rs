@@ -16,7 +16,7 @@ use super::place::{
 use super::tar::{Entry, EntryKind, TarReader, show};
 use super::xattr;
 use crate::error::{Context, Error, Result};
-use crate::ondisk::layer::{Ownership, Whiteouts};
+use crate::ondisk::layer::{Ownership, Stated, Whiteouts};
 use crate::sys::CallContext;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
@@ -49,6 +49,8 @@ pub enum Owners {
     Real,
     /// One id only: they go into the file `owners`.
     Recorded(std::io::BufWriter<std::fs::File>),
+    /// The store is for all users: owner and mode go into an attribute of the file, which everybody may read.
+    Stated,
 }
 
 /// What was written, and what could not be.
@@ -70,6 +72,7 @@ impl Sink {
         let ownership = match owners {
             Owners::Real => Ownership::Real,
             Owners::Recorded(_) => Ownership::Recorded,
+            Owners::Stated => Ownership::Stated,
         };
         Self {
             root,
@@ -92,6 +95,11 @@ impl Sink {
 
     /// Writes every entry of `tar`.
     pub fn unpack<R: BufRead>(mut self, tar: &mut TarReader<R>) -> Result<Report> {
+        let root = self.root.as_fd().try_clone_to_owned().call(|| "fcntl(F_DUPFD_CLOEXEC)")?;
+        self.state(root.as_fd(), ROOTS).hint(|| {
+            "A store for all users needs a file system with extended attributes. On others, share images as files: \
+             `coracle image squash IMAGE FILE`.".to_owned()
+        })?;
         while let Some(entry) = tar.next_entry()? {
             self.report.entries += 1;
             if self.report.entries > MAX_ENTRIES {
@@ -192,7 +200,7 @@ impl Sink {
         self.room = self.room.checked_sub(real).ok_or_else(|| {
             Error::host("there is not enough free space in the store")
                 .cause(format_args!("the file has {real} bytes, {} may still be written", self.room))
-                .hint("Free some space (`coracle rmi`, `coracle system prune`), or choose another store with --root.")
+                .hint(crate::error::DISK_FULL)
         })?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let create = || rustix::fs::openat(at.0, at.1, flags, Mode::from(0o600));
@@ -304,9 +312,9 @@ impl Sink {
     fn mark(&mut self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
         self.report.whiteouts = Whiteouts::Names;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(dir, name, flags, Mode::from(0o600))
+        let fd = rustix::fs::openat(dir, name, flags, Mode::from(0o600))
             .call(|| format!("openat({}, O_CREAT)", show(name)))?;
-        Ok(())
+        self.state(fd.as_fd(), ROOTS)
     }
 
     /// Owner, mode, attributes, in this order.
@@ -315,9 +323,25 @@ impl Sink {
             rustix::fs::fchown(fd, Some(uid), Some(gid))
                 .call(|| format!("fchown({}, {})", uid.as_raw(), gid.as_raw()))?;
         }
-        let mode = if matches!(self.owners, Owners::Real) { entry.mode } else { reachable(entry) };
+        let mode = match self.owners {
+            Owners::Real => entry.mode,
+            Owners::Recorded(_) => reachable(entry.mode, entry.kind == EntryKind::Directory),
+            Owners::Stated => readable(entry),
+        };
         rustix::fs::fchmod(fd, Mode::from_raw_mode(mode)).call(|| format!("fchmod({mode:04o})"))?;
-        self.report.skipped_xattrs += xattr::set(fd.as_fd(), &entry.xattrs)?;
+        let (uid, gid) = ids(entry)?;
+        self.state(fd.as_fd(), Stated { uid, gid, mode: entry.mode & 0o7777 })?;
+        // Capabilities and access lists speak of ids, which are others for everybody else.
+        let for_all = |name: &[u8]| !matches!(self.owners, Owners::Stated) || name.starts_with(b"user.");
+        self.report.skipped_xattrs += xattr::set(fd.as_fd(), &entry.xattrs, &for_all)?;
+        Ok(())
+    }
+
+    /// States whose a file is, where that is how owners are kept.
+    fn state(&self, file: BorrowedFd<'_>, stated: Stated) -> Result<()> {
+        if matches!(self.owners, Owners::Stated) {
+            stated.set(file).call(|| "fsetxattr(\"user.containers.override_stat\")")?;
+        }
         Ok(())
     }
 
@@ -329,7 +353,8 @@ impl Sink {
         }
         if entry.kind == EntryKind::Fifo {
             // Just made by us, in a directory that nobody else can enter.
-            rustix::fs::chmodat(at.0, at.1, Mode::from_raw_mode(entry.mode), AtFlags::empty())
+            let mode = if matches!(self.owners, Owners::Stated) { readable(entry) } else { entry.mode };
+            rustix::fs::chmodat(at.0, at.1, Mode::from_raw_mode(mode), AtFlags::empty())
                 .call(|| "fchmodat()")?;
         }
         rustix::fs::utimensat(at.0, at.1, &times(entry), AtFlags::SYMLINK_NOFOLLOW).call(|| "utimensat()")?;
@@ -338,17 +363,13 @@ impl Sink {
 
     /// The owner to set; none where owners are written down instead.
     fn owner(&mut self, entry: &Entry, path: &[u8]) -> Result<Option<(Uid, Gid)>> {
-        let id = |id: u64, what: &str| {
-            u32::try_from(id)
-                .ok()
-                .filter(|id| *id != u32::MAX)
-                .ok_or_else(|| refused(&format!("impossible {what} {id}")))
+        let (uid, gid) = ids(entry)?;
+        let file = match &mut self.owners {
+            Owners::Real => return Ok(Some((Uid::from_raw(uid), Gid::from_raw(gid)))),
+            Owners::Stated => return Ok(None),
+            Owners::Recorded(file) => file,
         };
-        let (uid, gid) = (id(entry.uid, "uid")?, id(entry.gid, "gid")?);
-        let Owners::Recorded(file) = &mut self.owners else {
-            return Ok(Some((Uid::from_raw(uid), Gid::from_raw(gid))));
-        };
-        if (uid, gid) != (0, 0) || reachable(entry) != entry.mode {
+        if (uid, gid) != (0, 0) || reachable(entry.mode, entry.kind == EntryKind::Directory) != entry.mode {
             let mut line = format!("{uid} {gid} {:o} ", entry.mode).into_bytes();
             for byte in path {
                 match byte {
@@ -383,6 +404,7 @@ impl Sink {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for part in dir.split(|b| *b == b'/').filter(|part| !part.is_empty()) {
             let at = (current.as_fd(), part);
+            let mut made = true;
             match rustix::fs::mkdirat(at.0, part, Mode::from(0o755)) {
                 Ok(()) => {
                     rustix::fs::chmodat(at.0, part, Mode::from(0o755), AtFlags::empty())
@@ -396,7 +418,7 @@ impl Sink {
                         .call(|| format!("openat({})", show(part)))?;
                     self.opaque(&fd)?;
                 }
-                Err(Errno::EXIST) => {}
+                Err(Errno::EXIST) => made = false,
                 Err(e) => return Ok(Err(e).call(|| format!("mkdirat({})", show(part)))?),
             }
             current = match rustix::fs::openat(&current, part, flags, Mode::empty()) {
@@ -405,6 +427,9 @@ impl Sink {
                 Err(Errno::NOTDIR) => return Err(through_symlink(dir)),
                 other => other.call(|| format!("openat({}, O_DIRECTORY|O_NOFOLLOW)", show(part)))?,
             };
+            if made {
+                self.state(current.as_fd(), ROOTS)?;
+            }
         }
         Ok(current)
     }
@@ -455,21 +480,39 @@ fn times(entry: &Entry) -> Timestamps {
     Timestamps { last_access: time, last_modification: time }
 }
 
-/// Where there is one id, the user must be able to read what is the user's.
-fn reachable(entry: &Entry) -> u32 {
-    let owner = if entry.kind == EntryKind::Directory { 0o700 } else { 0o600 };
-    (entry.mode & 0o777) | owner | (entry.mode & 0o111)
+/// A directory that no entry describes.
+const ROOTS: Stated = Stated { uid: 0, gid: 0, mode: 0o755 };
+
+fn ids(entry: &Entry) -> Result<(u32, u32)> {
+    let id = |id: u64, what: &str| {
+        u32::try_from(id)
+            .ok()
+            .filter(|id| *id != u32::MAX)
+            .ok_or_else(|| refused(&format!("impossible {what} {id}")))
+    };
+    Ok((id(entry.uid, "uid")?, id(entry.gid, "gid")?))
+}
+
+/// Everybody must be able to read what is for all.
+fn readable(entry: &Entry) -> u32 {
+    if entry.kind == EntryKind::Directory || entry.mode & 0o111 != 0 { 0o755 } else { 0o644 }
+}
+
+/// Permissions where there is one id: the user must be able to read what is the user's, and no program of an image makes
+/// other users of the machine the user.
+pub fn reachable(mode: u32, directory: bool) -> u32 {
+    if directory { mode & 0o3777 | 0o700 } else { mode & 0o777 | 0o600 }
 }
 
 /// Hints for what users meet.
 fn explain(error: Error) -> Error {
     match error.errno() {
-        Some(libc::ENOSPC | libc::EDQUOT) => error
-            .with_kind(crate::error::Kind::Host)
-            .hint("The disk is full: free some space (`coracle rmi`, `coracle system prune`), or choose another store with --root."),
         Some(libc::EINVAL) if error.causes().iter().any(|c| c.contains("chown")) => error
             .with_kind(crate::error::Kind::Host)
             .hint("The image uses more ids than you have: ask the administrator for a larger range in /etc/subuid and /etc/subgid."),
+        Some(libc::EPERM) if error.causes().iter().any(|c| c.contains("chown")) => error
+            .with_kind(crate::error::Kind::Host)
+            .hint("The disk of the store gives no files to your subordinate ids, as a file server's: name a directory on a disk of this machine, `coracle --root DIR`, or none."),
         _ => error,
     }
 }

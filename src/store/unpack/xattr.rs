@@ -21,10 +21,19 @@ pub fn allowed(name: &[u8]) -> bool {
     }
 }
 
-/// Sets the attributes; returns how many the kernel or the file system refused. Dropped ones are not counted.
-pub fn set(fd: BorrowedFd<'_>, attributes: &[(Vec<u8>, Vec<u8>)]) -> Result<u64> {
+/// Sets the attributes; returns how many were not `wanted`, or the kernel or the file system refused. Those that are never set
+/// are not counted.
+pub fn set(
+    fd: BorrowedFd<'_>,
+    attributes: &[(Vec<u8>, Vec<u8>)],
+    wanted: &dyn Fn(&[u8]) -> bool,
+) -> Result<u64> {
     let mut skipped = 0;
     for (name, value) in attributes.iter().filter(|(name, _)| allowed(name)) {
+        if !wanted(name) {
+            skipped += 1;
+            continue;
+        }
         match rustix::fs::fsetxattr(fd, &**name, value, XattrFlags::empty()) {
             Ok(()) => {}
             Err(Errno::OPNOTSUPP | Errno::PERM | Errno::INVAL | Errno::NODATA) => skipped += 1,

@@ -20,13 +20,11 @@ const TEXTS: [&str; 9] = [
 ];
 
 /// What distrobox knows and we do not do, and what to do instead. Switches among them may say `false`.
-const REFUSED: [(&str, &str); 14] = [
+const REFUSED: [(&str, &str); 12] = [
     ("additional_flags", "What coracle can be told has a key of its own; leave the line out."),
     ("clone", "Name the image that the other box is made of."),
     ("entry", "Write `entry=false`, and export applications with `exported_apps`."),
     ("hostname", "A box is called by its name; leave the line out."),
-    ("init", "Leave the line out: services can be started with `init_hooks`."),
-    ("nvidia", "Leave the line out: the host's devices are in every box, its libraries are below /run/host."),
     ("root", "Leave the line out: `sudo` makes you root in every box."),
     ("unshare_all", ISOLATE),
     ("unshare_devsys", ISOLATE),
@@ -139,6 +137,8 @@ fn set(one: &mut Declared, line: &Line<'_>, home: &str) -> Result<()> {
             )
             .hint("Write `home=own`: it is at the usual path, and kept with the box."));
         }
+        "nvidia" => one.gpus = if switch(line)? { vec!["all".to_owned()] } else { Vec::new() },
+        "init" => one.init = switch(line)?,
         "pull" => one.pull = switch(line)?,
         "replace" => one.replace = switch(line)?,
         "start_now" => one.start = switch(line)?,
@@ -150,7 +150,7 @@ fn set(one: &mut Declared, line: &Line<'_>, home: &str) -> Result<()> {
             }
             None => {
                 return Err(at(line.number, format_args!("there is no key {key:?}")).hint(format_args!(
-                    "The keys are {}, volume, pull, replace and start_now.",
+                    "The keys are {}, volume, init, nvidia, pull, replace and start_now.",
                     TEXTS.join(", ")
                 )));
             }
@@ -215,13 +215,13 @@ mod tests {
         let text = "# mine\n[ubuntu]\nadditional_packages=\"git vim\"\nadditional_packages=\"htop\"\nimage=ubuntu:latest\n\
             init=false\nnvidia=false\nroot=0\nreplace=true # again\nvolume=\"~/a:/a ${HOME}/b:/b:ro\"\n\
             [arch] # another\nimage=arch\ninit_hooks=\"touch /a # kept\"\ninit_hooks=touch /b;\nexported_bins=\"/usr/bin/htop\"\n\
-            exported_bins_path=\"~/.local/bin\"\nstart_now=true\n[third]\ninclude=ubuntu\nimage=x\nreplace=false\n";
+            exported_bins_path=\"~/.local/bin\"\nstart_now=true\n[third]\ninclude=ubuntu\nimage=x\nreplace=false\ninit=true\n";
         let boxes = parse(text, "/h").unwrap();
         let [ubuntu, arch, third] = boxes.as_slice() else { panic!("{boxes:?}") };
         assert_eq!((ubuntu.name.as_str(), ubuntu.image.as_deref()), ("ubuntu", Some("ubuntu:latest")));
         assert_eq!(ubuntu.packages, ["git", "vim", "htop"]);
         assert_eq!(ubuntu.volumes, ["/h/a:/a", "/h/b:/b:ro"]);
-        assert!(ubuntu.replace && !ubuntu.start);
+        assert!(ubuntu.replace && !ubuntu.start && !ubuntu.init && third.init);
         assert_eq!(arch.after, "touch /a # kept\ntouch /b;\n");
         assert!(arch.start && arch.programs == ["/usr/bin/htop"]);
         assert_eq!((third.image.as_deref(), third.packages.len(), third.replace), (Some("x"), 3, false));
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn what_is_not_done_is_refused_by_its_line() {
         for (line, why) in [
-            ("nvidia=true", "line 3: nvidia=true is not supported"),
+            ("root=true", "line 3: root=true is not supported"),
             ("additional_flags=\"--cap-add all\"", "line 3: additional_flags=--cap-add all is not supported"),
             ("home=/tmp/x", "line 3: home=/tmp/x is not supported"),
             ("pull=maybe", "line 3: pull=maybe is neither"),

@@ -23,6 +23,9 @@ pub struct Declared {
     pub home: Option<String>,
     pub isolate: bool,
     pub read_only_host: bool,
+    pub init: bool,
+    pub devices: Vec<String>,
+    pub gpus: Vec<String>,
     pub host_exec: bool,
     pub volumes: Vec<String>,
     /// The image is asked for at its registry, also where it is here.

@@ -13,6 +13,10 @@ pub struct Asked {
     pub mounts: Vec<String>,
     /// `NAME=VALUE`, or the NAME of a variable of the host's.
     pub env: Vec<String>,
+    /// Devices by their CDI names, as `--device` takes them.
+    pub devices: Vec<String>,
+    /// As `--gpus` takes them.
+    pub gpus: Vec<String>,
 }
 
 /// The words of `runArgs`.
@@ -43,6 +47,7 @@ pub fn parse(words: &[String]) -> Result<Asked> {
             "--cap-add",
             "--security-opt",
             "--device",
+            "--gpus",
         ];
         if !known.contains(&flag) {
             return Err(refused("runArgs", word));
@@ -61,6 +66,8 @@ pub fn parse(words: &[String]) -> Result<Asked> {
             "--userns" if value == "keep-id" => {}
             "--cap-add" => {}
             "--device" if same_device(&value) => {}
+            "--device" if !value.starts_with('/') => asked.devices.push(value),
+            "--gpus" => asked.gpus.extend(value.split(',').map(str::to_owned)),
             _ => return Err(refused("runArgs", &format!("{flag}={value}"))),
         }
     }
@@ -85,7 +92,7 @@ pub fn security(key: &str, text: &str) -> Result<()> {
 fn refused(key: &str, word: &str) -> Error {
     Error::usage(format_args!("{key}: {word} is not for boxes")).hint(
         "Leave it out. A box has the host's network, processes and devices, and its root has all capabilities; \
-         it can be given mounts (-v, --mount), variables (-e) and a --name.",
+         it can be given mounts (-v, --mount), variables (-e), --gpus and a --name.",
     )
 }
 
@@ -127,12 +134,17 @@ mod tests {
         let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let asked = parse(&words(
             "--name n -v /a:/b --mount=type=tmpfs,dst=/t -e A=b --env C --init --network=host --cap-add SYS_PTRACE \
-             --security-opt seccomp=unconfined --device /dev/kvm --device=/dev/fuse:rwm --userns=keep-id",
+             --security-opt seccomp=unconfined --device /dev/kvm --device=/dev/fuse:rwm --userns=keep-id \
+             --device story.org/dev=a --gpus 0,1",
         ))
         .unwrap();
         assert_eq!(asked.name.as_deref(), Some("n"));
         assert_eq!((asked.volumes, asked.mounts), (vec!["/a:/b".into()], vec!["type=tmpfs,dst=/t".into()]));
         assert_eq!(asked.env, ["A=b", "C"]);
+        assert_eq!(
+            (asked.devices, asked.gpus),
+            (vec!["story.org/dev=a".into()], vec!["0".into(), "1".into()])
+        );
         for bad in [
             "--memory=1g",
             "--network=none",

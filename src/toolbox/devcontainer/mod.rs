@@ -8,6 +8,7 @@
 pub mod commands;
 mod flags;
 mod keys;
+pub mod metadata;
 mod variables;
 
 use super::live;
@@ -102,34 +103,63 @@ pub struct Declared {
     pub image: String,
     /// As `-v` takes them.
     pub volumes: Vec<String>,
+    /// As `--device` and `--gpus` take them.
+    pub devices: Vec<String>,
+    pub gpus: Vec<String>,
     pub dev: Dev,
     pub creation: Vec<(&'static str, Command)>,
-    pub start: Option<Command>,
-    pub attach: Option<Command>,
+    pub start: Vec<Command>,
+    pub attach: Vec<Command>,
     pub warnings: Vec<String>,
 }
 
-/// The project in this directory.
-pub fn find(dir: &Path) -> Result<Project> {
+/// The project in this directory, with the file of the usual place, or of the only directory in `.devcontainer`, or `config`.
+pub fn find(dir: &Path, config: Option<&Path>) -> Result<Project> {
     let what = || format!("cannot read the project {}", dir.display());
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     drop(rustix::fs::open(dir, flags, Mode::empty()).call(|| format!("open({dir:?})")).what(what)?);
     let folder = dir.to_str().and_then(live::real).ok_or_else(|| {
         Error::usage(what()).cause("its path is not UTF-8").hint("Give the directory another name.")
     })?;
-    let file = USUAL
-        .iter()
-        .map(|name| format!("{folder}/{name}"))
-        .find(|path| Path::new(path).exists())
-        .ok_or_else(|| {
-            Error::not_found(format_args!("no devcontainer.json in {folder}"))
-                .cause(format_args!("there is neither {} nor {}", USUAL[0], USUAL[1]))
-                .hint(format_args!(
-                    "Name the project's directory, or write one: `echo '{{\"image\": \"debian\"}}' >{folder}/{}`.",
-                    USUAL[1]
-                ))
+    if let Some(config) = config {
+        let what = || format!("cannot read {}", config.display());
+        drop(
+            rustix::fs::open(config, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+                .call(|| format!("open({config:?})"))
+                .what(what)?,
+        );
+        let file = config.to_str().and_then(live::real).ok_or_else(|| {
+            Error::usage(what()).cause("its path is not UTF-8").hint("Give the file another name.")
         })?;
-    Ok(Project { folder, file })
+        return Ok(Project { folder, file });
+    }
+    let usual = USUAL.iter().map(|name| format!("{folder}/{name}")).find(|path| Path::new(path).exists());
+    if let Some(file) = usual {
+        return Ok(Project { folder, file });
+    }
+    let mut files = in_directories(&folder);
+    match (files.pop(), files.pop()) {
+        (Some(file), None) => Ok(Project { folder, file }),
+        (Some(one), Some(other)) => Err(Error::usage(format_args!("more than one devcontainer.json in {folder}"))
+            .cause(format_args!("there are {other} and {one}"))
+            .hint(format_args!("Name one: `coracle toolbox up --config {other}`."))),
+        (None, _) => Err(Error::not_found(format_args!("no devcontainer.json in {folder}"))
+            .cause(format_args!("there is neither {} nor {}, nor one in a directory of .devcontainer", USUAL[0], USUAL[1]))
+            .hint(format_args!(
+                "Name the project's directory, or write one: `echo '{{\"image\": \"debian\"}}' >{folder}/{}`.",
+                USUAL[1]
+            ))),
+    }
+}
+
+/// `.devcontainer/NAME/devcontainer.json`, sorted.
+fn in_directories(folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(format!("{folder}/.devcontainer")).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let files = names.map(|name| format!("{folder}/.devcontainer/{name}/devcontainer.json"));
+    let mut files: Vec<String> = files.filter(|path| Path::new(path).exists()).collect();
+    files.sort();
+    files
 }
 
 /// The box that was made for it.
@@ -151,25 +181,39 @@ pub fn labels(folder: &str, file: &str) -> BTreeMap<String, String> {
         .into()
 }
 
-/// Reads the project's file. `host`: the caller's environment.
-pub fn read(project: &Project, host: &BTreeMap<String, String>) -> Result<Declared> {
+/// Reads the project's file. `host`: the caller's environment; `label`: what the image says (`metadata`).
+pub fn read(project: &Project, host: &BTreeMap<String, String>, label: Option<&str>) -> Result<Declared> {
     let what = || format!("cannot make a box from {}", project.file);
     let text =
         std::fs::read_to_string(&project.file).call(|| format!("read({:?})", project.file)).what(what)?;
-    parse(&text, project, host).what(what)
+    parse(&text, project, host, label).what(what)
 }
 
-fn parse(text: &str, project: &Project, host: &BTreeMap<String, String>) -> Result<Declared> {
+fn parse(
+    text: &str,
+    project: &Project,
+    host: &BTreeMap<String, String>,
+    label: Option<&str>,
+) -> Result<Declared> {
     let mut keys = document(text)?;
-    let warnings = check(&keys)?;
+    let mut warnings = check(&keys)?;
     let digest = digest(&keys);
+    let mut image_says = label.map_or(Ok(Vec::new()), metadata::parse).unwrap_or_else(|warning| {
+        warnings.push(warning);
+        Vec::new()
+    });
+    metadata::merge(&image_says, &mut keys);
     let id = variables::id(&labels(&project.folder, &project.file));
     let usual = format!("/workspaces/{}", variables::last(&project.folder));
     let mut scope = Scope { folder: &project.folder, workspace: &usual, id: &id, host };
     let workspace =
         string(&keys, "workspaceFolder")?.map_or_else(|| usual.clone(), |text| scope.expand(text));
     scope.workspace = &workspace;
-    keys.values_mut().for_each(|value| scope.expand_all(value));
+    image_says
+        .iter_mut()
+        .chain([&mut keys])
+        .flat_map(Keys::values_mut)
+        .for_each(|value| scope.expand_all(value));
     if !workspace.starts_with('/') {
         return Err(Error::usage(format_args!("workspaceFolder {workspace:?} is not an absolute path"))
             .hint("For example: `\"workspaceFolder\": \"/workspaces/project\"`."));
@@ -193,18 +237,25 @@ fn parse(text: &str, project: &Project, host: &BTreeMap<String, String>) -> Resu
         .hint("Use ${containerEnv:NAME} in `remoteEnv` and in commands."));
     }
     let user = string(&keys, "remoteUser")?.or(string(&keys, "containerUser")?);
+    let commands = |key: &'static str| -> Result<Vec<Command>> {
+        let sources = image_says.iter().chain([&keys]);
+        let all = sources.map(|keys| commands::parse(key, keys.get(key))).collect::<Result<Vec<_>>>()?;
+        Ok(all.into_iter().flatten().collect())
+    };
     let mut creation = Vec::new();
     for key in CREATION {
-        creation.extend(commands::parse(key, keys.get(key))?.map(|command| (key, command)));
+        creation.extend(commands(key)?.into_iter().map(|command| (key, command)));
     }
     let name = asked.name.as_deref().or(string(&keys, "name")?);
     Ok(Declared {
         name: box_name(name, &project.folder),
         image: image.to_owned(),
         volumes: asked.volumes,
+        devices: asked.devices,
+        gpus: asked.gpus,
         creation,
-        start: commands::parse(START, keys.get(START))?,
-        attach: commands::parse(ATTACH, keys.get(ATTACH))?,
+        start: commands(START)?,
+        attach: commands(ATTACH)?,
         warnings,
         dev: Dev {
             folder: project.folder.clone(),

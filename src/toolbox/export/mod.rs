@@ -73,8 +73,10 @@ pub fn program(dirs: &Dirs, c: &Container, host: &Host, wanted: &str) -> Result<
     };
     let found = peek(dirs, c, |root| {
         let view = View::of(root);
+        // The path gets into the script.
         let is_file = |path: &&String| {
-            matches!(view.lookup(Path::new(path)), Some(Found::Other(FileType::RegularFile, _)))
+            !path.contains(char::is_control)
+                && matches!(view.lookup(Path::new(path)), Some(Found::Other(FileType::RegularFile, _)))
         };
         Ok(json!(candidates.iter().find(is_file)))
     })?;
@@ -112,7 +114,13 @@ pub fn application(dirs: &Dirs, c: &Container, host: &Host, wanted: &str) -> Res
         icons(dirs, c, host, icon)?;
     }
     let entry = host.entries().join(format!("{of_box}-{}.desktop", stem(path)));
-    let made = texts::entry(text, &of_box, path, &launcher.to_string_lossy());
+    let Some(made) = texts::entry(text, &of_box, path, &launcher.to_string_lossy()) else {
+        return Err(Error::corrupt(format_args!("cannot export {wanted} of box {of_box}"))
+            .cause(format_args!(
+                "what its menu entry {path} starts cannot be read: a quote or an escape has no end"
+            ))
+            .hint("Export the program itself with --bin."));
+    };
     write_own(&entry, made.as_bytes(), 0o644, |text| texts::origin(text).is_some())?;
     Ok(entry)
 }
@@ -140,7 +148,9 @@ fn applications(root: OwnedFd) -> Vec<(String, String)> {
         let Ok(fd) = open_below(root.as_fd(), &c_dir, flags, Symlinks::InRoot) else { continue };
         let names = rustix::fs::Dir::read_from(&fd).into_iter().flatten().flatten();
         let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        paths.extend(names.filter(|name| name.ends_with(".desktop")).map(|name| format!("{dir}/{name}")));
+        // The name gets into the host's entry.
+        let is_entry = |name: &String| name.ends_with(".desktop") && !name.contains(char::is_control);
+        paths.extend(names.filter(is_entry).map(|name| format!("{dir}/{name}")));
     }
     paths.sort();
     let view = View::of(root);

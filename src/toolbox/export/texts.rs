@@ -62,30 +62,129 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-/// The menu entry of `app` (its path in the box), as the host has it: started by `launcher`, named after the box.
-pub fn entry(text: &str, of_box: &str, app: &str, launcher: &str) -> String {
+/// Keys of an entry that are copied, in each language that they are given in. What else there is could start something on the
+/// host, for one desktop or the other.
+const COPIED: [&str; 18] = [
+    "Version",
+    "Type",
+    "Name",
+    "GenericName",
+    "NoDisplay",
+    "Comment",
+    "Icon",
+    "Hidden",
+    "OnlyShowIn",
+    "NotShowIn",
+    "Terminal",
+    "Actions",
+    "MimeType",
+    "Categories",
+    "Keywords",
+    "StartupNotify",
+    "StartupWMClass",
+    "SingleMainWindow",
+];
+
+/// The menu entry of `app` (its path in the box), as the host has it: started by `launcher`, named after the box. None: what it
+/// starts cannot be read.
+pub fn entry(text: &str, of_box: &str, app: &str, launcher: &str) -> Option<String> {
     let mut out = String::new();
-    let mut main = false;
-    for line in text.lines() {
-        let key = line.split_once('=').map_or("", |(key, _)| key.trim_end());
-        let value = line.split_once('=').map_or("", |(_, value)| value.trim_start());
-        match key {
-            // What they speak of is in the box.
-            "TryExec" | "DBusActivatable" | "Path" => continue,
-            "Exec" => out += &format!("Exec={} {value}\n", in_exec(launcher)),
-            _ if main && (key == "Name" || key.starts_with("Name[")) => {
-                out += &format!("{key}={value} ({of_box})\n");
-            }
-            _ => out += &format!("{line}\n"),
-        }
+    let (mut known, mut main) = (false, false);
+    // Desktops do not mind blanks around a line.
+    for line in text.lines().map(str::trim) {
         if line.starts_with('[') {
-            main = line.trim_end() == "[Desktop Entry]";
+            main = line == "[Desktop Entry]";
+            known = main || line.starts_with("[Desktop Action ");
+            if known {
+                out += &format!("{line}\n");
+            }
             if main {
                 out += &format!("{BOX_KEY}{of_box}\n{APP_KEY}{app}\n");
             }
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=').filter(|_| known) else { continue };
+        let (key, value) = (key.trim_end(), value.trim_start());
+        if key == "Exec" {
+            let words = words(value)?;
+            let words = words
+                .iter()
+                .map(|word| format!(" {}", if is_plain(word) { word.clone() } else { in_exec(word) }));
+            out += &format!("Exec={}{}\n", in_exec(&launcher.replace('%', "%%")), words.collect::<String>());
+        } else if is_copied(key) {
+            let name = main && key.split('[').next() == Some("Name");
+            out += &match name {
+                true => format!("{key}={value} ({of_box})\n"),
+                false => format!("{key}={value}\n"),
+            };
+        }
+    }
+    Some(out)
+}
+
+fn is_copied(key: &str) -> bool {
+    let (name, language) = key.split_once('[').unwrap_or((key, "en]"));
+    let of_language = |c: char| c.is_ascii_alphanumeric() || "_.@-".contains(c);
+    COPIED.contains(&name) && language.strip_suffix(']').is_some_and(|l| l.chars().all(of_language))
+}
+
+/// The words of the key Exec. Desktops differ in what they take quotes for, and some give all to a shell when they meet what
+/// a shell would mean something by: the words are read as a shell reads them, and written as all understand them.
+fn words(value: &str) -> Option<Vec<String>> {
+    let (mut words, mut word) = (Vec::new(), None::<String>);
+    let mut quote = None;
+    let text = unescaped(value);
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match (quote, c) {
+            (None, ' ' | '\t' | '\n' | '\r') => words.extend(word.take()),
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (Some(open), c) if c == open => quote = None,
+            (None, '\\') => word.get_or_insert_default().push(rest.next()?),
+            (Some('"'), '\\') => {
+                let next = rest.next()?;
+                let word = word.get_or_insert_default();
+                if !"\"\\$`".contains(next) {
+                    word.push(c);
+                }
+                word.push(next);
+            }
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    let printable = words.iter().all(|word| !word.contains(char::is_control));
+    (quote.is_none() && printable).then_some(words)
+}
+
+/// A value of type string without its escapes.
+fn unescaped(value: &str) -> String {
+    let mut out = String::new();
+    let mut rest = value.chars();
+    while let Some(c) = rest.next() {
+        match (c, rest.clone().next()) {
+            ('\\', Some(next @ ('s' | 'n' | 't' | 'r' | '\\'))) => {
+                rest.next();
+                out.push(match next {
+                    's' => ' ',
+                    'n' => '\n',
+                    't' => '\t',
+                    'r' => '\r',
+                    other => other,
+                });
+            }
+            _ => out.push(c),
         }
     }
     out
+}
+
+/// A word that needs no quotes anywhere, with field codes (`%F`) in it.
+fn is_plain(word: &str) -> bool {
+    !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "_./:,+@%=-".contains(c))
 }
 
 /// A word of the key Exec (Desktop Entry Specification, "The Exec key").
@@ -95,7 +194,6 @@ fn in_exec(word: &str) -> String {
         match c {
             '"' | '`' | '$' => out += &format!("\\\\{c}"),
             '\\' => out += "\\\\\\\\",
-            '%' => out += "%%",
             c => out.push(c),
         }
     }
@@ -138,10 +236,10 @@ mod tests {
     fn an_entry_starts_the_program_in_the_box() {
         let text = "# x\n[Desktop Entry]\nName=Edit\nName[de]=Schreib\nTryExec=edit\nExec=edit %F\nIcon=edit\n\
                     [Desktop Action new]\nName=New\nExec=edit --new\n";
-        let made = entry(text, "dev", "/usr/share/applications/edit.desktop", "/h/$x/dev");
+        let made = entry(text, "dev", "/usr/share/applications/edit.desktop", "/h/$x/dev").unwrap();
         assert_eq!(
             made,
-            "# x\n[Desktop Entry]\nX-Coracle-Box=dev\nX-Coracle-App=/usr/share/applications/edit.desktop\n\
+            "[Desktop Entry]\nX-Coracle-Box=dev\nX-Coracle-App=/usr/share/applications/edit.desktop\n\
              Name=Edit (dev)\nName[de]=Schreib (dev)\nExec=\"/h/\\\\$x/dev\" edit %F\nIcon=edit\n\
              [Desktop Action new]\nName=New\nExec=\"/h/\\\\$x/dev\" edit --new\n"
         );
@@ -150,5 +248,24 @@ mod tests {
             Some(("dev".to_owned(), "/usr/share/applications/edit.desktop".to_owned()))
         );
         assert_eq!((value(&made, "Icon"), value(&made, "Terminal")), (Some("edit"), None));
+    }
+
+    #[test]
+    fn nothing_of_an_entry_starts_anything_on_the_host() {
+        let made = |text: &str| entry(&format!("[Desktop Entry]\n{text}"), "b", "/a", "/l");
+        let marked = "[Desktop Entry]\nX-Coracle-Box=b\nX-Coracle-App=/a\n";
+        for text in
+            ["X-Exec=x", "Exec[$e]=x", "Exec[de]=x", "Name[$e]=$(x)", "TryExec=x", "[Other]\nExec=x", "Exec"]
+        {
+            assert_eq!(made(text).as_deref(), Some(marked), "{text}");
+        }
+        assert_eq!(made(" \t Exec =x"), Some(format!("{marked}Exec=\"/l\" x\n")));
+        assert_eq!(
+            made(r#"Exec=a; "b c" 'd$e' `f` --g=%F "\\$h\\\\" \s|"#),
+            Some(format!(r#"{marked}Exec="/l" "a;" "b c" "d\\$e" "\\`f\\`" --g=%F "\\$h\\\\" "|""#) + "\n")
+        );
+        for text in ["Exec=\"a", "Exec=a '", r"Exec=a \\", r"Exec=a \\\n"] {
+            assert_eq!(made(text), None, "{text}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::error::{Context, Error, Result};
 use crate::monitor::client;
 use crate::monitor::protocol::{self, MAX_PACKET, event, input};
 use crate::paths;
-use crate::sys::signal::{SignalFd, is_ignored};
+use crate::sys::signal::{PASSED_ON, SignalFd, is_ignored};
 use crate::sys::{self, CallContext, socket, tty};
 use crate::toolbox::live;
 use rustix::event::{PollFd, PollFlags};
@@ -15,19 +15,6 @@ use rustix::process::Signal;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-
-/// Passed on to a command without a terminal of its own. SIGTSTP stops us as well.
-const PASSED_ON: [i32; 9] = [
-    libc::SIGHUP,
-    libc::SIGINT,
-    libc::SIGQUIT,
-    libc::SIGTERM,
-    libc::SIGUSR1,
-    libc::SIGUSR2,
-    libc::SIGALRM,
-    libc::SIGCONT,
-    libc::SIGTSTP,
-];
 
 /// Of the box's environment: about the terminal that the command writes to.
 const ABOUT_THE_TERMINAL: [&str; 3] = ["TERM", "COLORTERM", "NO_COLOR"];
@@ -114,8 +101,9 @@ fn run(mut wanted: Command, say: Say<'_>) -> Result<u8> {
         }
     }
     let terminal = wanted.terminal;
-    // From now on they are the command's.
-    let taken: Vec<i32> = PASSED_ON.into_iter().filter(|s| !is_ignored(*s) && !terminal).collect();
+    // From now on they are the command's, but for what its terminal makes of keys. SIGTSTP stops us as well.
+    let theirs = PASSED_ON.into_iter().chain([libc::SIGTSTP]);
+    let taken: Vec<i32> = theirs.filter(|s| !is_ignored(*s) && !terminal).collect();
     let signals = SignalFd::new(&taken)?;
     let stdio = [stdin, stdout, rustix::stdio::stderr()];
     super::send(&connection, &Request::Run(wanted), if terminal { &[] } else { &stdio }).what(what)?;

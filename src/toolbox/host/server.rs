@@ -5,7 +5,7 @@
 use super::{Command, NOTE, REQUEST, ROLE, Request, SOCKET};
 use crate::engine;
 use crate::error::{Context, Error, Kind, Result};
-use crate::external::{command_at, runtime::open_null};
+use crate::external::command_at;
 use crate::id::ContainerId;
 use crate::monitor::client;
 use crate::monitor::protocol::{self, event, input};
@@ -13,7 +13,7 @@ use crate::ondisk::container::Container;
 use crate::ondisk::toolbox::{Home, Toolbox};
 use crate::paths::Dirs;
 use crate::sys::spawn::{in_initial_user_namespace, inherited_fd, lead_session, parent_user_namespace};
-use crate::sys::{self, CallContext, pidfd, socket, tty};
+use crate::sys::{self, CallContext, null, pidfd, socket, tty};
 use crate::toolbox::live;
 use crate::userns::SYNC_FD;
 use rustix::event::{PollFd, PollFlags};
@@ -92,19 +92,14 @@ impl Server {
             return Err(Error::internal(format_args!("the role {ROLE} wants DATA RUN ID")));
         };
         let id = ContainerId::parse(&id.to_string_lossy())?;
-        let dirs =
-            Dirs { data: data.into(), run: run.into(), config: PathBuf::new(), home: None, run_note: None };
+        let dirs = Dirs::only(data.into(), run.into());
         let container = engine::find(&dirs, id.as_str())?;
         let toolbox = crate::toolbox::record(&dirs, &container)?
             .filter(|toolbox| toolbox.host_exec && !toolbox.isolated)
             .ok_or_else(|| Error::internal("a box that is not to run the host's commands"))?;
         let _ = rustix::process::setsid();
         rustix::process::chdir("/").call(|| "chdir(\"/\")")?;
-        let null = open_null()?;
-        rustix::stdio::dup2_stdin(&null)
-            .and_then(|()| rustix::stdio::dup2_stdout(&null))
-            .and_then(|()| rustix::stdio::dup2_stderr(&null))
-            .call(|| "dup2(/dev/null)")?;
+        null::leave_stdio()?;
         let ended = || Error::in_use("it is not running");
         let monitor = client::watch(&dirs, &id)?.ok_or_else(ended)?;
         let pid = engine::lookup::state(&dirs, &container)?.pid.ok_or_else(ended)?;
@@ -134,6 +129,10 @@ impl Server {
             fds.extend(self.pending.iter().map(|(fd, _)| watched(fd.as_fd())));
             fds.extend(self.running.iter().map(|one| watched(one.pidfd.as_fd())));
             fds.extend(self.running.iter().filter_map(|one| Some(watched(one.client.as_ref()?.as_fd()))));
+            if self.pending.is_empty() && self.running.is_empty() {
+                // It may wait for weeks.
+                sys::fork::forget_code();
+            }
             if client::poll(&mut fds).is_err() {
                 return;
             }

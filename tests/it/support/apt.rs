@@ -63,7 +63,7 @@ impl Repository {
             Entry::file("etc/story", mark.as_bytes()),
         ];
         let dir = w.dir.join("home").join(format!("image-{name}"));
-        derive(Path::new(&World::layout("debian")), &dir, &tar_of(&files));
+        derive(Path::new(&World::layout("debian")), &dir, &tar_of(&files), json!({}));
         let id = w.c("pull -q").arg(format!("oci:{}", dir.display())).ok();
         w.c("tag").arg(id.trim()).arg(name).ok();
     }
@@ -84,8 +84,8 @@ fn ar(members: &[(&str, &[u8])]) -> Vec<u8> {
     out
 }
 
-/// A layout of the image of another, with one more layer.
-fn derive(from: &Path, to: &Path, layer: &[u8]) {
+/// A layout of the image of another, with one more layer and these labels.
+pub fn derive(from: &Path, to: &Path, layer: &[u8], labels: Value) {
     let blobs = to.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
     std::fs::copy(from.join("oci-layout"), to.join("oci-layout")).unwrap();
@@ -103,6 +103,7 @@ fn derive(from: &Path, to: &Path, layer: &[u8]) {
         let old = blob(&old["digest"]);
         std::fs::copy(&old, blobs.join(old.file_name().unwrap())).unwrap();
     }
+    config["config"]["Labels"] = labels;
     config["rootfs"]["diff_ids"].as_array_mut().unwrap().push(json!(digest(layer)));
     let described = |target: &mut Value, blob: Value| {
         target["digest"] = blob["digest"].clone();

@@ -120,17 +120,18 @@ impl Running {
         self.child.id()
     }
 
-    /// The program itself: `timeout` is around it.
+    /// The program itself: `timeout` is around it. Known as soon as it is there: a start takes a few milliseconds.
     pub fn inner_pid(&self) -> u32 {
-        let id = self.pid();
-        let mut found = None;
-        super::wait_for("the program to start", || {
-            let children =
-                std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-            found = children.split_whitespace().next().and_then(|pid| pid.parse().ok());
-            found.is_some()
-        });
-        found.unwrap()
+        let path = format!("/proc/{0}/task/{0}/children", self.pid());
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while std::time::Instant::now() < until {
+            let children = std::fs::read_to_string(&path).unwrap_or_default();
+            if let Some(pid) = children.split_whitespace().next() {
+                return pid.parse().unwrap();
+            }
+            std::thread::yield_now();
+        }
+        panic!("no program has started: {path}");
     }
 
     /// What it has written so far: stdout, stderr.

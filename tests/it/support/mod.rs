@@ -12,6 +12,7 @@ mod canary;
 mod cmd;
 mod env;
 pub mod leftovers;
+pub mod managers;
 pub mod need;
 pub mod registry;
 mod terminal;

@@ -53,18 +53,14 @@ fn missing(word: &str) -> Option<String> {
         "systemd" => quiet("busctl", &["--user", "--no-pager", "status"]),
         "fuse" => open_rw("/dev/fuse"),
         "tun" => open_rw("/dev/net/tun"),
-        "overlay" => quiet(
-            "unshare",
-            &[
-                "--user",
-                "--map-root-user",
-                "--mount",
-                "sh",
-                "-c",
-                "d=$(mktemp -d); mkdir $d/l $d/u $d/w $d/m; mount -t overlay \
-              -o userxattr,lowerdir=$d/l,upperdir=$d/u,workdir=$d/w o $d/m; r=$?; umount $d/m; rm -rf $d; exit $r",
-            ],
+        "overlay" => in_namespace(
+            "d=$(mktemp -d); mkdir $d/l $d/u $d/w $d/m; mount -t overlay \
+             -o userxattr,lowerdir=$d/l,upperdir=$d/u,workdir=$d/w o $d/m; r=$?; umount $d/m; rm -rf $d; exit $r",
         ),
+        // Linux 6.6.
+        "tmpfs-xattr" => {
+            in_namespace("mount -t tmpfs t /mnt && mkdir /mnt/d && setfattr -n user.word -v x /mnt/d")
+        }
         "weakened" => variable("CORACLE_TEST_WEAKENED"),
         "registry" => variable("CORACLE_TEST_REGISTRY"),
         "images" => variable("CORACLE_TEST_IMAGES"),
@@ -118,6 +114,11 @@ fn quiet(tool: &str, args: &[&str]) -> Option<String> {
         Ok(output) => Some(format!("{tool}: {}", String::from_utf8_lossy(&output.stderr).trim())),
         Err(e) => Some(format!("{tool}: {e}")),
     }
+}
+
+/// What root of a user namespace may do.
+fn in_namespace(script: &str) -> Option<String> {
+    quiet("unshare", &["--user", "--map-root-user", "--mount", "sh", "-c", script])
 }
 
 fn subid() -> Option<String> {

@@ -3,6 +3,7 @@
 //! Its drop is an oracle of its own: every test ends with `rm --all --force`, a clean `system check`, and nothing left.
 
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -41,6 +42,27 @@ impl World {
         let world = Self::new();
         world.pull("busybox", "bb");
         world
+    }
+
+    /// The same, and `bb` as an image in one file: `home/app.sqsh`.
+    pub fn with_image_file() -> (Self, PathBuf) {
+        let world = Self::with_busybox();
+        let file = world.dir.join("home/app.sqsh");
+        world.c("image squash bb").arg(&file).ok();
+        (world, file)
+    }
+
+    /// Our own processes of this story whose names begin so: their environment names its directory.
+    pub fn processes(&self, name: &str) -> Vec<u32> {
+        let mark = format!("XDG_RUNTIME_DIR={}", self.dir.join("run").display());
+        let is = |path: &PathBuf| {
+            let read = |file: &str| std::fs::read(path.join(file)).unwrap_or_default();
+            read("comm").starts_with(name.as_bytes())
+                && !String::from_utf8_lossy(&read("stat")).contains(") Z ")
+                && read("environ").split(|byte| *byte == 0).any(|item| item == mark.as_bytes())
+        };
+        let all = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        all.filter(is).filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect()
     }
 
     /// Pulls a fixture, and gives it a short name.
