@@ -9,6 +9,7 @@ root() { as root "$@"; }
 
 check 'root marks an empty store' root "$c --root /srv/apps/containers system share"
 check 'and fills it' root "$c --root /srv/apps/containers pull -q oci:/srv/images/busybox:latest"
+for user in u1 u3; do check "$user has no image of their own" as $user "$c rmi --all --force"; done
 check 'site.toml names it' root 'mkdir -p /etc/coracle; echo "stores = [\"/srv/apps/containers\"]" >/etc/coracle/site.toml'
 state='find /srv/apps/containers -printf "%p %u %m %s %T@\n" | sort | sha256sum'
 image=$(as u1 "$c images -q | head -n 1")

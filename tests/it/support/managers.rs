@@ -3,8 +3,12 @@
 //!
 //! What rpm reads is built by rpmbuild and createrepo_c. pacman's packages and lists are written here: they are small tars.
 
-use std::fmt::Write;
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
@@ -29,6 +33,9 @@ pub struct Distribution<'a> {
     /// What is served, in the home of the world's user.
     dir: PathBuf,
     url: String,
+    /// When the next list is said to be made: pacman asks its server for what is newer than the list it has, to the second,
+    /// and a story publishes twice in one.
+    made: Cell<SystemTime>,
 }
 
 impl<'a> Distribution<'a> {
@@ -43,7 +50,8 @@ impl<'a> Distribution<'a> {
         w.wait_log("server", " port ");
         let said = w.logs("server");
         let port = said.split(" port ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
-        Self { w, manager, dir, url: format!("http://127.0.0.1:{port}") }
+        let made = Cell::new(SystemTime::now());
+        Self { w, manager, dir, url: format!("http://127.0.0.1:{port}"), made }
     }
 
     /// What a user types for these packages.
@@ -62,7 +70,11 @@ impl<'a> Distribution<'a> {
         std::fs::create_dir(&dir).unwrap();
         match self.manager {
             Manager::Dnf | Manager::Zypper => self.build(repository, packages),
-            Manager::Pacman => write(&dir, repository, packages),
+            Manager::Pacman => {
+                let made = self.made.get();
+                self.made.set(made + Duration::from_secs(1));
+                write(&dir, repository, packages, made);
+            }
         }
     }
 
@@ -162,7 +174,7 @@ impl<'a> Distribution<'a> {
 }
 
 /// pacman's repository: `NAME.db`, and the packages.
-fn write(dir: &Path, repository: &str, packages: &[Package<'_>]) {
+fn write(dir: &Path, repository: &str, packages: &[Package<'_>], made: SystemTime) {
     let mut lists = Vec::new();
     for package @ (name, version, needs) in packages {
         let needs = if needs.is_empty() { String::new() } else { format!("depend = {needs}\n") };
@@ -187,7 +199,9 @@ fn write(dir: &Path, repository: &str, packages: &[Package<'_>]) {
         .iter()
         .flat_map(|(dir, path, desc)| [Entry::dir(dir), Entry::file(path, desc.as_bytes())])
         .collect();
-    std::fs::write(dir.join(format!("{repository}.db")), gzip(&tar_of(&entries))).unwrap();
+    let mut list = File::create(dir.join(format!("{repository}.db"))).unwrap();
+    list.write_all(&gzip(&tar_of(&entries))).unwrap();
+    list.set_modified(made).unwrap();
 }
 
 /// What pacman's lists say of a package.
