@@ -18,14 +18,17 @@ const SERVERS_END: Duration = Duration::from_millis(200);
 
 impl Monitor {
     /// A payload whose files are gone dies of a page that cannot be read, perhaps before its server's end is to be seen: a
-    /// process lets go of its files first.
-    pub(super) fn blame_server(&mut self, code: i32) {
+    /// process lets go of its files first. Returns the container's exit code: one that has made the best of it, and says that
+    /// all is well, was not well.
+    pub(super) fn blame_server(&mut self, code: i32) -> i32 {
         let fault = [libc::SIGBUS, libc::SIGSEGV].iter().any(|signal| code == 128 + signal);
         let patience = if fault { SERVERS_END } else { Duration::ZERO };
         if self.server_has_ended(patience) && !self.state.stop_requested {
             self.rootfs.server = None;
             self.state.error = Some(SERVER_DIED.to_owned());
         }
+        let lost = self.state.error.as_deref() == Some(SERVER_DIED);
+        if lost && code == 0 { i32::from(self.lost_files().exit_code()) } else { code }
     }
 
     fn server_has_ended(&self, patience: Duration) -> bool {

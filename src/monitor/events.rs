@@ -94,8 +94,7 @@ impl Monitor {
         loop {
             self.reap();
             if let Some(code) = self.ended.take() {
-                self.blame_server(code);
-                return Ok(Some(code));
+                return Ok(Some(self.blame_server(code)));
             }
             let now = Instant::now();
             if until.is_some_and(|until| now >= until || self.state.stop_requested) {

@@ -260,12 +260,37 @@ fn a_squashfuse_that_crashes_is_named() {
         );
     }
     let file = w.dir.join("home/app.sqsh");
+    wait_for("those before to go", || w.processes("squashfuse").is_empty());
     let running = w.run("").arg(&file).args(["sh", "-c", "echo up; exec sleep 1000"]).spawn();
     wait_for("the payload", || running.so_far().0 == "up\n");
     w.tool("kill").args(["-9", &server(&w).to_string()]).ok();
     let words =
         ["has lost its files", "squashfuse, which served the image file", "crashed or was killed", "Hint: "];
     running.wait().says(137, &words);
+}
+
+/// A script that goes on after an error ends with 0, whatever it could not read.
+#[test]
+fn a_payload_that_ends_well_without_its_files_has_not_ended_well() {
+    need!("subid", "registry", "fuse", "squashfuse", "mksquashfs");
+    let (w, _) = world();
+    let file = w.dir.join("home/app.sqsh");
+    let script = "echo up; while test ! -e /home/go; do :; done; exit 0";
+    let volume = format!("{}:/home", w.dir.join("go").display());
+    std::fs::create_dir(w.dir.join("go")).unwrap();
+    let running = w.run("--name last -v").arg(volume).arg(&file).args(["sh", "-c", script]).spawn();
+    wait_for("the payload", || running.so_far().0 == "up\n");
+    let (payload, monitor) = (w.pid("last"), w.get("last", "/State/ConmonPid").to_string());
+    // Before its monitor can end it.
+    w.tool("kill").args(["-STOP", &monitor]).ok();
+    w.tool("kill").args(["-KILL", &server(&w).to_string()]).ok();
+    std::fs::write(w.dir.join("go/go"), "").unwrap();
+    let status = format!("/proc/{payload}/stat");
+    wait_for("the payload's end", || {
+        std::fs::read_to_string(&status).is_ok_and(|text| text.contains(") Z "))
+    });
+    w.tool("kill").args(["-CONT", &monitor]).ok();
+    running.wait().says(125, &["Error: ", "has lost its files", "squashfuse, which served the image file"]);
 }
 
 /// The pid of this test's squashfuse.
