@@ -17,6 +17,7 @@ pub mod fs;
 pub mod mark;
 pub mod memory;
 pub mod mount;
+pub mod mountinfo;
 pub mod net;
 pub mod netlink;
 pub mod notif;

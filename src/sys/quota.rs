@@ -7,7 +7,7 @@
 
 use rustix::fs::{Mode, OFlags};
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 /// The same number on every architecture.
@@ -39,7 +39,7 @@ fn of_kind(fd: &OwnedFd, kind: libc::c_int) -> Option<u64> {
     let known = match std::io::Error::last_os_error().raw_os_error() {
         _ if done == 0 => true,
         Some(libc::ENOSYS) => {
-            let device = device(fd)?;
+            let device = CString::new(super::mountinfo::kind_and_source(fd)?.1).ok()?;
             let id = libc::c_int::try_from(id).ok()?;
             // SAFETY: the path ends with NUL, and the kernel writes one dqblk into the one that it is given.
             unsafe { libc::quotactl(command, device.as_ptr(), id, (&raw mut answer).cast()) == 0 }
@@ -50,13 +50,4 @@ fn of_kind(fd: &OwnedFd, kind: libc::c_int) -> Option<u64> {
     // The soft one may be passed for a while.
     let limit = limits.into_iter().find(|limit| *limit > 0).filter(|_| known)?;
     Some(limit.saturating_mul(BLOCK).saturating_sub(answer.dqb_curspace))
-}
-
-/// The device of the file system, by mountinfo.
-fn device(fd: impl AsFd) -> Option<CString> {
-    let st = rustix::fs::fstat(fd).ok()?;
-    let number = format!("{}:{}", rustix::fs::major(st.st_dev), rustix::fs::minor(st.st_dev));
-    let text = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let line = text.lines().find(|line| line.split(' ').nth(2) == Some(&number))?;
-    CString::new(line.split(" - ").nth(1)?.split(' ').nth(1)?).ok()
 }

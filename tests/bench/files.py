@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import time
 
@@ -55,6 +56,11 @@ def ch_run():
 
 def compare_runs():
     make_files()
+    compare_first_runs()
+    compare_next_runs()
+
+
+def compare_first_runs():
     programs = {"coracle": commands(run_file("--network", "none")), "coracle --network slirp4netns": commands(run_file("--network", "slirp4netns")),
                 "coracle --hpc": commands(run_file("--hpc"))}
     if ch_run():
@@ -68,27 +74,44 @@ def compare_runs():
     row("  with a monitor, --network none", "coracle", times, "podman", 1 / 10, goal=True)
 
 
-def servers():
-    """squashfuse processes of this user."""
-    count = 0
+def compare_next_runs():
+    """The mount of the one before is there still, as where a script's commands follow each other."""
+    programs = {"coracle --hpc": commands(run_file("--hpc")), "coracle": commands(run_file("--network", "none"))}
+    if ch_run():
+        programs["ch-run"] = commands(ch_run())
+    if "podman" in engines.ENGINES:
+        programs["podman"] = commands(engines.engine("podman", *engines.RUN))
+    times = interleaved(programs)
+    row("the same again within a second", "coracle --hpc", times, "ch-run", 1, goal=True, beside=("coracle",))
+    row("  podman from its store", "coracle --hpc", times, "podman", 1 / 20, goal=True)
+
+
+def processes(is_one):
+    """Numbers of this user's processes whose directories in /proc are so."""
+    found = []
     for entry in pathlib.Path("/proc").iterdir():
         try:
-            count += entry.name.isdigit() and entry.stat().st_uid == os.getuid() and (entry / "comm").read_text().startswith("squashfuse")
+            if entry.name.isdigit() and entry.stat().st_uid == os.getuid() and is_one(entry):
+                found.append(int(entry.name))
         except OSError:
             pass
-    return count
+    return found
 
 
-def await_servers(wanted):
-    until = time.monotonic() + 10
-    while servers() != wanted and time.monotonic() < until:
-        time.sleep(0.01)
-    return servers()
+def servers():
+    return processes(lambda entry: (entry / "comm").read_text().startswith("squashfuse"))
 
 
 def rest(_):
-    """Each start is the first of its image: the mount of the one before has gone."""
-    await_servers(0)
+    """Each start is the first of its image: the mount of the one before has gone. A signal ends its waiting for the next."""
+    for holder in processes(lambda entry: b"\0hold-image\0" in (entry / "cmdline").read_bytes()):
+        try:
+            os.kill(holder, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+    until = time.monotonic() + 10
+    while servers() and time.monotonic() < until:
+        time.sleep(0.01)
 
 
 def compare_ranks():
@@ -117,7 +140,7 @@ def servers_of_ranks():
             if ranks.poll() is not None or time.monotonic() > until:
                 raise Failed(f"fanout -n {RANKS}: not all ranks came up")
             time.sleep(0.05)
-        found = servers()
+        found = len(servers())
     finally:
         (at_work / "go").unlink()
         ranks.wait()

@@ -44,9 +44,7 @@ fn nothing_is_listed_and_nothing_is_left() {
     assert_eq!(w.processes("coracle-monito"), [0; 0], "nobody looks after it");
     assert!(w.names().is_empty());
     // The caller's own id needs no newuidmap: the server's namespace has one.
-    let server = w.processes("squashfuse")[0];
-    let holder = std::fs::read_to_string(format!("/proc/{server}/status")).unwrap();
-    let holder = holder.lines().find_map(|line| line.strip_prefix("PPid:\t")).unwrap().to_owned();
+    let holder = holder_of(w.processes("squashfuse")[0]);
     let map = std::fs::read_to_string(format!("/proc/{holder}/uid_map")).unwrap();
     assert_eq!(map.split_whitespace().last(), Some("1"), "{map}");
     assert_eq!(files(&w.dir.join("data")), before, "nothing was written");
@@ -123,6 +121,56 @@ fn a_server_that_dies_ends_it_with_the_reason() {
         assert_eq!(one.wait().code, 128 + 15);
         wait_for("the servers to end", || w.processes("squashfuse").is_empty());
     }
+}
+
+fn holder_of(server: u32) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{server}/status")).unwrap();
+    status.lines().find_map(|line| line.strip_prefix("PPid:\t")).unwrap().parse().unwrap()
+}
+
+/// A script's commands follow each other, and a workflow's: the image is mounted once for them.
+#[test]
+fn the_next_command_finds_the_mount() {
+    need!("subid", "registry", "fuse", "squashfuse", "mksquashfs", "tmpfs-xattr");
+    let (w, file) = World::with_image_file();
+    // A machine that stands still for so long is no reason to fail.
+    let found = (0..8).any(|_| {
+        run(&w, &file, "", "true").ok();
+        let first = w.processes("squashfuse");
+        w.c("run --rm --hpc").arg(&file).arg("true").ok();
+        first.len() == 1 && first == w.processes("squashfuse")
+    });
+    assert!(found, "no command finds the one's before");
+    // Nobody comes.
+    wait_for("the server to end", || w.processes("squashfuse").is_empty());
+    wait_for("the mount's place to go", || places(&w).is_empty());
+}
+
+/// What stops a service, or ends a session, waits for all of its processes.
+#[test]
+fn a_signal_ends_a_mount_that_nobody_uses() {
+    need!("subid", "registry", "fuse", "squashfuse", "mksquashfs", "tmpfs-xattr");
+    let (w, file) = World::with_image_file();
+    let other = w.dir.join("home/other.sqsh");
+    std::fs::copy(&file, &other).unwrap();
+    let servers = || w.processes("squashfuse");
+    // The one that was left first would go first.
+    let told = (0..8).any(|_| {
+        wait_for("none to be there", || servers().is_empty());
+        run(&w, &other, "", "true").ok();
+        let first = servers();
+        let one = run(&w, &file, "", "echo up; exec sleep 1000").spawn();
+        wait_for("the payload", || one.so_far().0 == "up\n");
+        let Some(second) = servers().into_iter().find(|server| !first.contains(server)) else { return false };
+        // Told while it is used, it stays until it is not.
+        w.tool("kill").args(["-TERM", &holder_of(second).to_string()]).ok();
+        assert!(servers().contains(&second));
+        w.tool("kill").args(["-TERM", &one.inner_pid().to_string()]).ok();
+        assert_eq!(one.wait().code, 128 + 15);
+        wait_for("one to end", || servers().len() < 2);
+        first.len() == 1 && servers() == first
+    });
+    assert!(told, "the one that was told to end does not end first");
 }
 
 #[test]

@@ -162,6 +162,7 @@ fn a_start_that_is_killed_at_any_moment_leaves_nobody_who_serves() {
             w.c("rm --all --force -t 0").run();
             w.names().is_empty()
         });
+        w.end_idle_mounts();
         wait_for("squashfuse to end", || servers(&w) == before);
     }
     assert!(undone > 0, "none was killed before it ran");

@@ -3,6 +3,7 @@
 //! It says `MOUNTED` when the mount can be joined, so that the container's monitor need not wait until the image's root has
 //! been looked at, and `SERVING` when the image can be read. What goes wrong is said instead, and nothing stays of it.
 
+use super::idle::Idle;
 use super::{ahead, mount, place};
 use crate::error::{Error, Result};
 use crate::ondisk::{self, Durability};
@@ -49,10 +50,12 @@ pub fn holder_main(args: Vec<OsString>) -> ExitCode {
     match hold(&sync, &image, &args) {
         Ok(held) => {
             let _ = rustix::net::send(&sync, &[SERVING], SendFlags::NOSIGNAL);
-            drop((sync, image));
+            drop(sync);
+            let idle = Idle::of(&image);
+            drop(image);
             // Not before: whoever waits for us would wait for all that is unpacked.
             ahead::read(&held.path, args.get(FIXED..).unwrap_or_default());
-            held.until_unused();
+            held.until_unused(&idle);
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -69,6 +72,8 @@ struct Held {
     /// Where it is mounted.
     path: PathBuf,
     generation: String,
+    /// squashfuse, once it has been started.
+    server: Option<OwnedFd>,
     _alive: OwnedFd,
 }
 
@@ -108,7 +113,7 @@ fn hold(sync: &OwnedFd, image: &OwnedFd, args: &[OsString]) -> Result<Held> {
     let name = format!("mnt-{generation}");
     rustix::fs::mkdirat(&handle, &name, Mode::from(0o700)).call(|| format!("mkdirat({name:?})"))?;
     let path = dir.join(&name);
-    let held = Held { directory: handle, path, generation, _alive: alive };
+    let mut held = Held { directory: handle, path, generation, server: None, _alive: alive };
     match held.mount(sync, image, offset) {
         Ok(()) => Ok(held),
         Err(error) => {
@@ -119,7 +124,7 @@ fn hold(sync: &OwnedFd, image: &OwnedFd, args: &[OsString]) -> Result<Held> {
 }
 
 impl Held {
-    fn mount(&self, sync: &OwnedFd, image: &OwnedFd, offset: u64) -> Result<()> {
+    fn mount(&mut self, sync: &OwnedFd, image: &OwnedFd, offset: u64) -> Result<()> {
         let server = mount::begin(image.as_fd(), offset, &self.path)?;
         let record = Holder {
             version: ondisk::VERSION,
@@ -130,15 +135,28 @@ impl Held {
         ondisk::publish(&self.directory, "holder", &record, Durability::Volatile)?;
         server.await_greeting(&self.path)?;
         let _ = rustix::net::send(sync, &[MOUNTED], SendFlags::NOSIGNAL);
-        server.await_service(&self.path)
+        server.await_service(&self.path)?;
+        self.server = Some(server.pidfd);
+        Ok(())
     }
 
-    /// Waits until nobody uses the mount, and takes away what stands for it.
-    fn until_unused(self) {
+    /// Waits until nobody uses the mount, nor comes for a while, and takes away what stands for it.
+    fn until_unused(self, idle: &Idle) {
         let directory = self.directory.as_fd();
         let users = format!("users-{}", self.generation);
-        let Ok(_nobody) = place::flock(directory, &users, FlockOperation::LockExclusive) else { return };
-        let Ok(_lock) = place::lock(directory) else { return };
+        let _locks = loop {
+            // Who comes in the moment in which we have this starts another holder.
+            let Ok(nobody) = place::flock(directory, &users, FlockOperation::LockExclusive) else { return };
+            let before = place::last_use(&nobody);
+            drop(nobody);
+            let ends = idle.is_cut_short(self.server.as_ref());
+            // With it nobody comes.
+            let Ok(lock) = place::lock(directory) else { return };
+            match place::flock(directory, &users, FlockOperation::NonBlockingLockExclusive) {
+                Ok(nobody) if ends || place::last_use(&nobody) == before => break (lock, nobody),
+                _ => {}
+            }
+        };
         self.take_away();
         if let Some(dir) = self.path.parent() {
             place::vacate(directory, dir);

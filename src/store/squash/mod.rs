@@ -21,9 +21,10 @@
 //! The user namespace is shared because a FUSE file system lets in only processes of the namespace in which it was mounted,
 //! and of those nested in it.
 //!
-//! **How long a holder lives.** Whoever uses the mount holds the file `users-<generation>` flocked shared. The holder waits
-//! for the exclusive lock: it has it in the moment when the last user is gone, in whatever way; then it removes its record
-//! and ends. Whoever has got the shared lock has made that impossible.
+//! **How long a holder lives.** Whoever uses the mount holds the file `users-<generation>` flocked shared, and marks the time.
+//! The holder waits for the exclusive lock: it has it in the moment when the last user is gone, in whatever way. Then it
+//! waits a little for another one (`idle`). Was there none, it takes the locks, removes its record and ends. Whoever has got
+//! the shared lock has made that impossible.
 //!
 //! ```text
 //! <run>/squash/<key>/     key: which file (device, inode, size, time of change), and in a Slurm step, which step
@@ -40,6 +41,7 @@ mod ahead;
 mod attributes;
 mod file;
 mod holder;
+mod idle;
 pub mod mount;
 mod place;
 mod shared;

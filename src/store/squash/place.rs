@@ -7,7 +7,7 @@
 use crate::error::{Error, Result};
 use crate::store::lock;
 use crate::sys::{self, CallContext};
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,18 @@ pub(super) fn flock(dir: BorrowedFd<'_>, name: &str, operation: FlockOperation) 
             other => return other.call(|| format!("flock({name:?})")).map(|()| file),
         }
     }
+}
+
+/// Says that the mount of this `users` file was used now, for its holder to see.
+pub(super) fn mark_use(users: &OwnedFd) {
+    let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+    let _ = rustix::fs::futimens(users, &Timestamps { last_access: now, last_modification: now });
+}
+
+/// When it was last used, as something to compare.
+pub(super) fn last_use(users: &OwnedFd) -> Option<(i64, u64)> {
+    let st = rustix::fs::fstat(users).ok()?;
+    Some((st.st_mtime, st.st_mtime_nsec))
 }
 
 /// A directory whose lock is ours.

@@ -2,7 +2,7 @@
 
 use super::file::SquashFile;
 use super::holder::{HOLDER_ROLE, Holder, IMAGE_FD, MAPPED_BY_ITSELF, MAPPED_FROM_OUTSIDE, MOUNTED, SERVING};
-use super::place::{Locked, directory, flock, sweep, sweep_others};
+use super::place::{Locked, directory, flock, mark_use, sweep, sweep_others};
 use crate::error::{Context, Error, Result};
 use crate::ondisk;
 use crate::paths::{self, Dirs};
@@ -258,6 +258,7 @@ fn join(dir: &Path, handle: BorrowedFd<'_>) -> Result<Option<Shared>> {
     let Ok(users) = flock(handle, &name("users"), FlockOperation::NonBlockingLockShared) else {
         return Ok(None);
     };
+    mark_use(&users);
     // Now it cannot end by itself. It may have been killed.
     let alive = || !lock::is_free(handle, &name("alive"));
     let namespace = |kind: &str| {

@@ -139,7 +139,13 @@ impl Env {
 
     /// What is still there of this test's.
     pub fn leftovers(&self) -> Vec<String> {
+        self.end_idle_mounts();
         leftovers::find(&self.tag, &self.dir, self.store_pid())
+    }
+
+    /// Those of image files that nobody uses go now, and not in a moment.
+    pub fn end_idle_mounts(&self) {
+        leftovers::end_idle(&self.tag, self.store_pid());
     }
 }
 

@@ -26,12 +26,25 @@ pub fn find(tag: &str, dir: &Path, store: Option<u32>) -> Vec<String> {
     all
 }
 
+/// Holders of images' mounts that nobody uses wait a moment for the next user, unless they are told to end.
+pub fn end_idle(tag: &str, store: Option<u32>) {
+    for (pid, line) in processes(tag, store) {
+        if line.contains(" hold-image ") {
+            signal(pid, rustix::process::Signal::TERM);
+        }
+    }
+}
+
 /// SIGKILLs what `find` would list.
 pub fn kill(tag: &str, store: Option<u32>) {
     for (pid, _) in processes(tag, store) {
-        if let Some(pid) = rustix::process::Pid::from_raw(pid as i32) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
+        signal(pid, rustix::process::Signal::KILL);
+    }
+}
+
+fn signal(pid: u32, signal: rustix::process::Signal) {
+    if let Some(pid) = rustix::process::Pid::from_raw(pid as i32) {
+        let _ = rustix::process::kill_process(pid, signal);
     }
 }
 
