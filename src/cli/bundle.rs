@@ -2,7 +2,7 @@
 
 use crate::cli::flags::container::ImageFlags;
 use crate::cli::flags::mounts::refuse_twice;
-use crate::cli::flags::process::{entrypoint, environment};
+use crate::cli::flags::process::{entrypoint, environment, hostname};
 use crate::cli::{App, parse, ui};
 use crate::engine::options::{
     CreateOptions, ImageVolumes, MountOption, NamespaceMode, NamespaceOptions, NetworkOptions,
@@ -107,12 +107,13 @@ impl Args {
                 return Err(parse::invalid("--network", other, "one of host, none", "--network none"));
             }
         };
-        let uts = if self.hostname.is_some() { NamespaceMode::Private } else { NamespaceMode::Host };
+        let process = self.process()?;
+        let uts = if process.hostname.is_some() { NamespaceMode::Private } else { NamespaceMode::Host };
         Ok(CreateOptions {
             pull_flags: self.image.pull_flags()?,
             command: command.to_vec(),
             entrypoint: self.entrypoint.as_deref().map(entrypoint).transpose()?,
-            process: self.process()?,
+            process,
             mounts: self.mounts(cwd)?,
             read_only: self.read_only,
             image_volumes: ImageVolumes::Ignore,
@@ -140,7 +141,7 @@ impl Args {
             env: environment(&self.env_file, &self.env, &parse::env::host())?,
             workdir: self.workdir.clone(),
             user: self.user.clone().filter(|u| !u.is_empty()),
-            hostname: self.hostname.clone(),
+            hostname: hostname(self.hostname.as_deref())?,
             ..ProcessOptions::default()
         })
     }

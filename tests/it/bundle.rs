@@ -216,6 +216,10 @@ fn what_cannot_be_a_bundle_is_refused_and_leaves_nothing() {
     refused("bundle --pull=never no-such-image b", &["no-such-image is not here"]);
     refused("bundle host: b", &["an image of its own is needed"]);
     refused("bundle --workdir rel bb b", &["working directory", "not an absolute path"]);
+    refused(
+        "bundle --hostname a_b/c bb b",
+        &["invalid hostname \"a_b/c\"", "Hint: For example: `--hostname web`."],
+    );
     refused("bundle --files-only bb b", &["--files-only is for coracle itself"]);
     // An empty directory is a place for it.
     std::fs::create_dir(at(&w, "empty")).unwrap();

@@ -72,14 +72,6 @@ impl ProcessFlags {
         if let Some(dir) = self.workdir.as_deref().filter(|dir| !dir.starts_with('/')) {
             return Err(parse::invalid("working directory", dir, "not an absolute path", "--workdir /src"));
         }
-        if let Some(name) = self.hostname.as_deref().filter(|n| !is_hostname(n)) {
-            return Err(parse::invalid(
-                "hostname",
-                name,
-                "not letters, digits, `-` and `.`, up to 64",
-                "--hostname web",
-            ));
-        }
         if self.group_add.iter().any(|g| g == "keep-groups") {
             return Err(parse::unsupported("--group-add keep-groups"));
         }
@@ -94,7 +86,7 @@ impl ProcessFlags {
             workdir: self.workdir.clone(),
             user: self.user.clone().filter(|u| !u.is_empty()),
             groups: self.group_add.clone(),
-            hostname: self.hostname.clone().filter(|h| !h.is_empty()),
+            hostname: hostname(self.hostname.as_deref())?,
             init: self.init,
             umask: self.umask.as_deref().map(umask).transpose()?,
             rlimits: self.rlimits()?,
@@ -173,6 +165,19 @@ fn oom_score(text: &str) -> Result<i32> {
     text.parse().ok().filter(|score| (-1000..=1000).contains(score)).ok_or_else(|| {
         parse::invalid("--oom-score-adj", text, "not a number from -1000 to 1000", "--oom-score-adj 500")
     })
+}
+
+/// The value of `--hostname`; empty is as good as none.
+pub fn hostname(name: Option<&str>) -> Result<Option<String>> {
+    match name {
+        Some(name) if !is_hostname(name) => Err(parse::invalid(
+            "hostname",
+            name,
+            "not letters, digits, `-` and `.`, up to 64",
+            "--hostname web",
+        )),
+        name => Ok(name.filter(|name| !name.is_empty()).map(str::to_owned)),
+    }
 }
 
 /// The kernel's limit is 64 bytes.
