@@ -6,8 +6,12 @@
 //!
 //! In a container, the file that is there now is taken for the image's, also when the container has changed it; its permissions,
 //! only until then.
+//!
+//! An image in one file has the owners in its tables, and the kernel shows those who have no id here as nobody: only then, when
+//! somebody asks for such a file, the tables are read (`squash::tables`). Permissions are the kernel's there.
 
 use super::Store;
+use super::squash::{SquashFile, Tables};
 use super::unpack::reachable;
 use crate::error::{Context, Result};
 use crate::id::Sha256;
@@ -18,6 +22,7 @@ use crate::sys::fs::{Symlinks, open_below};
 use crate::sys::{self, CallContext};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs::File;
@@ -26,6 +31,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 /// Most bytes that are read of what one layer says.
 const MAX_OWNERS: u64 = 256 << 20;
+
+/// What the kernel shows for an id that has no number in a user namespace (/proc/sys/kernel/overflowuid).
+pub const NO_ID: u32 = 65534;
 
 /// What could not be set on a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +51,15 @@ pub struct ImageOwners {
     trees: Vec<OwnedFd>,
     /// And which layer says it.
     said: BTreeMap<Vec<u8>, (usize, Said)>,
+    /// Of an image in one file.
+    file: Option<InFile>,
+}
+
+/// What the tables of an image in one file say. They are opened when they are first asked.
+#[derive(Debug)]
+struct InFile {
+    image: SquashFile,
+    tables: OnceCell<Option<Tables>>,
 }
 
 impl ImageOwners {
@@ -71,19 +88,40 @@ impl ImageOwners {
         Ok(owners)
     }
 
-    /// Of the image of a container; none of one in a single file.
+    /// Of the image of a container.
     pub fn of_container(dirs: &Dirs, container: &Container) -> Result<Self> {
-        let Rootfs::Layers { layers, store, .. } = &container.rootfs else { return Ok(Self::default()) };
+        let (layers, store) = match &container.rootfs {
+            Rootfs::Layers { layers, store, .. } => (layers, store),
+            Rootfs::Squash { file, stamp, .. } => return Ok(Self::of_file(file, stamp)),
+            _ => return Ok(Self::default()),
+        };
         Store::with_layers(dirs, store.as_deref())
             .and_then(|store| Self::read(&store, layers.iter().filter_map(|layer| Sha256::parse(layer).ok())))
             .what(|| "cannot read whose the image's files are")
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.said.is_empty()
+    /// Of the file that a container was made from. One that is not to be had any more says nothing.
+    fn of_file(path: &str, stamp: &str) -> Self {
+        let image = SquashFile::open(path).ok().filter(|image| image.check_stamp(stamp).is_ok());
+        let file = image.map(|image| InFile { image, tables: OnceCell::new() });
+        Self { file, ..Self::default() }
     }
 
-    pub fn get(&self, path: &[u8]) -> Option<Said> {
+    /// Nothing is said of any file.
+    pub fn is_empty(&self) -> bool {
+        self.said.is_empty() && self.file.as_ref().and_then(InFile::tables).is_none_or(Tables::is_roots_alone)
+    }
+
+    /// Whether it is worth looking for the path of such a file.
+    pub fn may_know(&self, shown: &Shown) -> bool {
+        !self.said.is_empty() || self.file.is_some() && shown.is_nobodys()
+    }
+
+    /// `shown`: what the kernel shows of the file.
+    pub fn get(&self, path: &[u8], shown: &Shown) -> Option<Said> {
+        if let Some(file) = &self.file {
+            return if shown.is_nobodys() { file.get(path) } else { None };
+        }
         let (layer, said) = self.said.get(path)?;
         self.is_topmost(path, *layer).then_some(*said)
     }
@@ -96,6 +134,32 @@ impl ImageOwners {
     /// Whether no layer above that one has the path.
     fn is_topmost(&self, path: &[u8], layer: usize) -> bool {
         self.trees.iter().take(layer).all(|tree| !has(tree, path))
+    }
+}
+
+impl InFile {
+    fn tables(&self) -> Option<&Tables> {
+        self.tables.get_or_init(|| Tables::open(&self.image).ok()).as_ref()
+    }
+
+    fn get(&self, path: &[u8]) -> Option<Said> {
+        let found = self.tables()?.find(path).ok().flatten()?;
+        Some(Said { uid: found.uid, gid: found.gid, mode: found.mode })
+    }
+}
+
+/// What the kernel shows of a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown {
+    pub uid: u32,
+    pub gid: u32,
+    pub mode: u32,
+}
+
+impl Shown {
+    /// It belongs to somebody who has no id here.
+    fn is_nobodys(&self) -> bool {
+        self.uid == NO_ID || self.gid == NO_ID
     }
 }
 
@@ -117,24 +181,24 @@ pub struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    /// `mode`: the kernel's word. `path`: where the file is in the image, if it can be one of the image's; asked only when that
-    /// is what it depends on.
+    /// `path`: where the file is in the image, if it can be one of the image's; asked only when that is what it depends on.
     pub fn of(
         &self,
         key: &Key,
-        mode: u32,
+        shown: &Shown,
         path: impl FnOnce() -> sys::Result<Option<Vec<u8>>>,
     ) -> sys::Result<Option<Known>> {
         if let Some(owner) = self.record.get(key) {
             return Ok(Some(Known { owner: *owner, mode: None }));
         }
-        if self.image.is_empty() {
+        if !self.image.may_know(shown) {
             return Ok(None);
         }
         let Some(path) = path()? else { return Ok(None) };
-        Ok(self.image.get(&path).map(|said| Known {
+        let untouched = |said| self.image.file.is_none() && is_untouched(said, &path, shown.mode, self.upper);
+        Ok(self.image.get(&path, shown).map(|said| Known {
             owner: Owner { uid: said.uid, gid: said.gid, node: None },
-            mode: is_untouched(said, &path, mode, self.upper).then_some(said.mode),
+            mode: untouched(said).then_some(said.mode),
         }))
     }
 }
@@ -189,8 +253,10 @@ mod tests {
         let line = |path: &[u8], layer| (path.to_vec(), (layer, said(1, 2, 0o644)));
         // `/proc` is the upper one: what it has too is no longer what `/proc/self` says.
         let said_of = [line(b"mounts", 1), line(b"maps", 1), line(b"uptime", 0)].into();
-        let both = ImageOwners { trees: trees.into(), said: said_of };
-        let found = ["mounts", "maps", "uptime", "none"].map(|path| both.get(path.as_bytes()).is_some());
+        let both = ImageOwners { trees: trees.into(), said: said_of, file: None };
+        let shown = Shown { uid: 0, gid: 0, mode: 0o644 };
+        let found =
+            ["mounts", "maps", "uptime", "none"].map(|path| both.get(path.as_bytes(), &shown).is_some());
         assert_eq!((found, both.all().count()), ([false, true, true, false], 2));
         for broken in [&b""[..], b"1 2 755", b"x 2 755 a", b"1 2 9 a"] {
             assert_eq!(parse(broken), None);

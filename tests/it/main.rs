@@ -67,6 +67,7 @@ mod settings;
 mod single_uid;
 mod site;
 mod squash;
+mod squash_tables;
 mod storage;
 mod stores;
 mod terminal;

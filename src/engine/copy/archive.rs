@@ -3,6 +3,7 @@
 use super::tree;
 use super::{Meta, Recorded, names, open_dir, open_file};
 use crate::error::{Context, Error, Result};
+use crate::store::owners::NO_ID;
 use crate::sys::CallContext;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use std::ffi::{CStr, CString, OsStr};
@@ -11,9 +12,6 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
-
-/// What the kernel shows for an id that has no number in our user namespace (/proc/sys/kernel/overflowuid).
-const NO_ID: u32 = 65534;
 
 /// Writes `from/name` as `shown` and everything below it.
 pub fn pack<W: Write>(

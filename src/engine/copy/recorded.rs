@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::ondisk::container::Container;
 use crate::ondisk::owners::{Key, Node, Owners};
 use crate::paths::Dirs;
-use crate::store::owners::{ImageOwners, Sources};
+use crate::store::owners::{ImageOwners, Shown, Sources};
 use crate::sys::{self, CallContext};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags};
 use std::ffi::CStr;
@@ -56,11 +56,12 @@ impl Recorded {
         let birth = told.then_some((found.stx_btime.tv_sec, found.stx_btime.tv_nsec));
         let device = rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor);
         let key = Key::new(found.stx_ino, birth, device, known.device);
+        let shown = Shown { uid: found.stx_uid, gid: found.stx_gid, mode: found.stx_mode.into() };
         let path = || match found.stx_mnt_id == known.mount {
             true => known.path_in_root(parent, name),
             false => Ok(None),
         };
-        let Some(said) = known.sources().of(&key, found.stx_mode.into(), path)? else { return Ok(meta) };
+        let Some(said) = known.sources().of(&key, &shown, path)? else { return Ok(meta) };
         (meta.uid, meta.gid) = (said.owner.uid, said.owner.gid);
         if let Some(Node { block, major, minor }) = said.owner.node {
             meta.kind = if block { FileType::BlockDevice } else { FileType::CharacterDevice };

@@ -53,12 +53,13 @@ impl Server {
     pub(super) fn known(&mut self, target: &Target, file: BorrowedFd<'_>, found: &Found) -> Option<Known> {
         let key = found.key(self.home.device(target));
         let sources = Sources { record: self.log.owners(), image: &self.image, upper: self.upper.as_ref() };
-        sources.of(&key, found.mode(), || Ok(self.home.path(target, file, found))).ok().flatten()
+        sources.of(&key, &found.shown(), || Ok(self.home.path(target, file, found))).ok().flatten()
     }
 
     /// Whether the image says whose it is.
     pub(super) fn is_said_by_image(&mut self, target: &Target, file: BorrowedFd<'_>, found: &Found) -> bool {
-        !self.image.is_empty()
-            && self.home.path(target, file, found).is_some_and(|path| self.image.get(&path).is_some())
+        let shown = found.shown();
+        self.image.may_know(&shown)
+            && self.home.path(target, file, found).is_some_and(|path| self.image.get(&path, &shown).is_some())
     }
 }

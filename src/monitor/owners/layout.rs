@@ -2,7 +2,7 @@
 
 use super::files::NEEDED;
 use crate::ondisk::owners::{Key, Node, Owner};
-use crate::store::owners::Known;
+use crate::store::owners::{Known, Shown};
 use crate::sys::notif::{self, STATX_SIZE};
 use std::os::fd::AsFd;
 
@@ -51,6 +51,11 @@ impl Found {
 
     pub(super) fn mode(&self) -> u32 {
         self.word(28) & 0xffff
+    }
+
+    /// Whose it is and how, as the kernel shows it.
+    pub(super) fn shown(&self) -> Shown {
+        Shown { uid: self.word(20), gid: self.word(24), mode: self.mode() }
     }
 
     /// Device number, as stat has it.

@@ -34,7 +34,7 @@
 //!
 //! - Sockets that are bound to a path, and files made by openat2, through a dangling link or without a name (O_TMPFILE), are
 //!   root's, whoever makes them. A directory lists a device as the plain file that it is (`find -type c` asks only for the list).
-//! - The image's owners are not known where the image is one file: there the kernel tells what squashfuse says.
+//! - Files of others in an image in one file are nobody's for the kernel, and nothing changes them, root's calls neither.
 //! - /proc, the other end of a socket and signals know the one user that there is. Nobody is refused a file.
 //! - An identity is a process's: a thread that becomes another user alone, past its libc, takes the others with it.
 //! - Before Linux 5.19 a signal may cut a call short that has been done: what makes a file then says that it exists. Before 5.14

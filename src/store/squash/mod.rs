@@ -45,7 +45,9 @@ mod idle;
 pub mod mount;
 mod place;
 mod shared;
+mod tables;
 
 pub use file::SquashFile;
 pub use holder::{HOLDER_ROLE, holder_main};
 pub use shared::{Begun, Coming, Shared};
+pub use tables::{Kind, Tables};
