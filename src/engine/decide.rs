@@ -161,16 +161,13 @@ fn check_workdir(options: &CreateOptions, source: &Prepared) -> Result<()> {
     let below = |m: &str| std::path::Path::new(dir).starts_with(m) && m != "/";
     let mounted = options.mounts.iter().any(|m| below(&m.destination))
         || source.mounts.iter().any(|m| below(&m.destination));
-    if mounted
-        || source.view.is_directory(dir)
-        || ["/proc", "/sys", "/dev", "/run", "/tmp"].iter().any(|m| below(m))
-    {
+    if mounted || ["/proc", "/sys", "/dev", "/run", "/tmp"].iter().any(|m| below(m)) {
         return Ok(());
     }
-    let what = if source.view.lookup(std::path::Path::new(dir)).is_some() {
-        "is not a directory"
-    } else {
-        "does not exist"
+    let what = match source.stands_at(dir) {
+        Some(true) => return Ok(()),
+        Some(false) => "is not a directory",
+        None => "does not exist",
     };
     Err(Error::new(
         crate::error::Kind::CannotInvoke,

@@ -7,7 +7,7 @@ use crate::error::{Context, Error, Result};
 use crate::ondisk::container::{Driver, Rootfs};
 use crate::paths::Dirs;
 use crate::spec::image::ImageConfig;
-use crate::store::squash::SquashFile;
+use crate::store::squash::{Kind, SquashFile, Tables};
 use crate::store::{Image, Store};
 use crate::sys::CallContext;
 use crate::userns::{IdMaps, IdRange};
@@ -30,6 +30,8 @@ pub struct Prepared {
     pub mounts: Vec<PreparedMount>,
     /// What is to be said about it.
     pub note: Option<String>,
+    /// What the tables of an image in one file say, where that is asked for.
+    tables: Option<Tables>,
     /// Its layers are for all users, and have to be shown by what is stated of them.
     stated: bool,
     pub(super) rootfs: Rootfs,
@@ -76,6 +78,27 @@ impl Prepared {
     /// Its files are an image's, below an upper directory.
     pub fn has_layers(&self) -> bool {
         matches!(self.rootfs, Rootfs::Layers { .. })
+    }
+
+    /// What stands at this path when the container starts: nothing, or whether it is a directory. A tree that cannot be looked
+    /// at has whatever is asked for.
+    pub fn stands_at(&self, path: &str) -> Option<bool> {
+        if self.view.is_directory(path) && self.tables.is_none() || self.is_above(path) {
+            return Some(true);
+        }
+        match &self.tables {
+            None => self.view.lookup(Path::new(path)).map(|_| false),
+            Some(tables) => match tables.follow(path.as_bytes()) {
+                Ok(found) => found.map(|inode| matches!(inode.kind, Kind::Directory(_))),
+                Err(_) => Some(true),
+            },
+        }
+    }
+
+    /// Whether an earlier container has made that directory, in an overlay that stays.
+    fn is_above(&self, path: &str) -> bool {
+        let Rootfs::Squash { overlay: Some(dir), .. } = &self.rootfs else { return false };
+        View::open([Path::new(dir).join("upper")]).is_ok_and(|view| view.is_directory(path))
     }
 
     /// Makes what the rootfs needs in the container's directory. With a shifted map (keep-id) layers are shown shifted, and
@@ -157,6 +180,7 @@ fn image(
         view,
         mounts: Vec::new(),
         note,
+        tables: None,
         stated,
         rootfs: Rootfs::Layers {
             driver,
@@ -218,6 +242,7 @@ fn one_file(
         view: View::of_files(files),
         mounts: Vec::new(),
         note: None,
+        tables: options.process.workdir.as_ref().and_then(|_| Tables::open(file).ok()),
         stated: false,
         rootfs: Rootfs::Squash {
             file: file.path.clone(),
@@ -289,6 +314,7 @@ fn directory(path: &str) -> Result<Prepared> {
         view,
         mounts: Vec::new(),
         note: None,
+        tables: None,
         stated: false,
         rootfs: Rootfs::Directory { path: path.to_owned() },
     })
@@ -370,6 +396,7 @@ fn host() -> Result<Prepared> {
         view: View::open(["/"])?,
         mounts,
         note: None,
+        tables: None,
         stated: false,
         rootfs: Rootfs::Host,
     })
