@@ -248,12 +248,13 @@ pub fn become_alone(
     server: &OwnedFd,
     users: &OwnedFd,
 ) -> Result<Error> {
-    let (server, _users) = (inherited(server, above(preserved))?, inherited(users, above(preserved))?);
+    let (server, users) = (inherited(server, above(preserved))?, inherited(users, above(preserved))?);
     let own = own_runtime()?.into_os_string().into_vec();
     let number = |number: RawFd| number.to_string().into_bytes();
     let preserved = number(preserved.try_into().unwrap_or(0));
     let bundle = bundle.as_os_str().as_bytes().to_vec();
-    let words = [own.clone(), ALONE_VERB.into(), bundle, id.into(), preserved, number(server.as_raw_fd())];
+    let [server, users] = [&server, &users].map(|fd| number(fd.as_raw_fd()));
+    let words = [own.clone(), ALONE_VERB.into(), bundle, id.into(), preserved, server, users];
     let argv = words.map(text).into_iter().collect::<Result<_>>()?;
     Ok(replace_us(&text(own)?, argv))
 }

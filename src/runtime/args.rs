@@ -4,7 +4,7 @@ use crate::id::RuntimeId;
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fmt;
-use std::os::fd::RawFd;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -83,13 +83,13 @@ pub struct CreateArgs {
 }
 
 /// What only `run` has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct RunArgs {
     pub detach: bool,
     /// Leave the state of the ended container.
     pub keep: bool,
-    /// The number of an inherited pidfd, of the process that serves the root file system. Its end is the container's.
-    pub server: Option<RawFd>,
+    /// A pidfd of the process that serves the root file system. Its end is the container's.
+    pub server: Option<OwnedFd>,
 }
 
 /// `exec`.

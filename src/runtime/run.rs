@@ -6,15 +6,14 @@ use super::foreground::{self, Beside, Orphans, Signals};
 use super::shield::Shield;
 use super::{console, delete, selfexe, spawn, start};
 use crate::error::Result;
-use crate::sys::spawn::inherited_fd;
 
 /// Runs the container. In the foreground: returns its exit code and removes it.
 pub fn run(context: &Context, args: &CreateArgs, how: &RunArgs) -> Result<i32> {
     // Before signals are caught: what replaces us starts with a clean mask.
     selfexe::protect()?;
-    let server = how.server.and_then(inherited_fd);
+    let server = how.server.as_ref();
     let signals = Signals::wanted(how.detach, args.dies_with_us)?;
-    let orphans = args.dies_with_us.then(|| Orphans::adopt(server.as_ref())).transpose()?;
+    let orphans = args.dies_with_us.then(|| Orphans::adopt(server)).transpose()?;
     let shield = Shield::raise(args.dies_with_us)?;
     let born = bear(context, args, Mode::Run { detach: how.detach });
     shield.lower();
@@ -35,7 +34,7 @@ pub fn run(context: &Context, args: &CreateArgs, how: &RunArgs) -> Result<i32> {
         return born.notify.map_or(Ok(0), |notify| notify.wait(&born.record).map(|()| 0));
     };
     let terminal = born.console.as_ref().map(console::receive).transpose()?;
-    let beside = Beside { terminal, notify: born.notify.as_ref(), server: server.as_ref(), shield, orphans };
+    let beside = Beside { terminal, notify: born.notify.as_ref(), server, shield, orphans };
     let code = foreground::follow(&born.child, &signals, beside)?;
     if !how.keep {
         delete::remove(&born.dir, Some(&born.record), true)?;

@@ -40,6 +40,7 @@ check 'the death of its monitor ends it' soon as n4 "test \$($c inspect --format
 check 'and it starts again' as n4 "$c start app && $c exec app true"
 
 check 'they go' as n4 "$c rm -f -t 0 app && $c toolbox rm -f box"
+check 'a directory with an image goes right after a run' as n4 "for how in --hpc --network=none; do for i in 1 2 3 4 5; do mkdir d && cp app.sqsh d && $c run --rm \$how d/app.sqsh true && rm -r d || exit; done; done"
 
 if full; then
   check 'a box with a home above ours' as n4 "$c toolbox create --home overlay --image $image above"

@@ -39,6 +39,8 @@ pub struct Mounted {
     pub mounted: bool,
     /// The image's own mount below it.
     pub below: Option<PathBuf>,
+    /// The image's mount below it that others use as well.
+    pub lower: Option<Lower>,
     /// The server is not ours to end: others use its mount as well.
     pub shared: bool,
     /// Locks that are held as long as it is mounted.
@@ -50,7 +52,7 @@ pub struct Mounted {
 impl Mounted {
     /// A tree at `path`, with its FUSE server, if it has one.
     pub fn new(path: PathBuf, server: Option<OwnedFd>, mounted: bool) -> Self {
-        Self { path, server, mounted, below: None, shared: false, held: Vec::new(), above: None }
+        Self { path, server, mounted, below: None, lower: None, shared: false, held: Vec::new(), above: None }
     }
 }
 
@@ -266,10 +268,15 @@ impl Mounted {
         if let Some(below) = &self.below {
             super::squash::mount::unmount(below);
         }
-        match self.server {
+        let ended = match self.server {
             Some(server) if !self.shared => fuse::end(server.as_fd()),
             _ => Ok(()),
+        };
+        if let Some(lower) = self.lower {
+            super::squash::mount::unmount(&lower.path);
+            super::squash::let_go(lower.users, lower.server.as_fd());
         }
+        ended
     }
 }
 

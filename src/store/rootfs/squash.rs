@@ -38,8 +38,10 @@ pub(super) fn mount(dirs: &Dirs, c: &Container, volatile: bool, lower: Option<Lo
     let (lower, server) = match lower {
         Some(lower) => {
             mounted.shared = *driver != Driver::FuseOverlayfs;
-            mounted.held.push(lower.users);
-            (lower.path, lower.server)
+            let server = lower.server.try_clone().call(|| "fcntl(F_DUPFD_CLOEXEC)")?;
+            let path = lower.path.clone();
+            mounted.lower = Some(lower);
+            (path, server)
         }
         None => {
             let at = base.join("lower");

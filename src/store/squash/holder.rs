@@ -4,7 +4,7 @@
 //! been looked at, and `SERVING` when the image can be read. What goes wrong is said instead, and nothing stays of it.
 
 use super::idle::Idle;
-use super::{ahead, mount, place};
+use super::{ahead, leave, mount, place};
 use crate::error::{Error, Result};
 use crate::ondisk::{self, Durability};
 use crate::sys::{self, CallContext};
@@ -50,12 +50,10 @@ pub fn holder_main(args: Vec<OsString>) -> ExitCode {
     match hold(&sync, &image, &args) {
         Ok(held) => {
             let _ = rustix::net::send(&sync, &[SERVING], SendFlags::NOSIGNAL);
-            drop(sync);
-            let idle = Idle::of(&image);
-            drop(image);
+            drop((sync, image));
             // Not before: whoever waits for us would wait for all that is unpacked.
             ahead::read(&held.path, args.get(FIXED..).unwrap_or_default());
-            held.until_unused(&idle);
+            held.until_unused();
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -72,8 +70,8 @@ struct Held {
     /// Where it is mounted.
     path: PathBuf,
     generation: String,
-    /// squashfuse, once it has been started.
-    server: Option<OwnedFd>,
+    /// Once its server has been started.
+    idle: Option<Idle>,
     _alive: OwnedFd,
 }
 
@@ -113,7 +111,7 @@ fn hold(sync: &OwnedFd, image: &OwnedFd, args: &[OsString]) -> Result<Held> {
     let name = format!("mnt-{generation}");
     rustix::fs::mkdirat(&handle, &name, Mode::from(0o700)).call(|| format!("mkdirat({name:?})"))?;
     let path = dir.join(&name);
-    let mut held = Held { directory: handle, path, generation, server: None, _alive: alive };
+    let mut held = Held { directory: handle, path, generation, idle: None, _alive: alive };
     match held.mount(sync, image, offset) {
         Ok(()) => Ok(held),
         Err(error) => {
@@ -126,6 +124,11 @@ fn hold(sync: &OwnedFd, image: &OwnedFd, args: &[OsString]) -> Result<Held> {
 impl Held {
     fn mount(&mut self, sync: &OwnedFd, image: &OwnedFd, offset: u64) -> Result<()> {
         let server = mount::begin(image.as_fd(), offset, &self.path)?;
+        // While it comes up.
+        let idle = self.idle.insert(Idle::of(image, &server.pidfd));
+        if !idle.stays() {
+            leave::mark_waited_for(self.directory.as_fd(), &self.generation);
+        }
         let record = Holder {
             version: ondisk::VERSION,
             generation: self.generation.clone(),
@@ -135,13 +138,11 @@ impl Held {
         ondisk::publish(&self.directory, "holder", &record, Durability::Volatile)?;
         server.await_greeting(&self.path)?;
         let _ = rustix::net::send(sync, &[MOUNTED], SendFlags::NOSIGNAL);
-        server.await_service(&self.path)?;
-        self.server = Some(server.pidfd);
-        Ok(())
+        server.await_service(&self.path)
     }
 
     /// Waits until nobody uses the mount, nor comes for a while, and takes away what stands for it.
-    fn until_unused(self, idle: &Idle) {
+    fn until_unused(self) {
         let directory = self.directory.as_fd();
         let users = format!("users-{}", self.generation);
         let _locks = loop {
@@ -149,7 +150,7 @@ impl Held {
             let Ok(nobody) = place::flock(directory, &users, FlockOperation::LockExclusive) else { return };
             let before = place::last_use(&nobody);
             drop(nobody);
-            let ends = idle.is_cut_short(self.server.as_ref());
+            let ends = self.idle.as_ref().is_some_and(Idle::is_cut_short);
             // With it nobody comes.
             let Ok(lock) = place::lock(directory) else { return };
             match place::flock(directory, &users, FlockOperation::NonBlockingLockExclusive) {

@@ -23,22 +23,30 @@ const ENDING: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQU
 pub(super) struct Idle {
     time: Timespec,
     told: Option<SignalFd>,
+    server: Option<OwnedFd>,
 }
 
 impl Idle {
-    pub(super) fn of(image: &OwnedFd) -> Self {
+    /// Of the holder of this image's mount, whose `server` is a pidfd.
+    pub(super) fn of(image: &OwnedFd, server: &OwnedFd) -> Self {
         let kind = crate::sys::mountinfo::kind_and_source(image).map(|(kind, _)| kind);
         let stays = kind.is_some_and(|kind| !leaves_names(&kind));
         Self {
             time: Timespec { tv_sec: if stays { STAYS } else { 0 }, tv_nsec: 0 },
             told: SignalFd::new(&ENDING).ok(),
+            server: server.try_clone().ok(),
         }
     }
 
-    /// Waits for that time. True: it has been asked to end, now or before, or `server` has ended.
-    pub(super) fn is_cut_short(&self, server: Option<&OwnedFd>) -> bool {
+    /// Whether it stays at all.
+    pub(super) fn stays(&self) -> bool {
+        self.time.tv_sec > 0
+    }
+
+    /// Waits for that time. True: it has been asked to end, now or before, or the server has ended.
+    pub(super) fn is_cut_short(&self) -> bool {
         let told = self.told.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN));
-        let server = server.map(|fd| PollFd::new(fd, PollFlags::IN));
+        let server = self.server.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN));
         let mut all: Vec<PollFd<'_>> = told.into_iter().chain(server).collect();
         rustix::event::poll(&mut all, Some(&self.time)) != Ok(0)
     }

@@ -31,7 +31,7 @@
 //!     lock                    around starting a holder, and around a holder's end, with which the directory goes (`place`)
 //!     holder                  JSON: generation and pids
 //!     alive-<generation>      flocked by the holder for as long as it lives: its pids are its own
-//!     users-<generation>      flocked shared by each user
+//!     users-<generation>      flocked shared by each user; not empty where the last one waits for the server's end (`leave`)
 //!     mnt-<generation>/       where it is mounted, in the holder's and the users' namespaces
 //! ```
 //! A Slurm step has its own, because Slurm kills every process of a step at its end. So have those of one cgroup that have
@@ -42,6 +42,7 @@ mod attributes;
 mod file;
 mod holder;
 mod idle;
+mod leave;
 pub mod mount;
 mod place;
 mod shared;
@@ -49,5 +50,6 @@ mod tables;
 
 pub use file::SquashFile;
 pub use holder::{HOLDER_ROLE, holder_main};
+pub use leave::let_go;
 pub use shared::{Begun, Coming, Shared};
 pub use tables::{Kind, Tables};
