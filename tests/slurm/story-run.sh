@@ -2,17 +2,18 @@
 # `srun coracle run app.sqsh`: eight tasks of one step on one node, over one mount. Sourced by run.
 # shellcheck disable=SC2154,SC2016    # `work` and `user` are run's; what is in quotes is for other shells
 check 'an image becomes one file' as_user sh -c "coracle pull -q oci:$CORACLE_TEST_IMAGES/busybox:latest && coracle image squash \$(coracle images -q) app.sqsh"
+servers() { pgrep -c -x squashfuse_ll || true; }
+gone() { [[ $(servers) == 0 ]]; }
+soon gone || true       # those of the steps before
 : >"$work/ranks"
 as_user srun -n8 coracle run app.sqsh sh -c 'echo rank $(id -u); readlink /proc/self/ns/user; sleep 3' >"$work/ranks" 2>"$work/ranks.err" &
 srun=$!
-servers() { pgrep -c -x squashfuse_ll || true; }
 soon test -s "$work/ranks"
 is 'one squashfuse serves eight tasks' 1 "$(servers)"
 wait "$srun"
 is 'srun ends with their success' 0 $?
 is 'every task ran as root of its container' 8 "$(grep -c '^rank 0$' "$work/ranks")"
 is 'in one user namespace' 1 "$(grep '^user:' "$work/ranks" | sort | uniq -c | awk '$1 == 8' | wc -l)"
-gone() { [[ $(servers) == 0 ]]; }
 check 'the mount ends with the step' soon gone
 exits 'the highest exit code comes back' 7 as_user srun -n2 coracle run app.sqsh sh -c 'exit 7'
 exits 'a cancelled job takes its containers with it' '1|15|137|143' as_user bash -c '
