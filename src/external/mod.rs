@@ -14,7 +14,9 @@ pub mod slurm;
 pub mod squashfuse;
 
 use crate::error::{Error, Kind, Result};
+use crate::sys::spawn;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -71,10 +73,17 @@ impl Tool {
         Err(self.failed(&last_words(&output.stderr, &output.status.to_string())))
     }
 
-    /// A command for it, to be given arguments and stdio.
+    /// A command for it, to be given arguments and stdio. Without what the caller says to the loader, if it is the system's.
     #[allow(clippy::disallowed_methods, reason = "this is the one place that starts programs")]
     pub fn command(&self) -> Result<Command> {
-        Ok(Command::new(self.find()?))
+        let program = self.find()?;
+        let mut command = Command::new(&program);
+        if spawn::is_systems(program.as_os_str().as_bytes()) {
+            for (name, _) in std::env::vars_os().filter(|(name, _)| spawn::is_loaders(name.as_bytes())) {
+                command.env_remove(name);
+            }
+        }
+        Ok(command)
     }
 
     /// The error of a run that failed with these words.

@@ -11,7 +11,25 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 /// Fds are moved above this number first, so that placing one cannot overwrite another.
 const SCRATCH_FD: RawFd = 100;
 
-/// Starts `program` with `argv` and the caller's environment. In the child `fds[i].0` stands at number `fds[i].1`;
+/// Where the system's own programs are.
+const OF_THE_SYSTEM: [&[u8]; 3] = [b"/usr/", b"/bin/", b"/sbin/"];
+/// What a site's administrator has put beside them.
+const BESIDE: &[u8] = b"/usr/local/";
+/// What a variable for the loader of shared libraries begins with.
+const OF_THE_LOADER: &[u8] = b"LD_";
+
+/// Whether a program is the system's and takes the system's libraries: what `module load` or a package manager of the user's says
+/// in LD_LIBRARY_PATH is for other programs, and breaks this one.
+pub fn is_systems(program: &[u8]) -> bool {
+    OF_THE_SYSTEM.iter().any(|begin| program.starts_with(begin)) && !program.starts_with(BESIDE)
+}
+
+/// Whether it is for the loader of shared libraries.
+pub fn is_loaders(variable: &[u8]) -> bool {
+    variable.starts_with(OF_THE_LOADER)
+}
+
+/// Starts `program` with `argv` and the caller's environment; a program of the system's has none for its loader. In the child `fds[i].0` stands at number `fds[i].1`;
 /// every other fd is closed by its CLOEXEC flag. No signal is blocked in it, and SIGPIPE, which Rust programs ignore, acts
 /// again: both would be inherited by the payload. Returns the pid.
 pub fn spawn(program: &CStr, argv: &[CString], fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<i32> {
@@ -36,10 +54,10 @@ fn start(
         .collect::<Result<_>>()?;
     let mut pointers: Vec<*mut libc::c_char> = argv.iter().map(|a| a.as_ptr().cast_mut()).collect();
     pointers.push(std::ptr::null_mut());
+    let without_loaders = environment(is_systems(program.to_bytes()));
     let mut pid = 0;
-    // SAFETY: actions, attributes and the signal set are initialised before use, the first two destroyed after; `program`, `pointers` (with its final
-    // null) and `environ` are NUL-terminated and live across the call, and posix_spawn only reads them. The environment
-    // is never changed in this crate (std::env::set_var is banned), so reading `environ` does not race.
+    // SAFETY: actions, attributes and the signal set are initialised before use, the first two destroyed after; `program`, `pointers` and
+    // `without_loaders` (with their final nulls) are NUL-terminated and live across the call, and posix_spawn only reads them.
     let errno = unsafe {
         let mut actions: libc::posix_spawn_file_actions_t = std::mem::zeroed();
         libc::posix_spawn_file_actions_init(&raw mut actions);
@@ -61,13 +79,31 @@ fn start(
             &raw const actions,
             &raw const attributes,
             pointers.as_ptr(),
-            environ.cast_const(),
+            without_loaders.as_ptr(),
         );
         libc::posix_spawn_file_actions_destroy(&raw mut actions);
         libc::posix_spawnattr_destroy(&raw mut attributes);
         errno
     };
     if errno == 0 { Ok(pid) } else { Err(Error::new(format_args!("posix_spawn({program:?})"), errno)) }
+}
+
+/// The caller's environment, as exec takes it.
+fn environment(without_loaders: bool) -> Vec<*mut libc::c_char> {
+    let mut variables = Vec::new();
+    // SAFETY: `environ` is an array of NUL-terminated strings that a null ends. It is never changed in this crate
+    // (std::env::set_var is banned), so reading it does not race, and its strings live as long as the process.
+    unsafe {
+        let mut next = environ;
+        while !next.is_null() && !(*next).is_null() {
+            if !without_loaders || !is_loaders(CStr::from_ptr(*next).to_bytes()) {
+                variables.push(*next);
+            }
+            next = next.add(1);
+        }
+    }
+    variables.push(std::ptr::null_mut());
+    variables
 }
 
 unsafe extern "C" {
