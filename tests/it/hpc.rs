@@ -107,3 +107,60 @@ fn what_the_image_says_means_what_it_always_means() {
     // A directory that would hide one of the image's is not shown; the home is no place to be in then.
     assert_eq!(w.c("run --rm --hpc bb pwd").cwd(Path::new("/usr")).ok(), "/\n");
 }
+
+#[test]
+fn what_it_writes_is_as_private_as_the_callers_umask_says() {
+    need!("subid", "registry", "fuse", "squashfuse", "mksquashfs", "tmpfs-xattr");
+    let (w, file) = World::with_image_file();
+    let home = w.dir.join("home");
+    let masked = |mask: &str, flags: &str| {
+        let line = format!("umask {mask}; exec \"$@\" sh -c 'umask; : >made; stat -c %a made; rm made'");
+        let program = crate::support::need::program("coracle", env!("CARGO_BIN_EXE_coracle"));
+        let run = w.tool("sh").args(["-c", &line, "sh"]).arg(program).args(flags.split_whitespace());
+        run.arg(&file).cwd(&home).ok()
+    };
+    assert_eq!(masked("027", "run --rm --hpc"), "0027\n640\n");
+    assert_eq!(masked("077", "run --rm --hpc --name private"), "0077\n600\n");
+    assert_eq!(masked("077", "run --rm --hpc --umask 022"), "0022\n644\n");
+}
+
+#[test]
+fn a_jobs_own_directory_for_temporary_files_is_used_where_it_is_shown() {
+    need!("subid", "registry", "fuse", "squashfuse", "mksquashfs", "tmpfs-xattr");
+    let (w, file) = World::with_image_file();
+    let home = w.dir.join("home");
+    let scratch = w.dir.join("scratch");
+    for dir in [home.join("job"), scratch.clone()] {
+        std::fs::create_dir_all(dir).unwrap();
+    }
+    let told = |flags: &str, dir: &Path| {
+        let run = w.c(&format!("run --rm --hpc {flags}")).cwd(&home).env("TMPDIR", dir);
+        run.arg(&file).args(["sh", "-c", "echo $TMPDIR"]).ok().trim().to_owned()
+    };
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    assert_eq!(told("", &home.join("job")), text(&home.join("job")));
+    assert_eq!((told("", &scratch), told("", &home.join("none"))), (String::new(), String::new()));
+    assert_eq!(told(&format!("-v {0}:{0}", scratch.display()), &scratch), text(&scratch));
+    assert_eq!(told("-e TMPDIR=/mine", &home.join("job")), "/mine");
+}
+
+/// As `module load` sets it, of a compiler or a Python with libraries of its own.
+#[test]
+fn libraries_of_the_callers_are_not_for_the_systems_programs() {
+    need!("subid", "registry", "fuse", "squashfuse", "mksquashfs", "tmpfs-xattr");
+    let (w, file) = World::with_image_file();
+    let libraries = w.dir.join("home/lib");
+    std::fs::create_dir(&libraries).unwrap();
+    for name in ["libfuse3.so.3", "libsquashfuse.so.0", "libz.so.1", "libzstd.so.1", "libpthread.so.0"] {
+        std::fs::write(libraries.join(name), "no library").unwrap();
+    }
+    let loaded = |line: &str| w.c(line).env("LD_LIBRARY_PATH", &libraries).env("LD_PRELOAD", "");
+    for flags in ["run --rm --hpc", "run --rm --network none"] {
+        assert_eq!(loaded(flags).arg(&file).args(["echo", "ran"]).ok(), "ran\n", "{flags}");
+    }
+    loaded("image squash bb").arg(w.dir.join("home/again.sqsh")).ok();
+    // Who asks for it in the container has it there.
+    let told = ["sh", "-c", "echo $LD_LIBRARY_PATH"];
+    let out = loaded("run --rm --network none -e LD_LIBRARY_PATH").arg(&file).args(told).ok();
+    assert_eq!(out.trim(), libraries.to_str().unwrap());
+}

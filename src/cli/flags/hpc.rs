@@ -1,6 +1,6 @@
 //! `--hpc`: a program of an image as if it were one of the host's, for `run` and `create`.
 //!
-//! You are yourself, at home, where you are, with your environment and groups, in the host's namespaces, and gain no
+//! You are yourself, at home, where you are, with your environment, groups and umask, in the host's namespaces, and gain no
 //! privileges. What the image says of ENTRYPOINT, CMD, ENV, WORKDIR and VOLUME means what it means without the flag: the
 //! host's variables stand below the image's, and the current directory below its WORKDIR. A flag that is given stands
 //! above all of this. A site can make it the default (`engine::site`).
@@ -12,6 +12,7 @@ use crate::engine::options::{CreateOptions, MountKind, MountOption, NamespaceMod
 use crate::host;
 use crate::ondisk::container::NetworkMode;
 use crate::spec::runtime::ANNOTATION_GROUPS;
+use rustix::fs::Mode;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -92,6 +93,8 @@ pub fn apply(options: &mut CreateOptions, said: &SecurityFlags, home: Option<&Pa
         options.network.mode = Some(NetworkMode::Host);
     }
     options.security.no_new_privileges = true;
+    // What is written goes to the host's file systems: what others may see of it is the caller's to say.
+    options.process.umask = options.process.umask.or_else(|| Some(umask()));
     options.annotations.entry(ANNOTATION_GROUPS.to_owned()).or_insert_with(|| "1".to_owned());
     options.process.host_env = host_env(&crate::cli::parse::env::host());
     let home = home.and_then(Path::to_str).filter(|home| is_shown_or_said("your home", home));
@@ -104,14 +107,34 @@ pub fn apply(options: &mut CreateOptions, said: &SecurityFlags, home: Option<&Pa
     for place in home.into_iter().chain(["/tmp"]).chain(cwd.as_deref()) {
         show(place, &mut options.mounts);
     }
+    options.process.host_env.extend(temporary(&options.mounts));
+}
+
+/// The caller's. No thread of ours makes files yet.
+fn umask() -> u32 {
+    let mask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    rustix::process::umask(mask);
+    mask.as_raw_mode()
+}
+
+/// TMPDIR, where that directory is the same one inside: a batch system gives each job its own, and removes it.
+fn temporary(mounts: &[MountOption]) -> Option<(String, String)> {
+    const NAME: &str = "TMPDIR";
+    let dir = crate::paths::env(NAME)?.into_string().ok()?;
+    let shows = |m: &MountOption| is_same(m) && Path::new(&dir).starts_with(&m.destination);
+    (Path::new(&dir).is_dir() && mounts.iter().any(shows)).then(|| (NAME.to_owned(), dir))
+}
+
+/// Whether a place of the host is mounted where it is.
+fn is_same(mount: &MountOption) -> bool {
+    mount.kind == MountKind::Bind(mount.destination.clone())
 }
 
 /// Mounts it, unless it is there with a directory above it, or something else was put there.
 fn show(place: &str, mounts: &mut Vec<MountOption>) {
-    let same = |m: &MountOption| m.kind == MountKind::Bind(m.destination.clone());
     let there = mounts
         .iter()
-        .any(|m| m.destination == place || same(m) && Path::new(place).starts_with(&m.destination));
+        .any(|m| m.destination == place || is_same(m) && Path::new(place).starts_with(&m.destination));
     if there {
         return;
     }
