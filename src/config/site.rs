@@ -25,7 +25,8 @@
 //!
 //! **What `enforce` is**: coracle refuses what would loosen it, whatever flags, variables and files of the user say. It is
 //! no wall. Everything that coracle does, the user may do without it: another program, or a coracle in a mount namespace
-//! with another /etc, asks the same kernel with the same rights. It keeps people from mistakes, not from their intent.
+//! with another /etc, asks the same kernel with the same rights. It keeps people from mistakes, not from their intent. The
+//! store is the user's, too: what is written down there about an image is as true as the user wants it to be.
 
 use crate::error::{Context, Error, Result};
 use crate::sys::CallContext;

@@ -11,9 +11,10 @@ use crate::host;
 use crate::id::Sha256;
 use crate::ondisk::{self, image::ImageRecord};
 use crate::paths::Dirs;
-use crate::registry::{AuthOptions, Bars, BlobSink, Downloads, RegistriesConf, Session, Target};
+use crate::registry::{AuthOptions, Bars, BlobSink, Downloads, RegistriesConf, Session, Target, Whose};
 use crate::spec::image::{ConfigDocument, Descriptor, Document, MAX_CONFIG, Manifest, Platform};
 use crate::store::Store;
+use crate::store::image::Came;
 use crate::store::lock::Share;
 use crate::store::partial::{PartialWriter, partial_name};
 use crate::store::reference::Reference;
@@ -73,7 +74,9 @@ pub fn pull(dirs: &Dirs, name: &str, options: &PullOptions) -> Result<Sha256> {
         return Ok(image);
     }
     let reference = Reference::parse(name)?;
-    let conf = RegistriesConf::read(dirs)?;
+    let whose = if super::site::enforces_images()? { Whose::Administrators } else { Whose::Users };
+    let conf = RegistriesConf::read(dirs, whose)?;
+    super::site::check_tls(options.auth.tls_verify)?;
     // `newer` without a word from the registry is content with what is here, as podman is.
     let fallback = if options.policy == PullPolicy::Newer { store.find_image(name)? } else { None };
     let mut failed = Vec::new();
@@ -136,6 +139,13 @@ fn meanings(reference: &Reference, conf: &RegistriesConf) -> Result<Vec<Referenc
         .collect()
 }
 
+/// Another place with the tag and the digest of a name.
+fn suffixed(name: &Reference, place: &str) -> String {
+    let tag = name.tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
+    let digest = name.digest.as_ref().map(|digest| format!("@{}", digest.prefixed())).unwrap_or_default();
+    format!("{place}{tag}{digest}")
+}
+
 /// One error of several tries: the one that tells most.
 fn one_of(mut failed: Vec<Error>, name: &str) -> Error {
     if failed.len() == 1 {
@@ -185,6 +195,7 @@ fn pull_full(
     bars.begin(&names);
     let install =
         Install { store, config: &config, document: &document, manifest: &bytes, diff_ids: &diff_ids, index };
+    let endpoint = session.endpoint.clone();
     let pulled = session.downloads(|downloads| {
         let make = |at: usize| {
             let (Some(layer), Some(diff_id)) = (manifest.layers.get(at), diff_ids.get(at)) else {
@@ -192,7 +203,9 @@ fn pull_full(
             };
             fetch_layer(store, downloads, layer, diff_id, (&bars, at))
         };
-        install.run(&make, &bars, std::slice::from_ref(full), Some(&top))
+        let origin = if endpoint.moved { suffixed(full, &endpoint.place()) } else { full.to_string() };
+        let came = Came { digest: Some(top.clone()), origin: Some(origin) };
+        install.run(&make, &bars, std::slice::from_ref(full), came)
     });
     if pulled.as_ref().is_err_and(|e| e.kind() != Kind::Network) {
         // Nothing of this pull can be gone on with: the space goes back.
@@ -333,7 +346,7 @@ fn install_local(store: &Store, image: &LocalImage<'_>, quiet: bool, say: Say) -
         diff_ids: &diff_ids,
         index: image.index.clone(),
     };
-    let installed = install.run(&make, &bars, &image.names, None);
+    let installed = install.run(&make, &bars, &image.names, Came::default());
     match &installed {
         Ok(id) => limit::after(store, id, say)?,
         Err(_) => drop(store.collect()),
@@ -358,7 +371,7 @@ impl Install<'_> {
         make: &(dyn Fn(usize) -> Result<()> + Sync),
         bars: &Bars,
         names: &[Reference],
-        digest: Option<&Sha256>,
+        mut came: Came,
     ) -> Result<Sha256> {
         let done = |at: usize, outcome: Outcome| {
             bars.done(at, if outcome == Outcome::Existed { "already here" } else { "done" });
@@ -386,7 +399,8 @@ impl Install<'_> {
         let _blobs = self.store.lock("blobs", Share::Shared)?;
         self.store.put_blob(&id, self.config)?;
         self.store.put_blob(&manifest, self.manifest)?;
-        self.store.put_image(&record, names, Some(digest.unwrap_or(&manifest)))?;
+        came.digest.get_or_insert(manifest);
+        self.store.put_image(&record, names, &came)?;
         Ok(id)
     }
 }

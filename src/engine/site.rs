@@ -6,6 +6,10 @@
 //!   before an archive or a new name could call an image what it is not. Where the list is not enforced, an image that is not on it
 //!   is a warning.
 //!
+//! **Where the list is enforced**, an image is what it was pulled as, and not what it is called here: `RefRecord::origin` is
+//! compared, in the user's own store. Only /etc's registries.conf says then where a registry is. Images of the site's own
+//! stores are called what the administrator calls them, and names in `localhost/` say of themselves that they were given here.
+//!
 //! A pattern is a name in which `*` stands for anything. It is compared with the full name, with and without tag and
 //! digest; with the real path of a file or a directory, whatever links lead there; and with `host:`, or `oci:` and its like
 //! with their real path.
@@ -14,9 +18,10 @@ use super::options::{CreateOptions, MountKind, MountOption, Source};
 use crate::config::pattern;
 use crate::config::site::{FILE, Key, Mount, Network, Site};
 use crate::error::{Context, Error, Result};
-use crate::ondisk::container::NetworkMode;
-use crate::store::Image;
+use crate::ondisk::container::{Container, NetworkMode, Rootfs};
+use crate::paths::Dirs;
 use crate::store::reference::Reference;
+use crate::store::{Image, Store};
 use crate::sys::CallContext;
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::AsFd;
@@ -169,12 +174,52 @@ pub fn check_pull(name: &str) -> Result<()> {
     if matches_any(&patterns, &name) { Ok(()) } else { Err(not_on_the_list(&site, &name)) }
 }
 
+/// Whether only images of a list may be used.
+pub fn enforces_images() -> Result<bool> {
+    Ok(enforced()?.is_some())
+}
+
+/// Before a pull: without a check of certificates anybody can be the registry of the list.
+pub fn check_tls(verify: Option<bool>) -> Result<()> {
+    if verify != Some(false) || !enforces_images()? {
+        return Ok(());
+    }
+    Err(against("cannot pull without a check of certificates", "only images of its list may be used").hint(
+        "Leave out --tls-verify=false; /etc/containers/registries.conf says which registries are insecure.",
+    ))
+}
+
+/// Before a container that is there is started again: it may be older than the list, or from another machine.
+pub fn check_container(dirs: &Dirs, container: &Container) -> Result<()> {
+    let Some((site, _)) = enforced()? else { return Ok(()) };
+    let source = match &container.rootfs {
+        Rootfs::Host => Source::Host,
+        Rootfs::Directory { path } => Source::Rootfs(path.clone()),
+        Rootfs::Squash { file, .. } => Source::File { path: file.clone(), overlay: None },
+        Rootfs::Layers { .. } => Source::Image {
+            name: container.image.clone(),
+            pull: super::options::PullPolicy::Never,
+            platform: None,
+        },
+    };
+    let image = match (&source, &container.image_id) {
+        (Source::Image { .. }, Some(id)) => Store::open(dirs)?.find_image(id)?,
+        _ => None,
+    };
+    if image.is_none() && matches!(source, Source::Image { .. }) && !is_transport(&container.image) {
+        return Err(not_on_the_list(&site, &container.image)
+            .cause("its image is not here any more, so where it came from is not known")
+            .hint(format_args!("Get it again: `coracle pull {}`.", container.image)));
+    }
+    check_source(&source, image.as_ref()).map(drop)
+}
+
 /// Before an image gets another name.
 pub fn check_name(image: &Image, name: &str) -> Result<()> {
     let Some((_, patterns)) = enforced()? else { return Ok(()) };
     let on_list = |name: &String| matches_any(&patterns, name);
     let full = Reference::parse(name)?.in_domain("localhost").or_latest().to_string();
-    if image.names.iter().any(on_list) || !on_list(&full) {
+    if names(&Site::load()?, image).iter().any(on_list) || !on_list(&full) {
         return Ok(());
     }
     Err(against(
@@ -204,13 +249,15 @@ pub fn check_source(source: &Source, image: Option<&Image>) -> Result<Option<Str
         Source::Host => vec!["host:".to_owned()],
         Source::Rootfs(path) | Source::File { path, .. } => vec![real_path(path)],
         Source::Image { name, .. } => {
-            let mut names = image.map(|image| image.names.clone()).unwrap_or_default();
+            let mut names = image.map(|image| names(&site, image)).unwrap_or_default();
             if let Some((transport, path)) = TRANSPORTS.iter().find_map(|t| Some((t, name.strip_prefix(t)?)))
             {
                 names.insert(0, format!("{transport}{}", real_path(path)));
             }
             if names.is_empty() {
-                names.push(name.clone());
+                // What it is called here is nobody's word.
+                let known = image.filter(|_| site.enforces(Key::Images));
+                names.push(known.map_or_else(|| name.clone(), |image| image.id.to_string()));
             }
             names
         }
@@ -220,9 +267,36 @@ pub fn check_source(source: &Source, image: Option<&Image>) -> Result<Option<Str
     }
     let name = names.first().map(String::as_str).unwrap_or_default();
     if site.enforces(Key::Images) {
-        return Err(not_on_the_list(&site, name));
+        return Err(match image.filter(|image| name == image.id.as_str()) {
+            Some(image) => no_origin(&site, image),
+            None => not_on_the_list(&site, name),
+        });
     }
     Ok(Some(format!("{name} is not one of the images that {FILE} recommends: {}", patterns.join(", "))))
+}
+
+/// What is compared of an image.
+fn names(site: &Site, image: &Image) -> Vec<String> {
+    let of_site = image
+        .store
+        .as_ref()
+        .is_some_and(|store| site.stores.iter().any(|own| store.as_path() == std::path::Path::new(own)));
+    if of_site || !site.enforces(Key::Images) {
+        return image.names.clone();
+    }
+    let here = image.names.iter().filter(|name| name.starts_with("localhost/"));
+    image.origins.iter().chain(here).cloned().collect()
+}
+
+fn no_origin(site: &Site, image: &Image) -> Error {
+    let name = image.names.first().map_or(image.id.as_str(), String::as_str);
+    not_on_the_list(site, name)
+        .cause("it is not known where this image came from: it was not pulled, or by an older coracle, or has lost its name")
+        .hint(format_args!("Pull an image of the list; `coracle info` shows it."))
+}
+
+fn is_transport(name: &str) -> bool {
+    TRANSPORTS.iter().any(|transport| name.starts_with(transport))
 }
 
 /// The list, where it is enforced.

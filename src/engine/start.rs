@@ -13,7 +13,8 @@ use std::time::Duration;
 
 /// Starts a container that is not running, and relays its terminal when asked to.
 pub fn start(dirs: &Dirs, container: &Container, options: &LaunchOptions) -> Result<Outcome> {
-    crate::config::site::Site::load().what(|| format!("cannot start container {}", container.name))?;
+    super::site::check_container(dirs, container)
+        .what(|| format!("cannot start container {}", container.name))?;
     let started = || {
         client::announce(dirs, container)?;
         client::launch(dirs, container, options)

@@ -43,4 +43,8 @@ pub struct RefRecord {
     /// The digest that the name had where it came from: the manifest's, or the list's.
     #[serde(default)]
     pub digest: Option<Sha256>,
+    /// The full name of what was pulled: this one, or where the user's own registries.conf has led. None: it came from no
+    /// registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
 }

@@ -2,6 +2,10 @@
 //!
 //! Read: the user's `containers/registries.conf`, or else /etc's, then the drop-ins of `registries.conf.d` in both, in
 //! order of name; later ones win by prefix. Certificates of `certs.d/<host>/*.crt` are trusted for that host.
+//!
+//! Where a site enforces which images may be used, only /etc's files say where a registry is and whom to trust: a name that is
+//! on its list must lead where its administrator means it to. What a short name stands for is still the user's: the full name
+//! is compared.
 
 use crate::error::{Error, Kind, Result};
 use crate::paths::Dirs;
@@ -15,10 +19,20 @@ const ETC: &str = "/etc/containers";
 /// docker.io is served there.
 pub(super) const DOCKER_HOST: &str = "index.docker.io";
 
+/// Whose files say where a registry is, and which certificates are trusted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Whose {
+    #[default]
+    Users,
+    Administrators,
+}
+
 /// What registries.conf says.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct RegistriesConf {
+    #[serde(skip)]
+    whose: Whose,
     /// Registries that a short name is looked for in.
     pub unqualified_search_registries: Option<Vec<String>>,
     registry: Vec<Registry>,
@@ -29,6 +43,9 @@ pub struct RegistriesConf {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct Registry {
+    /// The user's file says so, not the administrator's.
+    #[serde(skip)]
+    users: bool,
     prefix: String,
     location: String,
     insecure: bool,
@@ -54,18 +71,29 @@ pub struct Endpoint {
     pub insecure: bool,
     /// Somebody's copy, not the place that was named.
     pub mirror: bool,
+    /// Another place than the name says, by the user's word.
+    pub moved: bool,
 }
 
 impl RegistriesConf {
     /// Reads the files; a missing file says nothing, a damaged one is an error that names it.
-    pub fn read(dirs: &Dirs) -> Result<Self> {
-        let user = dirs.config.join("containers");
-        let main = [user.join("registries.conf"), PathBuf::from(ETC).join("registries.conf")];
-        let mut conf = match main.iter().find(|file| file.exists()) {
-            Some(file) => Self::read_file(file)?,
+    pub fn read(dirs: &Dirs, whose: Whose) -> Result<Self> {
+        let (user, etc) = (dirs.config.join("containers"), PathBuf::from(ETC));
+        let mut conf = Self::read_from(&[&user, &etc])?;
+        if whose == Whose::Administrators {
+            conf.registry = Self::read_from(&[&etc])?.registry;
+        }
+        conf.whose = whose;
+        Ok(conf)
+    }
+
+    /// The first main file, and the drop-ins of all, of which the first directory's win.
+    fn read_from(dirs: &[&Path]) -> Result<Self> {
+        let mut conf = match dirs.iter().map(|dir| dir.join("registries.conf")).find(|file| file.exists()) {
+            Some(file) => Self::read_file(&file)?,
             None => Self::default(),
         };
-        for dir in [PathBuf::from(ETC), user] {
+        for dir in dirs.iter().rev() {
             let mut files: Vec<PathBuf> = std::fs::read_dir(dir.join("registries.conf.d"))
                 .map(|entries| entries.filter_map(|e| e.ok().map(|e| e.path())).collect())
                 .unwrap_or_default();
@@ -81,7 +109,11 @@ impl RegistriesConf {
     fn read_file(file: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(file)
             .map_err(|e| Error::new(Kind::Denied, format_args!("cannot read {}", file.display())).cause(e))?;
-        Self::parse(&text).map_err(|e| e.wrap(format_args!("cannot use {}", file.display())))
+        let mut conf =
+            Self::parse(&text).map_err(|e| e.wrap(format_args!("cannot use {}", file.display())))?;
+        let users = !file.starts_with(ETC);
+        conf.registry.iter_mut().for_each(|registry| registry.users = users);
+        Ok(conf)
     }
 
     /// Parses one file.
@@ -125,6 +157,7 @@ impl RegistriesConf {
                 path: path.to_owned(),
                 insecure: insecure(false),
                 mirror: false,
+                moved: false,
             }]);
         };
         if registry.blocked {
@@ -141,12 +174,21 @@ impl RegistriesConf {
                 format!("{location}{}", name.get(registry.key().len()..).unwrap_or_default())
             };
             let (host, path) = whole.split_once('/').unwrap_or((&whole, ""));
-            Endpoint { host: host_of(host), path: path.to_owned(), insecure: insecure(said), mirror }
+            let moved = registry.users && whole != name;
+            Endpoint { host: host_of(host), path: path.to_owned(), insecure: insecure(said), mirror, moved }
         };
         let mut endpoints: Vec<Endpoint> =
             registry.mirror.iter().map(|m| place(&m.location, m.insecure, true)).collect();
         endpoints.push(place(&registry.location, registry.insecure, false));
         Ok(endpoints)
+    }
+}
+
+impl Endpoint {
+    /// As a name says it: `docker.io/library/debian`.
+    pub fn place(&self) -> String {
+        let host = if self.host == DOCKER_HOST { "docker.io" } else { &self.host };
+        format!("{host}/{}", self.path)
     }
 }
 
@@ -173,8 +215,11 @@ fn host_of(domain: &str) -> String {
 }
 
 /// Certificates that are trusted for a host, in PEM.
-pub(super) fn certificates(dirs: &Dirs, host: &str) -> Vec<Vec<u8>> {
-    let places = [PathBuf::from(ETC), PathBuf::from("/etc/docker"), dirs.config.join("containers")];
+pub(super) fn certificates(dirs: &Dirs, conf: &RegistriesConf, host: &str) -> Vec<Vec<u8>> {
+    let mut places = vec![PathBuf::from(ETC), PathBuf::from("/etc/docker")];
+    if conf.whose == Whose::Users {
+        places.push(dirs.config.join("containers"));
+    }
     let mut found = Vec::new();
     for place in places {
         let Ok(entries) = std::fs::read_dir(place.join("certs.d").join(host)) else { continue };

@@ -5,7 +5,7 @@
 
 use super::manifest::Failure;
 use super::token::Pass;
-use super::{AuthOptions, RegistriesConf, Session, Target, auth, is_loopback};
+use super::{AuthOptions, RegistriesConf, Session, Target, Whose, auth, conf, is_loopback};
 use crate::error::{Error, Kind, Result};
 use crate::paths::Dirs;
 use oci_client::client::ClientProtocol;
@@ -21,13 +21,15 @@ pub fn check(dirs: &Dirs, domain: &str, options: &AuthOptions) -> Result<()> {
     let auth = RegistryAuth::Basic(user, password);
     let target =
         Target { domain: domain.to_owned(), path: "coracle/login".to_owned(), tag: None, digest: None };
-    let endpoint = RegistriesConf::read(dirs)?
+    let conf = RegistriesConf::read(dirs, Whose::Users)?;
+    let endpoint = conf
         .endpoints(domain, &target.path, options.tls_verify)?
         .pop()
         .ok_or_else(|| Error::internal("no endpoint to try"))?;
     let clear_allowed =
         endpoint.insecure || (is_loopback(&endpoint.host) && options.tls_verify != Some(true));
-    let connect = |protocol| Session::connect(dirs, &target, &endpoint, (protocol, &auth), domain);
+    let certificates = conf::certificates(dirs, &conf, &endpoint.host);
+    let connect = |protocol| Session::connect(&certificates, &target, &endpoint, (protocol, &auth), domain);
     let https = connect(ClientProtocol::Https)?;
     let answer = match https.try_manifest(&https.reference) {
         Err(Failure::NoTls(_)) if clear_allowed => {

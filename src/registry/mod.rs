@@ -21,7 +21,7 @@ mod progress;
 mod token;
 
 pub use auth::AuthOptions;
-pub use conf::{Endpoint, RegistriesConf};
+pub use conf::{Endpoint, RegistriesConf, Whose};
 pub use download::{BlobSink, Downloads};
 pub use progress::Bars;
 
@@ -90,7 +90,7 @@ impl Session {
         let endpoints = conf.endpoints(&target.domain, &target.path, options.tls_verify)?;
         let mut failed: Option<Error> = None;
         for endpoint in endpoints {
-            match Self::try_endpoint(dirs, target, &endpoint, options, &name) {
+            match Self::try_endpoint(dirs, conf, target, (&endpoint, options), &name) {
                 Ok(found) => return Ok(found),
                 // The last one is the place itself: its words are the ones that count, mirrors' come below.
                 Err(e) => {
@@ -112,19 +112,21 @@ impl Session {
 
     fn try_endpoint(
         dirs: &Dirs,
+        conf: &RegistriesConf,
         target: &Target,
-        endpoint: &Endpoint,
-        options: &AuthOptions,
+        (endpoint, options): (&Endpoint, &AuthOptions),
         name: &str,
     ) -> Result<(Self, Vec<u8>, Sha256)> {
+        let certificates = conf::certificates(dirs, conf, &endpoint.host);
         let auth = auth::find(dirs, endpoint, options)?;
         let clear_allowed =
             endpoint.insecure || (is_loopback(&endpoint.host) && options.tls_verify != Some(true));
-        let https = Self::connect(dirs, target, endpoint, (ClientProtocol::Https, &auth), name)?;
+        let https = Self::connect(&certificates, target, endpoint, (ClientProtocol::Https, &auth), name)?;
         match https.try_manifest(&https.reference) {
             // Only where it speaks no TLS at all: a certificate that is not trusted is no reason to go without.
             Err(Failure::NoTls(_)) if clear_allowed => {
-                let http = Self::connect(dirs, target, endpoint, (ClientProtocol::Http, &auth), name)?;
+                let http =
+                    Self::connect(&certificates, target, endpoint, (ClientProtocol::Http, &auth), name)?;
                 let (bytes, digest) = http.manifest(&http.reference)?;
                 http.checked(target, bytes, digest)
             }
@@ -144,7 +146,7 @@ impl Session {
     }
 
     fn connect(
-        dirs: &Dirs,
+        certificates: &[Vec<u8>],
         target: &Target,
         endpoint: &Endpoint,
         (protocol, auth): (ClientProtocol, &RegistryAuth),
@@ -158,10 +160,9 @@ impl Session {
         // Without TLS there is nothing to verify, and no need of the machine's certificates.
         let lax = endpoint.insecure || protocol == ClientProtocol::Http;
         let scheme = if protocol == ClientProtocol::Http { "http" } else { "https" };
-        let certificates = conf::certificates(dirs, &endpoint.host);
         let failed = |e| failure::explain(&e, name, &endpoint.host);
         let http =
-            http_client(lax, &certificates).map_err(|e| failed(OciDistributionError::RequestError(e)))?;
+            http_client(lax, certificates).map_err(|e| failed(OciDistributionError::RequestError(e)))?;
         let (host, path) = (endpoint.host.clone(), endpoint.path.clone());
         let reference = match (&target.digest, &target.tag) {
             (Some(digest), _) => oci_client::Reference::with_digest(host, path, digest.prefixed()),

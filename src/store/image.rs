@@ -25,12 +25,21 @@ pub struct Image {
     pub names: Vec<String>,
     /// Digests that its names had where they came from: `docker.io/library/debian@sha256:…`.
     pub digests: Vec<String>,
+    /// What its names were pulled from (`RefRecord::origin`).
+    pub origins: Vec<String>,
     pub record: ImageRecord,
     pub config: ImageConfig,
     /// The rest of the config document.
     pub document: ConfigDocument,
     /// The store it is in, where that is not the user's own: such an image is only read.
     pub store: Option<PathBuf>,
+}
+
+/// Where a name comes from: the digest that it had there, and its full name there.
+#[derive(Debug, Clone, Default)]
+pub struct Came {
+    pub digest: Option<Sha256>,
+    pub origin: Option<String>,
 }
 
 impl Store {
@@ -65,28 +74,24 @@ impl Store {
     }
 
     /// Publishes an image and names for it. Its layers and blobs are there, and pinned.
-    pub fn put_image(
-        &self,
-        record: &ImageRecord,
-        names: &[Reference],
-        digest: Option<&Sha256>,
-    ) -> Result<()> {
+    pub fn put_image(&self, record: &ImageRecord, names: &[Reference], came: &Came) -> Result<()> {
         let _lock = self.lock("images", Share::Exclusive)?;
         let dir = self.dir("images")?;
         let file = format!("{}.json", record.id);
         ondisk::publish_for(self.readers(), &dir, &file, record, Durability::Durable)?;
         for name in names {
-            self.put_name(name, &record.id, digest)?;
+            self.put_name(name, &record.id, came)?;
         }
         Ok(())
     }
 
-    fn put_name(&self, name: &Reference, image: &Sha256, digest: Option<&Sha256>) -> Result<()> {
+    fn put_name(&self, name: &Reference, image: &Sha256, came: &Came) -> Result<()> {
         let record = RefRecord {
             version: ondisk::VERSION,
             name: name.to_string(),
             image: image.clone(),
-            digest: digest.cloned(),
+            digest: came.digest.clone(),
+            origin: came.origin.clone(),
         };
         ondisk::publish_for(
             self.readers(),
@@ -165,6 +170,7 @@ impl Store {
             id: id.clone(),
             names: mine().filter(|name| !name.name.contains('@')).map(|name| name.name.clone()).collect(),
             digests: digests.into_iter().collect(),
+            origins: mine().filter_map(|name| name.origin.clone()).collect(),
             record,
             config: document.config.clone(),
             document,
@@ -253,8 +259,11 @@ impl Store {
                 .cause("a new name cannot hold a digest"));
         }
         let _lock = self.lock("images", Share::Exclusive)?;
-        let digest = self.names()?.0.into_iter().find(|n| n.image == *image).and_then(|n| n.digest);
-        self.put_name(&reference.in_domain("localhost").or_latest(), image, digest.as_ref())
+        let mut names = self.names()?.0;
+        names.retain(|name| name.image == *image);
+        names.sort_by_key(|name| name.origin.is_none());
+        let came = names.into_iter().next().map(|n| Came { digest: n.digest, origin: n.origin });
+        self.put_name(&reference.in_domain("localhost").or_latest(), image, &came.unwrap_or_default())
     }
 
     /// Takes a name away; the image stays. Whether there was such a name.
@@ -355,7 +364,7 @@ mod tests {
 
     fn record(name: &str, image: char) -> RefRecord {
         let id = |c: char| Sha256::parse(&c.to_string().repeat(64)).unwrap();
-        RefRecord { version: 1, name: name.into(), image: id(image), digest: Some(id('d')) }
+        RefRecord { version: 1, name: name.into(), image: id(image), digest: Some(id('d')), origin: None }
     }
 
     fn find(names: &[RefRecord], name: &str) -> Result<Option<String>> {

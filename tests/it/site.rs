@@ -262,6 +262,54 @@ fn only_images_of_its_list_are_used() {
     at_site(&w, "", "rmi --all --force").ok();
 }
 
+/// What a name of the list means is the administrator's, too: not the user's registries.conf, and not who gave the name.
+#[test]
+fn a_name_of_its_list_is_what_was_pulled_by_it() {
+    need!("subid", "overlay", "images", "registry", "setpriv");
+    let (w, id) = with_image();
+    let registry = World::reference("");
+    let (good, other) = (format!("{registry}config"), format!("{registry}busybox"));
+    let rules = format!("enforce = [\"images\"]\nimages = [\"{good}\"]\n");
+    let denied = |cmd: Cmd, words: &[&str]| {
+        let words = [&["Error: cannot "], words, &["/etc/coracle/site.toml enforces it", "Hint: "]].concat();
+        cmd.run().says(125, &words)
+    };
+    let inside = |rules: &str| at_site(&w, rules, "run --rm --user 0").args([&good, "ls", "/srv"]).run();
+    // The list's name leads to another image: by the user's word, before the list is enforced.
+    let conf = w.dir.join("config/containers/registries.conf");
+    std::fs::create_dir_all(conf.parent().unwrap()).unwrap();
+    std::fs::write(&conf, format!("[[registry]]\nprefix = {good:?}\nlocation = {other:?}\n")).unwrap();
+    at_site(&w, "", "pull -q").arg(&good).ok();
+    assert!(at_site(&w, "", "images -q").arg(&good).ok().starts_with(&id[..12]));
+    at_site(&w, "", "create --name old").args([&good, "true"]).ok();
+    denied(at_site(&w, &rules, "run --rm").args([&good, "true"]), &[&other]);
+    denied(at_site(&w, &rules, "start old"), &["start container old", &other]);
+    at_site(&w, "", "start old").ok();
+    // Pulled again, it is the list's.
+    let pulled = at_site(&w, &rules, "pull -q").arg(&good).ok();
+    assert_ne!(pulled.trim(), id);
+    assert_eq!(inside(&rules).code, 0);
+    denied(at_site(&w, &rules, "start old"), &["start container old"]);
+    // A mirror is as much another place.
+    std::fs::write(
+        &conf,
+        format!("[[registry]]\nprefix = {good:?}\n[[registry.mirror]]\nlocation = {other:?}\n"),
+    )
+    .unwrap();
+    assert_eq!(at_site(&w, &rules, "pull -q").arg(&good).ok(), pulled);
+    std::fs::remove_file(&conf).unwrap();
+    // Nor does an image get the name without a pull.
+    at_site(&w, "", "untag").arg(&good).ok();
+    at_site(&w, "", "tag").args([&id, &good]).ok();
+    denied(at_site(&w, &rules, "run --rm").args([&good, "true"]), &[]);
+    denied(
+        at_site(&w, &rules, "pull --tls-verify=false").arg(&good),
+        &["pull without a check of certificates"],
+    );
+    at_site(&w, "", "rm old").ok();
+    at_site(&w, "", "rmi --all --force").ok();
+}
+
 #[test]
 fn a_file_that_cannot_be_used_lets_nothing_start() {
     need!("subid", "overlay", "images", "setpriv");
