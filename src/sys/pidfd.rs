@@ -6,7 +6,10 @@
 //!
 //! `signal` and `join` are used after clone: bare errnos, no allocation.
 
-#![allow(unsafe_code, reason = "pidfd_send_signal takes raw numbers: rustix knows no real-time signals")]
+#![allow(
+    unsafe_code,
+    reason = "pidfd_send_signal takes raw numbers: rustix knows no real-time signals, and no SO_PEERPIDFD"
+)]
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
@@ -14,7 +17,7 @@ use rustix::io::{Errno, Result};
 use rustix::process::{Pid, PidfdFlags};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// How often a process is looked at where the kernel does not tell its end.
@@ -30,6 +33,35 @@ pub fn open(pid: i32) -> Result<OwnedFd> {
         // The call needs no right: EPERM is an old engine's word for one that it does not know.
         Err(Errno::NOSYS | Errno::PERM) => directory(pid),
         other => other,
+    }
+}
+
+/// Not in libc yet.
+const SO_PEERPIDFD: i32 = 77;
+
+/// Holds the process that made the other end of a socket: the kernel names it (Linux 6.5). Elsewhere it is found by its
+/// `pid`, which by now may be another's. ESRCH: it has ended.
+pub fn of_peer(socket: BorrowedFd<'_>, pid: i32) -> Result<OwnedFd> {
+    let (mut fd, mut size) = (-1i32, size_of::<i32>() as libc::socklen_t);
+    // SAFETY: both point to what the kernel may write, of the size that is given.
+    let got = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PEERPIDFD,
+            (&raw mut fd).cast(),
+            &raw mut size,
+        )
+    };
+    if got == 0 && fd >= 0 {
+        // SAFETY: the kernel has just made it for us. It is CLOEXEC.
+        return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
+    }
+    match Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL) {
+        Errno::NOPROTOOPT => open(pid),
+        // It was reaped before it could be held.
+        Errno::INVAL => Err(Errno::SRCH),
+        e => Err(e),
     }
 }
 
@@ -172,6 +204,23 @@ pub fn join(process: BorrowedFd<'_>, directory: BorrowedFd<'_>, kinds: u64) -> R
 #[allow(clippy::disallowed_methods, reason = "real processes to look at")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_peer_of_a_socket_is_held_and_not_its_pid() {
+        let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        // The pid counts only where the kernel cannot say it better.
+        let peer = of_peer(ours.as_fd(), std::process::id() as i32).unwrap();
+        assert_eq!(pid_of(peer.as_fd()), Ok(std::process::id() as i32));
+        let dir = std::env::temp_dir().join(format!("peer-{}", std::process::id()));
+        let listener = std::os::unix::net::UnixListener::bind(&dir).unwrap();
+        let script = "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])";
+        let mut child = std::process::Command::new("python3").args(["-c", script]).arg(&dir).spawn().unwrap();
+        let (connection, _) = listener.accept().unwrap();
+        child.wait().unwrap();
+        std::fs::remove_file(&dir).unwrap();
+        let gone = of_peer(connection.as_fd(), 1).and_then(|peer| pid_of(peer.as_fd()));
+        assert!(gone == Err(Errno::SRCH) || gone == Ok(1), "{gone:?}");
+    }
 
     #[test]
     fn a_directory_is_as_good_as_a_pidfd() {

@@ -181,15 +181,21 @@ impl Server {
         if uid != rustix::process::getuid().as_raw() {
             return None;
         }
-        let namespace = namespace_of(pid)?;
+        // Held while it is looked at: its pid cannot become another's.
+        let process = pidfd::of_peer(connection.as_fd(), pid).ok()?;
+        let pid = pidfd::pid_of(process.as_fd()).ok()?;
+        let own =
+            rustix::fs::open(user_namespace(pid), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        pidfd::signal(process.as_fd(), 0).ok()?;
+        let st = rustix::fs::fstat(&own).ok()?;
+        let namespace = (st.st_dev, st.st_ino);
         if namespace == self.inside {
             return Some(Peer::Box);
         }
         if Some(namespace) == namespace_of(rustix::process::getpid().as_raw_nonzero().get()) {
             return in_initial_user_namespace().then_some(Peer::Host);
         }
-        let mut at =
-            rustix::fs::open(user_namespace(pid), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let mut at = own;
         for _ in 0..DEPTH {
             at = parent_user_namespace(at.as_fd()).ok()?;
             let st = rustix::fs::fstat(&at).ok()?;
