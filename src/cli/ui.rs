@@ -47,6 +47,11 @@ pub fn line(text: impl Display) -> Result<()> {
     bytes(format!("{text}\n").as_bytes())
 }
 
+/// The same of a text that a box or an image has made: what would move a terminal is written as `\u{1b}`.
+pub fn foreign_line(text: impl Display) -> Result<()> {
+    line(plain(&text.to_string(), &[]))
+}
+
 /// Writes `bytes` to stdout at once.
 pub fn bytes(bytes: &[u8]) -> Result<()> {
     let mut stdout = std::io::stdout().lock();

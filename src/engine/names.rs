@@ -106,7 +106,8 @@ pub fn release(dirs: &Dirs, id: &ContainerId, name: &ContainerName) -> Result<()
 }
 
 /// Opens a directory of the store, made when missing.
-pub fn subdir(parent: impl AsFd, name: &str) -> Result<OwnedFd> {
+pub fn subdir(parent: impl AsFd, name: impl AsRef<std::ffi::OsStr>) -> Result<OwnedFd> {
+    let name = name.as_ref();
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::openat(&parent, name, flags, Mode::empty()) {
         Err(rustix::io::Errno::NOENT) => {}

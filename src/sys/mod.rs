@@ -31,6 +31,7 @@ pub mod resolve;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;
+pub mod sparse;
 pub mod spawn;
 pub mod tree;
 pub mod tty;

@@ -12,13 +12,14 @@ use crate::ondisk::above::UPPER;
 use crate::ondisk::container::Container;
 use crate::ondisk::toolbox::Home as Kind;
 use crate::paths::Dirs;
-use crate::sys::CallContext;
+use crate::sys::{self, CallContext};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use std::ffi::CString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 const WHITEOUT: &str = ".wh.";
 const OPAQUE: &str = ".wh..wh..opq";
@@ -41,7 +42,8 @@ pub enum What {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     pub what: What,
-    pub path: String,
+    /// Any bytes: a box's programs gave the names.
+    pub path: PathBuf,
 }
 
 impl std::fmt::Display for Change {
@@ -51,7 +53,7 @@ impl std::fmt::Display for Change {
             What::Changed => 'C',
             What::Deleted => 'D',
         };
-        write!(f, "{letter} {}", self.path)
+        write!(f, "{letter} {}", self.path.display())
     }
 }
 
@@ -78,11 +80,18 @@ pub fn open(dirs: &Dirs, c: &Container) -> Result<Home> {
     Ok(Home { of_box: c.name.to_string(), upper: open(&upper)?, lower: open(Path::new(&path))?, path })
 }
 
+impl Change {
+    /// The directories that it is in, and its name.
+    fn parts(&self) -> (&Path, &OsStr) {
+        (self.path.parent().unwrap_or(Path::new("")), self.path.file_name().unwrap_or_default())
+    }
+}
+
 impl Home {
     /// Everything, parents before what is in them.
     pub fn changes(&self) -> Result<Vec<Change>> {
         let mut found = Vec::new();
-        walk(&self.upper, Some(&self.lower), "", &mut found)
+        walk(&self.upper, Some(&self.lower), Path::new(""), &mut found)
             .what(|| format!("cannot read what box {} has changed", self.of_box))?;
         Ok(found)
     }
@@ -98,7 +107,7 @@ impl Home {
             .map(|path| Path::new(path).strip_prefix(&self.path).unwrap_or(Path::new(path)))
             .collect();
         for (path, text) in wanted.iter().zip(paths) {
-            if !all.iter().any(|change| Path::new(&change.path).starts_with(path)) {
+            if !all.iter().any(|change| change.path.starts_with(path)) {
                 return Err(Error::not_found(format_args!("box {} has not changed {text}", self.of_box))
                     .hint(format_args!(
                         "See what it has with `coracle toolbox home diff {}`; paths begin at the home.",
@@ -106,16 +115,16 @@ impl Home {
                     )));
             }
         }
-        all.retain(|change| wanted.iter().any(|path| Path::new(&change.path).starts_with(path)));
+        all.retain(|change| wanted.iter().any(|path| change.path.starts_with(path)));
         Ok(all)
     }
 
     /// Makes one the host's. `false`: it is of a kind that cannot be.
     pub fn commit(&self, change: &Change) -> Result<bool> {
-        let what = || format!("cannot commit {}/{}", self.path, change.path);
-        let (parents, name) = change.path.rsplit_once('/').unwrap_or(("", &change.path));
+        let what = || format!("cannot commit {}/{}", self.path, change.path.display());
+        let (parents, name) = change.parts();
         let (mut upper, mut lower) = (clone(&self.upper)?, clone(&self.lower)?);
-        for parent in parents.split('/').filter(|parent| !parent.is_empty()) {
+        for parent in parents {
             upper = rustix::fs::openat(&upper, parent, DIRECTORY, Mode::empty())
                 .call(|| format!("openat({parent:?})"))
                 .what(what)?;
@@ -138,17 +147,19 @@ impl Home {
     }
 
     fn take_out(&self, change: &Change) -> Result<()> {
-        let (parents, name) = change.path.rsplit_once('/').unwrap_or(("", &change.path));
-        let mut upper = clone(&self.upper)?;
-        for parent in parents.split('/').filter(|parent| !parent.is_empty()) {
+        let (parents, name) = change.parts();
+        let (mut upper, deep) = (clone(&self.upper)?, !parents.as_os_str().is_empty());
+        for parent in parents {
             upper = rustix::fs::openat(&upper, parent, DIRECTORY, Mode::empty())
                 .call(|| format!("openat({parent:?})"))?;
         }
-        if !parents.is_empty() && is_opaque(&upper, &list(&upper)?) {
+        if deep && is_opaque(&upper, &list(&upper)?) {
             return Ok(());
         }
-        for mark in [name.to_owned(), format!("{WHITEOUT}{name}")] {
-            match rustix::fs::unlinkat(&upper, mark.as_str(), AtFlags::empty()) {
+        let mut hiding = OsString::from(WHITEOUT);
+        hiding.push(name);
+        for mark in [name, &hiding] {
+            match rustix::fs::unlinkat(&upper, mark, AtFlags::empty()) {
                 // Directories go when nothing is left in them (`sweep`).
                 Ok(()) | Err(Errno::NOENT | Errno::ISDIR) => {}
                 Err(e) => Err(e).call(|| format!("unlinkat({mark:?})"))?,
@@ -161,7 +172,7 @@ impl Home {
 /// Removes the marks of directories that hide nothing of the host's any more.
 fn unmark(upper: &OwnedFd, lower: &OwnedFd) -> Result<()> {
     for name in list(upper)? {
-        let open = |dir: &OwnedFd| rustix::fs::openat(dir, name.as_str(), DIRECTORY, Mode::empty());
+        let open = |dir: &OwnedFd| rustix::fs::openat(dir, &name, DIRECTORY, Mode::empty());
         let (Ok(ours), Ok(below)) = (open(upper), open(lower)) else { continue };
         unmark(&ours, &below)?;
         let names = list(&ours)?;
@@ -172,7 +183,7 @@ fn unmark(upper: &OwnedFd, lower: &OwnedFd) -> Result<()> {
                     Err(e) => Err(e).call(|| format!("fremovexattr({attribute})"))?,
                 }
             }
-            remove_tree(&ours, OPAQUE)?;
+            remove_tree(&ours, OsStr::new(OPAQUE))?;
         }
     }
     Ok(())
@@ -183,10 +194,11 @@ fn clone(fd: &OwnedFd) -> Result<OwnedFd> {
 }
 
 /// Names in a directory, sorted.
-fn list(dir: &OwnedFd) -> Result<Vec<String>> {
+fn list(dir: &OwnedFd) -> Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in rustix::fs::Dir::read_from(dir).call(|| "getdents64()")? {
-        let name = entry.call(|| "getdents64()")?.file_name().to_string_lossy().into_owned();
+        let entry = entry.call(|| "getdents64()")?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes()).to_owned();
         if name != "." && name != ".." {
             names.push(name);
         }
@@ -195,7 +207,7 @@ fn list(dir: &OwnedFd) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn look(dir: &OwnedFd, name: &str) -> Option<Stat> {
+fn look(dir: &OwnedFd, name: &OsStr) -> Option<Stat> {
     rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()
 }
 
@@ -203,22 +215,22 @@ fn kind(st: &Stat) -> FileType {
     FileType::from_raw_mode(st.st_mode)
 }
 
-fn walk(upper: &OwnedFd, lower: Option<&OwnedFd>, at: &str, found: &mut Vec<Change>) -> Result<()> {
-    let add = |found: &mut Vec<Change>, what, name: &str| {
-        let path = if at.is_empty() { name.to_owned() } else { format!("{at}/{name}") };
+fn walk(upper: &OwnedFd, lower: Option<&OwnedFd>, at: &Path, found: &mut Vec<Change>) -> Result<()> {
+    let add = |found: &mut Vec<Change>, what, name: &OsStr| {
+        let path = at.join(name);
         found.push(Change { what, path: path.clone() });
         path
     };
     let names = list(upper)?;
-    let is_there = |name: &str| lower.and_then(|lower| look(lower, name));
-    if let Some(lower) = lower.filter(|_| !at.is_empty() && is_opaque(upper, &names)) {
+    let is_there = |name: &OsStr| lower.and_then(|lower| look(lower, name));
+    if let Some(lower) = lower.filter(|_| !at.as_os_str().is_empty() && is_opaque(upper, &names)) {
         for name in list(lower)?.iter().filter(|name| !names.contains(name)) {
             add(found, What::Deleted, name);
         }
     }
     for name in &names {
         let Some(st) = look(upper, name) else { continue };
-        let hidden = name.strip_prefix(WHITEOUT);
+        let hidden = name.as_bytes().strip_prefix(WHITEOUT.as_bytes()).map(OsStr::from_bytes);
         if name == OPAQUE {
             continue;
         }
@@ -235,18 +247,11 @@ fn walk(upper: &OwnedFd, lower: Option<&OwnedFd>, at: &str, found: &mut Vec<Chan
             add(found, what, name);
             continue;
         }
-        let sub = rustix::fs::openat(upper, name.as_str(), DIRECTORY, Mode::empty())
-            .call(|| format!("openat({name:?})"))?;
-        let lower =
-            lower.and_then(|lower| rustix::fs::openat(lower, name.as_str(), DIRECTORY, Mode::empty()).ok());
+        let sub =
+            rustix::fs::openat(upper, name, DIRECTORY, Mode::empty()).call(|| format!("openat({name:?})"))?;
+        let lower = lower.and_then(|lower| rustix::fs::openat(lower, name, DIRECTORY, Mode::empty()).ok());
         let path = match (&lower, &below) {
-            (Some(_), _) => {
-                if at.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{at}/{name}")
-                }
-            }
+            (Some(_), _) => at.join(name),
             (None, None) => add(found, What::Added, name),
             (None, Some(_)) => add(found, What::Changed, name),
         };
@@ -255,7 +260,7 @@ fn walk(upper: &OwnedFd, lower: Option<&OwnedFd>, at: &str, found: &mut Vec<Chan
     Ok(())
 }
 
-fn is_opaque(dir: &OwnedFd, names: &[String]) -> bool {
+fn is_opaque(dir: &OwnedFd, names: &[OsString]) -> bool {
     let marked = |name: &str| {
         let mut value = [0u8; 8];
         rustix::fs::fgetxattr(dir, name, &mut value).is_ok_and(|n| value.get(..n) == Some(b"y"))
@@ -264,7 +269,7 @@ fn is_opaque(dir: &OwnedFd, names: &[String]) -> bool {
 }
 
 /// The directory in the host's home, made like the box's where there is none.
-fn directory(parent: &OwnedFd, name: &str, like: &OwnedFd) -> Result<OwnedFd> {
+fn directory(parent: &OwnedFd, name: &OsStr, like: &OwnedFd) -> Result<OwnedFd> {
     match look(parent, name) {
         Some(st) if kind(&st) == FileType::Directory => {}
         Some(_) => {
@@ -281,7 +286,7 @@ fn directory(parent: &OwnedFd, name: &str, like: &OwnedFd) -> Result<OwnedFd> {
     Ok(fd)
 }
 
-fn remove_tree(parent: &OwnedFd, name: &str) -> Result<()> {
+fn remove_tree(parent: &OwnedFd, name: &OsStr) -> Result<()> {
     let Some(st) = look(parent, name) else { return Ok(()) };
     let mut flags = AtFlags::empty();
     if kind(&st) == FileType::Directory {
@@ -294,7 +299,7 @@ fn remove_tree(parent: &OwnedFd, name: &str) -> Result<()> {
 }
 
 /// Copies one file, link or directory (without what is in it). What is in its place goes in the same step.
-fn bring(from: &OwnedFd, to: &OwnedFd, name: &str) -> Result<bool> {
+fn bring(from: &OwnedFd, to: &OwnedFd, name: &OsStr) -> Result<bool> {
     let st =
         rustix::fs::statat(from, name, AtFlags::SYMLINK_NOFOLLOW).call(|| format!("statat({name:?})"))?;
     match kind(&st) {
@@ -308,7 +313,7 @@ fn bring(from: &OwnedFd, to: &OwnedFd, name: &str) -> Result<bool> {
         FileType::Symlink => {
             let target =
                 rustix::fs::readlinkat(from, name, Vec::new()).call(|| format!("readlinkat({name:?})"))?;
-            remove_tree(to, PARTIAL)?;
+            remove_tree(to, OsStr::new(PARTIAL))?;
             rustix::fs::symlinkat(&target, to, PARTIAL).call(|| format!("symlinkat({name:?})"))?;
         }
         _ => return Ok(false),
@@ -320,17 +325,15 @@ fn bring(from: &OwnedFd, to: &OwnedFd, name: &str) -> Result<bool> {
     Ok(true)
 }
 
-fn copy_file(from: &OwnedFd, to: &OwnedFd, name: &str, st: &Stat) -> Result<()> {
-    remove_tree(to, PARTIAL)?;
+fn copy_file(from: &OwnedFd, to: &OwnedFd, name: &OsStr, st: &Stat) -> Result<()> {
+    remove_tree(to, OsStr::new(PARTIAL))?;
     let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let write = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let c_name = CString::new(name).unwrap_or_default();
-    let source = rustix::fs::openat(from, c_name.as_c_str(), read, Mode::empty())
-        .call(|| format!("openat({name:?})"))?;
+    let source = rustix::fs::openat(from, name, read, Mode::empty()).call(|| format!("openat({name:?})"))?;
     let target =
         rustix::fs::openat(to, PARTIAL, write, Mode::from(0o600)).call(|| format!("openat({PARTIAL:?})"))?;
     let (mut source, mut target) = (File::from(source), File::from(target));
-    std::io::copy(&mut source, &mut target).call(|| format!("write({name:?})"))?;
+    sys::sparse::copy(&mut source, &mut target).call(|| format!("write({name:?})"))?;
     rustix::fs::fchmod(&target, Mode::from_raw_mode(st.st_mode & 0o777))
         .call(|| format!("fchmod({name:?})"))?;
     let times = rustix::fs::Timestamps {
@@ -344,11 +347,11 @@ fn copy_file(from: &OwnedFd, to: &OwnedFd, name: &str, st: &Stat) -> Result<()> 
 /// Removes directories of the box's that the host has, too, and that change nothing of what is in the host's.
 fn sweep(upper: &OwnedFd, lower: &OwnedFd) -> Result<()> {
     for name in list(upper)? {
-        let open = |dir: &OwnedFd| rustix::fs::openat(dir, name.as_str(), DIRECTORY, Mode::empty());
+        let open = |dir: &OwnedFd| rustix::fs::openat(dir, &name, DIRECTORY, Mode::empty());
         let (Ok(ours), Ok(below)) = (open(upper), open(lower)) else { continue };
         sweep(&ours, &below)?;
         let mut left = Vec::new();
-        walk(&ours, Some(&below), ".", &mut left)?;
+        walk(&ours, Some(&below), Path::new("."), &mut left)?;
         if left.is_empty() {
             remove_tree(upper, &name)?;
         }

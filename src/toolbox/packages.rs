@@ -33,7 +33,7 @@ const XBPS: (&str, &str) = ("/var/db/xbps", "xbps-query -l");
 const PACMAN: &str = "/var/lib/pacman/local";
 
 /// Of everything that a large distribution can install.
-const LONGEST: u64 = 256 << 20;
+const LONGEST: u64 = 64 << 20;
 
 /// One package that is not as in the image.
 #[derive(Debug, Clone, PartialEq, Eq)]

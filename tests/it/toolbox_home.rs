@@ -1,5 +1,6 @@
 //! `coracle toolbox create --home overlay`: the host's home, with a box's changes kept apart.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::need;
@@ -113,6 +114,26 @@ fn changes_move_along_with_a_rebase() {
     w.c("toolbox rollback b").ok();
     assert_eq!(w.c("toolbox home diff b").ok(), "C kept\n");
     assert_eq!(std::fs::read_to_string(home.join("kept")).unwrap(), "host\n");
+}
+
+/// A box makes names that move a terminal, and files of a terabyte.
+#[test]
+fn names_move_no_terminal_and_holes_cost_nothing() {
+    need!("subid", "registry", "fuse-overlayfs");
+    let (w, home) = world("");
+    let script = "cd; touch \"$(printf 'a\\033[2Jb')\"; echo x >\"project/$(printf 'c\\377')\"; dd if=/dev/zero of=big bs=1 count=1 seek=1099511627775";
+    w.c("toolbox run b sh -c").arg(script).ok();
+    let changes = "A a\\u{1b}[2Jb\nA big\nA project/c\u{fffd}\n";
+    assert_eq!(w.c("toolbox home diff b").ok(), changes);
+    w.c("toolbox stop b").ok();
+    assert_eq!(w.c("toolbox home commit b").ok(), changes);
+    let name = std::ffi::OsStr::from_bytes(b"project/c\xff");
+    assert_eq!(std::fs::read_to_string(home.join(name)).unwrap(), "x\n");
+    assert_eq!(w.c("toolbox home diff b").ok(), "");
+    assert!(home.join("a\x1b[2Jb").exists());
+    let big = std::fs::metadata(home.join("big")).unwrap();
+    let disk = std::os::unix::fs::MetadataExt::blocks(&big) * 512;
+    assert!(big.len() == 1 << 40 && disk < 1 << 20, "{} {disk}", big.len());
 }
 
 #[test]

@@ -18,6 +18,6 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     let dirs = app.dirs()?;
     let c = super::named_or_usual(&dirs, args.name.as_deref())?;
     super::started(app, &dirs, &c)?.iter().for_each(ui::warn);
-    toolbox::packages::diff(&dirs, &c)?.iter().try_for_each(ui::line)?;
+    toolbox::packages::diff(&dirs, &c)?.iter().try_for_each(ui::foreign_line)?;
     Ok(0)
 }

@@ -2,7 +2,7 @@
 
 use super::{Meta, names, open_dir, open_file, stat};
 use crate::error::{Context, Error, Result};
-use crate::sys::CallContext;
+use crate::sys::{self, CallContext};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use std::ffi::CStr;
@@ -84,7 +84,7 @@ fn copy_file(
     }
     let target = create(to, new_name)?;
     let mut target = File::from(target);
-    std::io::copy(&mut File::from(source), &mut target).call(|| format!("copy_file_range({name:?})"))?;
+    sys::sparse::copy(&mut File::from(source), &mut target).call(|| format!("copy_file_range({name:?})"))?;
     Ok(meta.put_on(&target, archive)?)
 }
 

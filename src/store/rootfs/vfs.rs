@@ -210,8 +210,7 @@ impl<'a> Copy<'a> {
                 std::fs::File::from(source.try_clone().call(|| "dup()")?),
                 std::fs::File::from(target.try_clone().call(|| "dup()")?),
             );
-            // copy_file_range where it works, else read and write.
-            std::io::copy(&mut source, &mut target).call(|| format!("copy_file_range({name:?})"))?;
+            sys::sparse::copy(&mut source, &mut target).call(|| format!("copy_file_range({name:?})"))?;
         }
         Ok(self.attributes(&source, &target)?)
     }

@@ -35,10 +35,13 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     let mut committed = Vec::new();
     for change in home.chosen(&args.paths)? {
         if home.commit(&change)? {
-            ui::line(&change)?;
+            ui::foreign_line(&change)?;
             committed.push(change);
         } else {
-            ui::warn(format_args!("{} is no file, directory or link: it stays in the box", change.path));
+            ui::warn(format_args!(
+                "{} is no file, directory or link: it stays in the box",
+                change.path.display()
+            ));
         }
     }
     home.settle(&committed)?;

@@ -20,6 +20,6 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     }
     let dirs = app.dirs()?;
     let home = toolbox::home::open(&dirs, &toolbox::find(&dirs, &args.name)?)?;
-    home.changes()?.iter().try_for_each(ui::line)?;
+    home.changes()?.iter().try_for_each(ui::foreign_line)?;
     Ok(0)
 }
