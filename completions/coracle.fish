@@ -1092,12 +1092,12 @@ complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l init -d 'Start the image\'s init (systemd) in the box, with processes, /run, /tmp and devices of its own; enter waits for it'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -l host-exec -d 'Let `coracle host` in the box run commands on the host, as you; all other commands of coracle act on the host\'s containers then, and so do xdg-open and `flatpak-spawn --host` where the image has none'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from enter" -s d -l distro -d 'The box that `create --distro` makes' -r
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from enter" -s r -l release -d 'The box that `create --release` makes' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from enter" -s d -l distro -d 'Distribution: alpine, arch, debian, fedora, rhel, ubuntu' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from enter" -s r -l release -d 'Its release, as 42, 13 or 24.04' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from enter" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from run" -s c -l container -d 'Name or id of the box' -r
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from run" -s d -l distro -d 'The box that `create --distro` makes' -r
-complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from run" -s r -l release -d 'The box that `create --release` makes' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from run" -s d -l distro -d 'Distribution: alpine, arch, debian, fedora, rhel, ubuntu' -r
+complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from run" -s r -l release -d 'Its release, as 42, 13 or 24.04' -r
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Only names'
 complete -c coracle -n "__fish_coracle_using_subcommand toolbox; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'

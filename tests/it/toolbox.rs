@@ -288,6 +288,13 @@ fn a_distribution_by_its_name() {
     assert_eq!(w.c("toolbox create --distro arch").ok(), "arch-toolbox-latest\n");
     assert_eq!(w.c("toolbox create -d arch mine").ok(), "mine\n");
     assert_eq!(w.c("toolbox enter -d fedora -r 42 -- hostname").ok(), "fedora-toolbox-42\n");
+    assert_eq!(w.c("toolbox run -d fedora -r 42 hostname").ok(), "fedora-toolbox-42\n");
+    assert_eq!(w.c("toolbox run --distro arch -- sh -c hostname").ok(), "arch-toolbox-latest\n");
+    w.c("toolbox run -d fedora -r 41 hostname").run().says(125, &["Error: no box \"fedora-toolbox-41\""]);
+    w.c("toolbox run -c arch-toolbox-latest -d arch hostname")
+        .run()
+        .says(125, &["Error: ", "cannot be combined with"]);
+    w.c("toolbox enter -d arch arch-toolbox-latest").run().says(125, &["Error: ", "cannot be combined with"]);
     w.c("toolbox create -d arch").run().says(125, &["Error: the name \"arch-toolbox-latest\" is in use"]);
     w.c("toolbox create -d debian -r x86").run().says(125, &["Error: invalid --release \"x86\"", "Hint: "]);
     w.c("toolbox create -d fedora -r rawhide").run().says(125, &["Error: invalid --release", "Hint: "]);

@@ -1,5 +1,6 @@
 //! `coracle toolbox assemble`. What files say: `crate::toolbox::assemble`.
 
+use super::distro::DistroFlags;
 use super::{create, setup};
 use crate::cli::flags::mounts::DeviceFlags;
 use crate::cli::{App, ui};
@@ -90,8 +91,7 @@ fn create_boxes(app: &App, dirs: &Dirs, path: &Path, boxes: &[Declared], replace
     let wanted = |one: &Declared| {
         let args = create::Args {
             image: one.image.clone(),
-            distro: one.distro.clone(),
-            release: one.release.clone(),
+            distro: DistroFlags { distro: one.distro.clone(), release: one.release.clone() },
             home: one.home.clone(),
             isolate: one.isolate,
             read_only_host: one.read_only_host,

@@ -1,5 +1,6 @@
 //! `coracle toolbox create`.
 
+use super::distro::DistroFlags;
 use crate::cli::flags::mounts::DeviceFlags;
 use crate::cli::{App, parse, ui};
 use crate::engine::options::{MountKind, MountOption, PullPolicy};
@@ -19,12 +20,8 @@ pub struct Args {
     /// Image: a name, an id, oci:DIR, docker-archive:FILE
     #[arg(short, long, value_name = "IMAGE", conflicts_with_all = ["distro", "release"])]
     pub image: Option<String>,
-    /// Distribution: alpine, arch, debian, fedora, rhel, ubuntu
-    #[arg(short, long, value_name = "DISTRO")]
-    pub distro: Option<String>,
-    /// Its release, as 42, 13 or 24.04
-    #[arg(short, long, value_name = "RELEASE")]
-    pub release: Option<String>,
+    #[command(flatten)]
+    pub distro: DistroFlags,
     /// Whose home: host, own (a new one at the same path, removed with the box), or overlay (the host's, with what the box
     /// changes kept apart: see toolbox home)
     #[arg(long, value_name = "host|own|overlay")]
@@ -67,7 +64,7 @@ pub fn wanted(args: &Args, app: &App) -> Result<Wanted> {
     let (image, usual) = match &args.image {
         Some(image) => (image.clone(), name_of(image)),
         None => {
-            let choice = super::of_distro(args.distro.as_deref(), args.release.as_deref())?;
+            let choice = args.distro.choice()?;
             (choice.image, choice.name)
         }
     };

@@ -1,5 +1,6 @@
 //! `coracle toolbox enter`.
 
+use super::distro::DistroFlags;
 use crate::cli::App;
 use crate::error::Result;
 
@@ -10,14 +11,10 @@ use crate::error::Result;
 #[derive(Debug, Clone, clap::Parser)]
 #[command(override_usage = "coracle toolbox enter [OPTIONS] [NAME] [-- COMMAND [ARG...]]")]
 pub struct Args {
-    /// The box that `create --distro` makes
-    #[arg(short, long, value_name = "DISTRO", conflicts_with = "name")]
-    pub distro: Option<String>,
-    /// The box that `create --release` makes
-    #[arg(short, long, value_name = "RELEASE", conflicts_with = "name")]
-    pub release: Option<String>,
+    #[command(flatten)]
+    pub distro: DistroFlags,
     /// Name or id; not needed where there is one box, or one of this machine's own distribution
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", conflicts_with_all = ["distro", "release"])]
     pub name: Option<String>,
     /// Instead of the login shell
     #[arg(value_name = "COMMAND", last = true)]
@@ -25,9 +22,6 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, app: &App) -> Result<u8> {
-    if args.distro.is_some() || args.release.is_some() {
-        let choice = super::of_distro(args.distro.as_deref(), args.release.as_deref())?;
-        return super::enter(app, Some(&choice.name), &args.command);
-    }
-    super::enter(app, args.name.as_deref(), &args.command)
+    let chosen = args.distro.name()?;
+    super::enter(app, chosen.as_deref().or(args.name.as_deref()), &args.command)
 }

@@ -3,6 +3,7 @@
 pub mod assemble;
 pub mod create;
 pub mod diff;
+pub mod distro;
 pub mod enter;
 pub mod export;
 pub mod home;
@@ -20,7 +21,6 @@ pub mod upgrade;
 use crate::cli::global::CgroupManager;
 use crate::cli::{App, parse, ui};
 use crate::error::{Error, Result};
-use crate::host::Distribution;
 use crate::monitor::client::{self, ExecRequest, LaunchOptions};
 use crate::ondisk::container::Container;
 use crate::paths::Dirs;
@@ -59,7 +59,7 @@ fn enter(app: &App, name: Option<&str>, command: &[String]) -> Result<u8> {
 
 /// The box of this name; without one the only box, or that of this machine's own distribution.
 fn named_or_usual(dirs: &Dirs, name: Option<&str>) -> Result<Container> {
-    let usual = of_distro(None, None).ok();
+    let usual = distro::DistroFlags::default().choice().ok();
     toolbox::find_or_only(dirs, name, usual.as_ref().map(|usual| usual.name.as_str()))
 }
 
@@ -85,12 +85,6 @@ fn started(app: &App, dirs: &Dirs, c: &Container) -> Result<Vec<String>> {
         warnings.push(format!("{}: {why}", e.what()));
     }
     Ok(warnings)
-}
-
-/// Image and name for `--distro` and `--release`, and for what this machine is where they are left out.
-fn of_distro(distro: Option<&str>, release: Option<&str>) -> Result<toolbox::distro::Choice> {
-    let host = Distribution::here();
-    toolbox::distro::choose(distro, release, (&host.id, &host.version))
 }
 
 /// The boxes that a command is about.

@@ -1,5 +1,6 @@
 //! `coracle toolbox run`.
 
+use super::distro::DistroFlags;
 use crate::cli::App;
 use crate::error::{Error, Result};
 
@@ -14,12 +15,8 @@ pub struct Args {
     /// Name or id of the box
     #[arg(short, long, value_name = "NAME", conflicts_with_all = ["distro", "release"])]
     pub container: Option<String>,
-    /// The box that `create --distro` makes
-    #[arg(short, long, value_name = "DISTRO")]
-    pub distro: Option<String>,
-    /// The box that `create --release` makes
-    #[arg(short, long, value_name = "RELEASE")]
-    pub release: Option<String>,
+    #[command(flatten)]
+    pub distro: DistroFlags,
     /// Name or id, then command and arguments
     #[arg(value_name = "NAME", trailing_var_arg = true)]
     pub words: Vec<String>,
@@ -27,9 +24,7 @@ pub struct Args {
 
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     let chosen = match &args.container {
-        None if args.distro.is_some() || args.release.is_some() => {
-            Some(super::of_distro(args.distro.as_deref(), args.release.as_deref())?.name)
-        }
+        None => args.distro.name()?,
         container => container.clone(),
     };
     let (name, command) = match (&chosen, args.words.split_first()) {
