@@ -7,7 +7,8 @@ use super::{lookup, names};
 use crate::error::{Error, Result};
 use crate::id::ContainerId;
 use crate::monitor::client;
-use crate::ondisk::container::Status;
+use crate::ondisk;
+use crate::ondisk::container::{Container, Status};
 use crate::paths::Dirs;
 use crate::store::{self, Store, check::Findings};
 use rustix::fs::AtFlags;
@@ -55,6 +56,23 @@ fn claims(dirs: &Dirs, repair: bool, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
+/// Without these it cannot be started.
+fn damaged_records(dirs: &Dirs, c: &Container) -> Vec<Error> {
+    let Ok(dir) = lookup::open_container(dirs, &c.id) else { return Vec::new() };
+    let config = std::fs::read(dirs.container(&c.id).join("config.json")).ok().and_then(|text| {
+        let why = serde_json::from_slice::<serde::de::IgnoredAny>(&text).err()?;
+        Some(Error::corrupt("the file config.json is damaged").cause(why))
+    });
+    let toolbox = ondisk::read_opt::<ondisk::toolbox::Toolbox>(&dir, ondisk::toolbox::NAME).err();
+    let said = |e: Error| {
+        e.wrap(format_args!("container {} cannot be started", c.name)).hint(format_args!(
+            "Its files are there: copy them out with `coracle export {0}`, remove it with `coracle rm {0}`, and make it anew.",
+            c.name
+        ))
+    };
+    config.into_iter().chain(toolbox).map(said).collect()
+}
+
 /// Looking at a container recovers it; what runs must have a monitor.
 fn states(dirs: &Dirs, findings: &mut Findings) -> Result<()> {
     let (all, damaged) = lookup::list(dirs)?;
@@ -73,6 +91,7 @@ fn states(dirs: &Dirs, findings: &mut Findings) -> Result<()> {
                 c.name
             )));
         }
+        findings.problems.extend(damaged_records(dirs, &c));
         if lookup::id_of_name(dirs, c.name.as_str())?.as_ref() != Some(&c.id) {
             findings.problems.push(
                 Error::corrupt(format_args!("the name of container {} is not claimed by it", c.name))

@@ -17,6 +17,8 @@ const MAX_RECORD: u64 = 16 << 20;
 pub enum Durability {
     /// Synced to disk before and after the rename.
     Durable,
+    /// After power loss it may be the old one, and it is whole.
+    Whole,
     /// For files of the runtime directory.
     Volatile,
 }
@@ -122,7 +124,7 @@ impl<'a> Temporary<'a> {
         if self.room > length {
             self.file.set_len(length).call(|| format!("ftruncate({name:?})"))?;
         }
-        if durability == Durability::Durable {
+        if durability != Durability::Volatile {
             rustix::fs::fsync(&self.file).call(|| format!("fsync({name:?})"))?;
         }
         rustix::fs::renameat(dir, &self.temporary, dir, name)

@@ -3,7 +3,8 @@
 //! A record is one small JSON file with a schema `version`. It is written to a temporary name in its own directory,
 //! synced, renamed over the old one, and the directory is synced: a reader sees the old or the new record, never half,
 //! also after power loss. A record of a newer version is refused and left as it is; unknown fields are ignored.
-//! Runtime-directory records (`Durability::Volatile`) skip the syncs: they do not outlive a boot.
+//! Runtime-directory records (`Durability::Volatile`) skip the syncs: they do not outlive a boot. What can be made again from
+//! the old one (`Durability::Whole`) is synced before it takes the name: without that some file systems leave an empty file.
 
 pub mod above;
 pub mod atomic;

@@ -36,6 +36,7 @@ pub mod init;
 pub mod inside;
 mod live;
 pub mod manager;
+mod moved;
 pub mod packages;
 mod places;
 mod rpm;
@@ -65,6 +66,11 @@ pub fn record(dirs: &Dirs, c: &Container) -> Result<Option<Toolbox>> {
         return Ok(None);
     }
     ondisk::read_opt(engine::lookup::open_container(dirs, &c.id)?, NAME)
+        .what(|| format!("cannot use box {}", c.name))
+        .hint(|| format!(
+            "Its files are there: copy them out with `coracle export {0}` or `coracle cp`, then `coracle toolbox rm {0}`.",
+            c.name
+        ))
 }
 
 /// The box of this name or id.
@@ -83,6 +89,14 @@ pub fn find(dirs: &Dirs, name: &str) -> Result<Container> {
             .hint(format_args!("Run a command in it with `coracle exec -it {} sh`.", c.name)));
     }
     Ok(c)
+}
+
+/// The same, also when its record is damaged: it can be removed.
+pub fn find_to_remove(dirs: &Dirs, name: &str) -> Result<Container> {
+    match find(dirs, name) {
+        Err(e) if e.kind() == crate::error::Kind::Corrupt => engine::find(dirs, name),
+        found => found,
+    }
 }
 
 /// The box of this name, or the only one, or the one with the name that this machine's own distribution gives.
@@ -106,8 +120,15 @@ pub fn find_or_only(dirs: &Dirs, name: Option<&str>, usual: Option<&str>) -> Res
 
 /// Every box with its state, oldest first, and what could not be read.
 pub fn list(dirs: &Dirs) -> Result<engine::lookup::Listing> {
-    let (mut good, bad) = engine::list(dirs)?;
-    good.retain(|(c, _)| matches!(record(dirs, c), Ok(Some(_))));
+    let (mut good, mut bad) = engine::list(dirs)?;
+    good.retain(|(c, _)| match record(dirs, c) {
+        Ok(found) => found.is_some(),
+        Err(e) => {
+            // Removed just now, perhaps.
+            bad.extend(dirs.container(&c.id).exists().then_some(e));
+            false
+        }
+    });
     Ok((good, bad))
 }
 
@@ -155,7 +176,8 @@ fn has_ended(pid: Option<i32>) -> bool {
 /// Before a start: the mounts of the host's places in config.json, and our own directory. Returns what is gone since the
 /// last start. Does nothing for a container that is no box.
 pub fn refresh(dirs: &Dirs, c: &Container) -> Result<Vec<String>> {
-    let Some(mut toolbox) = record(dirs, c)? else { return Ok(Vec::new()) };
+    let Some(before) = record(dirs, c)? else { return Ok(Vec::new()) };
+    let mut toolbox = before.clone();
     let what = || format!("cannot prepare box {}", c.name);
     live::write(dirs, c).what(what)?;
     let dir = records::lock(dirs, &c.id)?;
@@ -163,16 +185,24 @@ pub fn refresh(dirs: &Dirs, c: &Container) -> Result<Vec<String>> {
     let text =
         std::fs::read(dirs.container(&c.id).join("config.json")).call(|| "read(config.json)").what(what)?;
     let damaged = || Error::corrupt("the file config.json is damaged").hint("See `coracle system check`.");
-    let mut config: Value = serde_json::from_slice(&text).map_err(|e| damaged().cause(e))?;
+    let read: Value = serde_json::from_slice(&text).map_err(|e| damaged().cause(e).wrap(what()))?;
+    let mut config = read.clone();
+    let former = moved::follow(dirs, &dir).what(what)?;
     let places = places::now(dirs, c, &toolbox)?;
-    let gone = places::gone(&toolbox.mounted, &places);
+    let mut gone = places::gone(&toolbox.mounted, &places);
+    gone.retain(|place| Some(place) != former.as_ref());
     let mounts = config.get_mut("mounts").and_then(Value::as_array_mut).ok_or_else(damaged)?;
     places::replace(mounts, &toolbox.mounted, &places);
     let (gifts, said) = devices::now(dirs, c, &toolbox);
     devices::replace(&mut config, &mut toolbox, &gifts);
     toolbox.mounted = places.into_iter().map(|place| place.destination).collect();
-    ondisk::publish(&dir, "config.json", &config, Durability::Volatile)?;
-    ondisk::publish(&dir, NAME, &toolbox, Durability::Volatile)?;
+    // They are all that is known of the box: written when they must be, and never left half.
+    if config != read {
+        ondisk::publish(&dir, "config.json", &config, Durability::Whole)?;
+    }
+    if toolbox != before {
+        ondisk::publish(&dir, NAME, &toolbox, Durability::Whole)?;
+    }
     let warn = |place: String| format!("{place} is gone from the host: box {} starts without it", c.name);
     let home = places::home_out_of_sight(dirs, &toolbox).map(|why| {
         format!(

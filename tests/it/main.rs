@@ -74,6 +74,7 @@ mod terminal;
 mod tidy;
 mod toolbox;
 mod toolbox_assemble;
+mod toolbox_damage;
 mod toolbox_home;
 mod toolbox_init;
 mod toolbox_managers;

@@ -27,7 +27,8 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     let options = RemoveOptions { force: args.force, timeout: None, volumes: true };
     let mut code = 0;
     for name in super::chosen(&dirs, args.all, &args.names)? {
-        let removed = toolbox::find(&dirs, &name).and_then(|c| engine::rm::remove(&dirs, &c, options));
+        let removed =
+            toolbox::find_to_remove(&dirs, &name).and_then(|c| engine::rm::remove(&dirs, &c, options));
         match removed {
             Ok(()) => ui::line(&name)?,
             Err(e) if e.kind() == Kind::InUse => code = ui::error(&in_use(&name, &e)),

@@ -317,7 +317,9 @@ fn fit_config(
         return Ok(());
     }
     let text = serde_json::to_vec(&config).map_err(damaged)?;
-    atomic::publish_bytes(dir.as_fd(), FILE, &text, Durability::Volatile).what(|| "cannot write config.json")
+    // It holds all that the container is; one that goes when it ends is nothing to keep.
+    let durability = if container.auto_remove { Durability::Volatile } else { Durability::Whole };
+    atomic::publish_bytes(dir.as_fd(), FILE, &text, durability).what(|| "cannot write config.json")
 }
 
 /// The terminal of a process has its size before the process runs: whoever asks first hears it.
