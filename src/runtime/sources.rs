@@ -7,13 +7,14 @@
 use super::idmap;
 use super::plan::Plan;
 use super::plan::mounts::{MountPlan, Source};
-use super::plan::namespaces::{NEWUSER, Namespaces};
+use super::plan::namespaces::{NEWUSER, Namespaces, name_of};
 use super::words;
 use crate::error::{Context, Error, Result};
 use crate::sys::CallContext;
 use crate::sys::exact;
 use crate::sys::fs::file_type;
 use crate::sys::mount::{self, MS_SHARED, MS_SLAVE, MountAttr};
+use crate::sys::ns;
 use crate::sys::tree;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -103,12 +104,23 @@ fn open_source(
     Ok(())
 }
 
+/// A path that leads to a namespace of another type is refused here. Joining that would leave the container in the
+/// runtime's namespace of the type that was meant; and with the host's mount namespace for another one, its root file
+/// system would be put in place of the host's.
 fn join_fds(namespaces: &Namespaces) -> Result<Vec<(u64, OwnedFd)>> {
     let open = |join: &super::plan::namespaces::Join| {
+        let cannot = || format!("cannot join the namespace {}", join.path.display());
         let fd = rustix::fs::open(&join.path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .call(|| format!("open({:?})", join.path))
-            .what(|| format!("cannot join the namespace {}", join.path.display()))?;
-        Ok((join.kind, fd))
+            .what(cannot)?;
+        let kind =
+            ns::kind(fd.as_fd()).call(|| format!("ioctl({:?}, NS_GET_NSTYPE)", join.path)).what(cannot)?;
+        if kind != join.kind {
+            let (is, wanted) = (name_of(kind), name_of(join.kind));
+            return Err(Error::usage(cannot())
+                .cause(format_args!("it is of type {is}, and linux.namespaces wants one of type {wanted}")));
+        }
+        Ok((kind, fd))
     };
     namespaces.join.iter().map(open).collect()
 }

@@ -38,6 +38,46 @@ fn a_container_without_a_user_namespace_gets_one_of_its_own() {
         .run();
 }
 
+/// config-linux.md: "The runtime MUST generate an error if `path` is not associated with a namespace of type `type`." Root of
+/// a store may join all of these; one that is taken for another would leave the container in the runtime's own, or make
+/// its root file system that of the host.
+#[test]
+fn a_path_to_a_namespace_of_another_type_is_refused() {
+    need!("subid", "busybox", "runtime");
+    let env = Env::in_store();
+    let types = [
+        ("pid", "user"),
+        ("network", "uts"),
+        ("ipc", "mnt"),
+        ("uts", "cgroup"),
+        ("mount", "net"),
+        ("cgroup", "ipc"),
+        ("user", "pid"),
+    ];
+    for (at, (typ, other)) in types.into_iter().enumerate() {
+        let mut bundle = env.script(&format!("of-another-{typ}"), "echo ran");
+        bundle.remove("/linux/uidMappings").remove("/linux/gidMappings");
+        let mut all = types.map(|(typ, _)| json!({"type": typ}));
+        all[at] = json!({"type": typ, "path": format!("/proc/self/ns/{other}")});
+        let all: Vec<_> =
+            all.into_iter().filter(|ns| ns["type"] != "user" || ns["path"] != Value::Null).collect();
+        bundle.set("/linux/namespaces", json!(all));
+        let output = bundle.run();
+        assert_eq!(output.stdout, "", "{typ} {other}: {output:#?}");
+        let words = output.fails();
+        if need::runtime().unwrap().ends_with("coracle-oci") {
+            let said = format!("/proc/self/ns/{other}: it is of type {other}, and linux.namespaces wants");
+            assert!(words.contains(&said), "{typ}: {words}");
+        }
+    }
+    let mut bundle = env.script("of-none", "echo ran");
+    let of_none = json!({"type": "network", "path": "/etc/passwd"});
+    bundle.set("/linux/namespaces", json!([of_none, {"type": "user"}, {"type": "mount"}, {"type": "pid"}]));
+    let output = bundle.run();
+    assert_eq!(output.stdout, "");
+    output.fails();
+}
+
 #[test]
 fn clocks_of_a_time_namespace_are_moved() {
     need!("userns", "busybox", "coracle-oci");

@@ -86,6 +86,13 @@ pub fn flag_of(typ: LinuxNamespaceType) -> (u64, &'static str) {
     }
 }
 
+/// The name in /proc/PID/ns of a clone flag.
+pub fn name_of(kind: u64) -> &'static str {
+    use LinuxNamespaceType::{Cgroup, Ipc, Mount, Network, Pid, Time, User, Uts};
+    let all = [Mount, Cgroup, Uts, Ipc, User, Pid, Network, Time].map(flag_of);
+    all.into_iter().find(|(flag, _)| *flag == kind).map_or("unknown", |(_, name)| name)
+}
+
 /// Plans the namespaces of `linux` for a caller with these ids. A user namespace without maps maps root to the caller,
 /// as crun does.
 pub fn plan(linux: &Linux, (uid, gid): (u32, u32)) -> Result<Namespaces> {
