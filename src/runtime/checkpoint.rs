@@ -194,7 +194,7 @@ pub fn checkpoint(context: &Context, id: &RuntimeId, args: &CheckpointArgs) -> R
     if args.leave_running || args.pre_dump {
         return Ok(());
     }
-    delete::remove(&dir, Some(&record), true)
+    delete::remove(context, &dir, Some(&record), true)
 }
 
 /// criu says nothing of a folder that is not there.

@@ -33,7 +33,7 @@ pub fn delete(context: &Context, id: &RuntimeId, force: bool) -> Result<()> {
             )));
         }
     }
-    remove(&dir, record.as_ref(), force)
+    remove(context, &dir, record.as_ref(), force)
 }
 
 /// `delete --regex`: each of them, whatever becomes of the others. What has gone meanwhile is gone.
@@ -51,7 +51,7 @@ pub fn delete_all(context: &Context, ids: &[RuntimeId], force: bool) -> Result<(
 }
 
 /// Kills what lives, removes cgroup and state, runs the poststop hooks.
-pub fn remove(dir: &StateDir, record: Option<&RuntimeState>, force: bool) -> Result<()> {
+pub fn remove(context: &Context, dir: &StateDir, record: Option<&RuntimeState>, force: bool) -> Result<()> {
     let cgroup = dir.noted(CGROUP)?.map(|path| Cgroup::open(&path)).transpose()?.flatten();
     if let Some(record) = record {
         kill_init(record, cgroup.as_ref())?;
@@ -72,8 +72,9 @@ pub fn remove(dir: &StateDir, record: Option<&RuntimeState>, force: bool) -> Res
             bundle: Path::new(&record.bundle),
             annotations: &record.annotations,
         };
-        // Their failure is no reason to keep what is gone already.
-        let _ = hooks::run("poststop", &record.poststop, state);
+        // "If any `poststop` hook fails, the runtime MUST log a warning, but the remaining hooks and lifecycle continue as if
+        // the hook had succeeded" (runtime.md).
+        hooks::run_all(context, "poststop", &record.poststop, state);
     }
     Ok(())
 }

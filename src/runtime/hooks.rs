@@ -2,10 +2,11 @@
 //! other, the state document on stdin, exactly the environment that the configuration gives, cwd `/`. What they write goes to
 //! the files that crun's annotations name; else stdout to nowhere, and stderr into our words when a hook fails.
 
+use super::args::Context;
 use super::plan::target::c_string;
 use super::spawn;
 use super::state::{Status, hook_document};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context as _, Error, Kind, Result};
 use crate::external::{command_at, last_words};
 use crate::sys::{CallContext, pidfd};
 use oci_spec::runtime::Hook;
@@ -31,6 +32,24 @@ pub struct HookState<'a> {
 
 /// Runs the hooks of one point; the first that fails ends it.
 pub fn run(point: &str, hooks: &[Hook], state: HookState<'_>) -> Result<()> {
+    each(point, hooks, state, Err)
+}
+
+/// Runs them all: one that fails is a warning, and no reason to leave out those after it.
+pub fn run_all(context: &Context, point: &str, hooks: &[Hook], state: HookState<'_>) {
+    let warn = |e: Error| {
+        context.warn(e.to_string());
+        Ok(())
+    };
+    let _ = each(point, hooks, state, warn).or_else(warn);
+}
+
+fn each(
+    point: &str,
+    hooks: &[Hook],
+    state: HookState<'_>,
+    failed: impl Fn(Error) -> Result<()>,
+) -> Result<()> {
     if hooks.is_empty() {
         return Ok(());
     }
@@ -38,10 +57,12 @@ pub fn run(point: &str, hooks: &[Hook], state: HookState<'_>) -> Result<()> {
     let document = [head, state.pid.to_string().into_bytes(), tail].concat();
     let output = output(state.annotations)?;
     for (index, hook) in hooks.iter().enumerate() {
-        one(hook, &document, &output).map_err(|words| {
-            Error::new(Kind::External, format_args!("error running {point} hook #{index}"))
-                .cause(format_args!("{}: {words}", hook.path().display()))
-        })?;
+        one(hook, &document, &output)
+            .map_err(|words| {
+                Error::new(Kind::External, format_args!("error running {point} hook #{index}"))
+                    .cause(format_args!("{}: {words}", hook.path().display()))
+            })
+            .or_else(&failed)?;
     }
     Ok(())
 }

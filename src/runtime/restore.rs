@@ -67,7 +67,7 @@ pub fn restore(context: &Context, args: &CreateArgs, how: &RunArgs, restore: &Re
     let Some(signals) = signals else { return Ok(0) };
     let code = foreground::follow(&child, &signals, Beside::default())?;
     if !how.keep {
-        delete::remove(&dir, Some(&record), true)?;
+        delete::remove(context, &dir, Some(&record), true)?;
     }
     Ok(code)
 }

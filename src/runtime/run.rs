@@ -27,7 +27,7 @@ pub fn run(context: &Context, args: &CreateArgs, how: &RunArgs) -> Result<i32> {
         if let Some(Ok(terminal)) = born.console.as_ref().map(console::receive) {
             foreground::last_output(terminal);
         }
-        let _ = delete::remove(&born.dir, Some(&born.record), true);
+        let _ = delete::remove(context, &born.dir, Some(&born.record), true);
         return Err(e);
     }
     let Some(signals) = signals else {
@@ -37,7 +37,7 @@ pub fn run(context: &Context, args: &CreateArgs, how: &RunArgs) -> Result<i32> {
     let beside = Beside { terminal, notify: born.notify.as_ref(), server, shield, orphans };
     let code = foreground::follow(&born.child, &signals, beside)?;
     if !how.keep {
-        delete::remove(&born.dir, Some(&born.record), true)?;
+        delete::remove(context, &born.dir, Some(&born.record), true)?;
     }
     Ok(code)
 }

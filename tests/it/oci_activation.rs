@@ -258,3 +258,18 @@ fn original_groups_are_kept_on_demand() {
     let own = own.lines().find(|line| line.starts_with("Groups:")).unwrap().split_whitespace().count();
     wait_for("the container", || bundle.run().ok().trim() == own.to_string());
 }
+
+#[test]
+fn a_poststop_hook_that_fails_is_a_warning_and_the_next_one_runs() {
+    need!("userns", "busybox", "coracle-oci");
+    let env = Env::new();
+    let mut bundle = env.bundle("poststop", &["sleep", "1000"]);
+    let seen = env.dir.join("seen");
+    let last = json!({"path": "/bin/touch", "args": ["touch", seen]});
+    bundle.set("/hooks", json!({"poststop": [{"path": "/bin/false"}, {"path": "/nosuch"}, last]}));
+    let output = bundle.start().cmd(&["delete"]).arg("--force").run().exits(0);
+    for words in ["error running poststop hook #0: /bin/false: exit status: 1", "hook #1: /nosuch"] {
+        assert!(output.stderr.contains(words), "{words}: {output:#?}");
+    }
+    assert!(seen.exists());
+}
