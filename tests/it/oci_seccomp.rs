@@ -99,3 +99,18 @@ fn ordinary_work_is_not_hindered() {
     bundle.set("/linux/seccomp", serde_json::to_value(coracle::seccomp::default_profile(&caps)).unwrap());
     assert_eq!(bundle.run().ok(), "y\n");
 }
+
+/// Without no_new_privs the filter is in place before the last steps of the runtime, which do without what it refuses.
+#[test]
+fn a_filter_need_not_allow_getcwd() {
+    need!("subid", "busybox", "coracle-oci");
+    for (env, sealed) in [(Env::in_store(), false), (Env::new(), true)] {
+        let mut bundle = env.bundle("getcwd", &["readlink", "/proc/self/cwd"]);
+        let rule = json!({"names": ["getcwd"], "action": "SCMP_ACT_ERRNO"});
+        bundle.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}));
+        bundle.set("/process/noNewPrivileges", json!(sealed)).set("/process/cwd", json!("/tmp"));
+        assert_eq!(bundle.run().ok(), "/tmp\n");
+        let args = bundle.set("/process/args", json!(["sleep", "1000"])).start();
+        assert_eq!(args.exec(&["readlink", "/proc/self/cwd"]).ok(), "/tmp\n");
+    }
+}

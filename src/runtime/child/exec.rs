@@ -23,11 +23,13 @@ pub fn try_directory(process: &ProcessPlan) -> bool {
 
 /// Goes to the working directory as the user, if nobody went there before: a directory that the user may not enter is
 /// an error now, not later. Afterwards the kernel must be able to say where we are: a directory outside of the root
-/// (through a leaked fd, CVE-2024-21626) has no such path.
+/// (through a leaked fd, CVE-2024-21626) has no such path. Who is there was asked before: a filter that is in place by
+/// now need not allow getcwd.
 pub fn change_directory(process: &ProcessPlan, there: bool) -> std::result::Result<(), Fail> {
-    if !there {
-        rustix::process::chdir(process.cwd.as_c_str()).or_fail(Step::Cwd, 0)?;
+    if there {
+        return Ok(());
     }
+    rustix::process::chdir(process.cwd.as_c_str()).or_fail(Step::Cwd, 0)?;
     if cwd_is_below_root().or_fail(Step::Cwd, 1)? { Ok(()) } else { Err(fail(Step::Cwd, 1, Errno::NOENT)) }
 }
 
