@@ -4,11 +4,13 @@ A list is only ever too strict: a test that is listed as failing must fail, and 
 reason why it may be. So a list that has become too long fails too.
 """
 import fnmatch
+import glob
 import hashlib
 import os
 import pathlib
 import re
 import shutil
+import subprocess
 import sys
 import urllib.parse
 import urllib.request
@@ -27,6 +29,26 @@ def fetch(path, digest):
     if hashlib.sha256(data).hexdigest() != digest:
         sys.exit(f"{path} has the digest {hashlib.sha256(data).hexdigest()}, not {digest}")
     return data
+
+
+def install(packages):
+    """Of Debian's, those that are missing."""
+    have = subprocess.run(["dpkg-query", "-W", "-f=${Package} ${db:Status-Abbrev}\n", *packages], capture_output=True, text=True).stdout
+    missing = [name for name in packages if f"{name} ii" not in have]
+    if missing:
+        subprocess.run(["apt-get", "-q", "-o", "DPkg::Lock::Timeout=600", "install", "-y", "--no-install-recommends", *missing], check=True, stdout=sys.stderr,
+                       env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+
+
+def tidy_cgroups(*patterns):
+    """Cgroups outlive processes: removes those that a suite names, in every hierarchy."""
+    for pattern in patterns:
+        for top in glob.glob(f"/sys/fs/cgroup/*/{pattern}") + glob.glob(f"/sys/fs/cgroup/{pattern}"):
+            for folder, _, _ in os.walk(top, topdown=False):
+                try:
+                    os.rmdir(folder)
+                except OSError:
+                    pass
 
 
 def runtime_under_test():
