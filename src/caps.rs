@@ -79,8 +79,16 @@ impl CapabilitySets {
 
     /// Names that a document wants as ambient and that cannot be.
     pub fn not_ambient(&self, caps: Option<&LinuxCapabilities>) -> Vec<&'static str> {
-        let missing = mask(caps.and_then(|caps| caps.ambient().as_ref())) & !self.ambient;
-        NAMES.iter().enumerate().filter(|(bit, _)| missing & 1 << bit != 0).map(|(_, name)| *name).collect()
+        names(mask(caps.and_then(|caps| caps.ambient().as_ref())) & !self.ambient)
+    }
+
+    /// Takes out what a process that holds `held` cannot have, and returns its names.
+    pub fn limit_to(&mut self, held: u64) -> Vec<&'static str> {
+        let refused = (self.permitted | self.inheritable) & !held;
+        for set in [&mut self.effective, &mut self.permitted, &mut self.inheritable, &mut self.ambient] {
+            *set &= held;
+        }
+        names(refused)
     }
 
     /// Adds a capability to all sets but the ambient one (`exec --cap`).
@@ -96,6 +104,10 @@ fn mask(set: Option<&HashSet<Capability>>) -> u64 {
         .flatten()
         .map(|cap| bit_of(&format!("CAP_{cap}")).unwrap_or(0))
         .fold(0, |all, bit| all | bit)
+}
+
+fn names(set: u64) -> Vec<&'static str> {
+    NAMES.iter().enumerate().filter(|(bit, _)| set & 1 << bit != 0).map(|(_, name)| *name).collect()
 }
 
 /// The bit of a capability by its full name.

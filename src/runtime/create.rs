@@ -22,8 +22,8 @@ use crate::error::{Context as _, Error, Result};
 use crate::ondisk::runtime_state::{BUNDLE, CGROUP, FIFO, MARKER, RuntimeState};
 use crate::ondisk::{self, Durability};
 use crate::spec::runtime as spec;
-use crate::sys::CallContext;
 use crate::sys::fds::cloexec_from;
+use crate::sys::{CallContext, creds};
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use rustix::fs::{FileType, FlockOperation, OFlags};
 use rustix::io::Errno;
@@ -226,6 +226,7 @@ fn facts<'a>(
         new_keyring: !args.no_new_keyring,
         home: home::of(config, bundle),
         extra_env: args.env.clone(),
+        capabilities: creds::permitted_capabilities().ok(),
         selinux: has_selinux(),
         default_maps: (!root && spec::namespace(config, LinuxNamespaceType::User).is_none())
             .then(|| idmap::default_maps(inside(config), caller)),

@@ -24,7 +24,7 @@ use crate::ondisk::runtime_state::RuntimeState;
 use crate::spec::runtime as spec;
 use crate::sys::fds::cloexec_from;
 use crate::sys::process::clone_child;
-use crate::sys::{CallContext, pidfd};
+use crate::sys::{CallContext, creds, pidfd};
 use oci_spec::runtime::{Capability, ExecCPUAffinity, LinuxCapabilities, Process, Spec};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::DupFlags;
@@ -101,11 +101,14 @@ fn heard(child: &Child, plan: &ProcessPlan) -> Result<()> {
 
 fn plan(process: &Process, config: &Spec, record: &RuntimeState) -> Result<ProcessPlan> {
     let linux = config.linux().as_ref();
+    let user = |who: &str| std::fs::read_link(format!("/proc/{who}/ns/user")).ok();
+    let own_user = user("self").is_some_and(|own| Some(own) == user(&record.pid.to_string()));
     let scope = ProcessScope {
         personality: linux.and_then(|l| l.personality().as_ref()),
         memory_policy: linux.and_then(|l| l.memory_policy().as_ref()),
         affinity: process::cpus(affinity_of(process, config).and_then(|a| a.cpu_affinity_final().as_ref()))?,
         filter: process::filter_of(linux.and_then(|l| l.seccomp().as_ref()))?,
+        capabilities: if own_user { creds::permitted_capabilities().ok() } else { None },
         inherits_cpus: spec::inherits_cpus(config),
         in_cpuset: spec::cpuset(config).is_some(),
         keyring_of: None,

@@ -51,6 +51,11 @@ pub fn set_capabilities(effective: u64, permitted: u64, inheritable: u64) -> Res
     rustix::thread::set_capabilities(None, sets)
 }
 
+/// What the caller may have in any of its sets.
+pub fn permitted_capabilities() -> Result<u64> {
+    rustix::thread::capabilities(None).map(|sets| sets.permitted.bits())
+}
+
 /// Makes the ambient set exactly `wanted` (which must be permitted and inheritable).
 pub fn set_ambient(wanted: u64) -> Result<()> {
     rustix::thread::clear_ambient_capability_set()?;

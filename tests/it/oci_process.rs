@@ -5,8 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use serde_json::json;
 
-use crate::need;
-use crate::support::{Cmd, Env};
+use crate::support::{Bundle, Cmd, Env, need};
 
 #[test]
 fn environment_and_directory_are_the_configs() {
@@ -332,4 +331,44 @@ fn who_is_in_a_namespace_beside_the_containers_is_told_who_can_end_it() {
     assert!(beside(&["state"]).stdout.contains("running"));
     verb(outside.tool("env"), &["delete", "--force"]).ok();
     env.oci().args(["state", &bundle.id]).run().fails();
+}
+
+/// config.md: "Runtimes SHOULD NOT fail if the container configuration requests capabilities that cannot be granted, for
+/// example, if the runtime operates in a restricted environment". In a user namespace of its own it has them all.
+#[test]
+fn a_capability_that_the_runtime_does_not_have_is_a_warning() {
+    need!("subid", "busybox", "coracle-oci", "setpriv");
+    let env = Env::in_store();
+    let mut bundle = env.bundle("limited", &["grep", "Cap", "/proc/self/status"]);
+    let all = json!(["CAP_SYS_TIME", "CAP_KILL"]);
+    for set in ["bounding", "effective", "permitted", "inheritable", "ambient"] {
+        bundle.set(&format!("/process/capabilities/{set}"), all.clone());
+    }
+    let run = |verb: &str, bundle: &Bundle<'_>| {
+        bundle.write();
+        let script = match verb {
+            "run" => "$OCI --root $STATE run --bundle $BUNDLE $ID",
+            _ => "$OCI --root $STATE exec $ID grep Cap /proc/self/status",
+        };
+        let limited = ["--bounding-set", "-sys_time", "sh", "-c", script];
+        let cmd = env.tool("setpriv").args(limited).env("OCI", need::runtime().unwrap());
+        cmd.env("STATE", env.dir.join("state"))
+            .env("BUNDLE", &bundle.dir)
+            .env("ID", &bundle.id)
+            .run()
+            .exits(0)
+    };
+    let with_user = run("run", &bundle);
+    assert_eq!(with_user.stdout.matches("0000000002000020").count(), 5, "{with_user:#?}");
+    bundle.remove("/linux/uidMappings").remove("/linux/gidMappings");
+    bundle.set("/linux/namespaces", json!(["pid", "ipc", "uts", "mount"].map(|kind| json!({"type": kind}))));
+    let refused = "ignoring capabilities that the runtime does not have itself: [CAP_SYS_TIME]";
+    let without = run("run", &bundle);
+    assert_eq!(without.stdout.matches("0000000000000020").count(), 5, "{without:#?}");
+    assert!(without.stderr.contains(refused), "{without:#?}");
+    bundle.set("/process/args", json!(["sleep", "1000"]));
+    let _ctr = bundle.start();
+    let later = run("exec", &bundle);
+    assert_eq!(later.stdout.matches("0000000000000020").count(), 5, "{later:#?}");
+    assert!(later.stderr.contains(refused), "{later:#?}");
 }

@@ -120,6 +120,8 @@ pub struct Facts<'a> {
     pub new_keyring: bool,
     pub home: Option<String>,
     pub extra_env: Vec<String>,
+    /// What the runtime has of capabilities.
+    pub capabilities: Option<u64>,
     /// Whether SELinux is on.
     pub selinux: bool,
     /// Maps for a user namespace that the configuration does not ask for and the caller needs.
@@ -150,6 +152,7 @@ pub fn plan(config: &Spec, facts: &Facts<'_>) -> Result<Plan> {
         personality: linux.personality().as_ref(),
         memory_policy: linux.memory_policy().as_ref(),
         filter: process::filter_of(linux.seccomp().as_ref())?,
+        capabilities: facts.capabilities.filter(|_| !namespaces.has(NEWUSER)),
         inherits_cpus: spec::inherits_cpus(config),
         in_cpuset: spec::cpuset(config).is_some(),
         keyring_of: facts.new_keyring.then_some(facts.id),

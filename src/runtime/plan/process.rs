@@ -82,6 +82,8 @@ pub struct ProcessScope<'a> {
     /// `execCPUAffinity.final`; the specification has it for an exec alone.
     pub affinity: Option<CpuSet>,
     pub filter: Option<Filter>,
+    /// What the runtime has of capabilities, for a process of its own user namespace: that has no more of them.
+    pub capabilities: Option<u64>,
     /// `ANNOTATION_CPUS`.
     pub inherits_cpus: bool,
     /// `resources.cpu.cpus` is there.
@@ -117,9 +119,18 @@ pub fn plan(process: &Process, scope: ProcessScope<'_>) -> Result<ProcessPlan> {
     let env = environment(process, &scope)?;
     let user = process.user();
     let asked = process.capabilities().as_ref();
-    let caps = CapabilitySets::from_oci(asked);
+    let mut caps = CapabilitySets::from_oci(asked);
     let no_ambient =
         |name| format!("can't raise ambient capability {name}: it is not permitted and inheritable");
+    let mut warnings: Vec<String> = caps.not_ambient(asked).into_iter().map(no_ambient).collect();
+    // "Runtimes SHOULD NOT fail if the container configuration requests capabilities that cannot be granted" (config.md).
+    let refused = scope.capabilities.map(|held| caps.limit_to(held)).unwrap_or_default();
+    if !refused.is_empty() {
+        warnings.push(format!(
+            "ignoring capabilities that the runtime does not have itself: [{}]",
+            refused.join(" ")
+        ));
+    }
     Ok(ProcessPlan {
         command: command.clone(),
         argv: ExecStrings::new(args.iter().map(|arg| c_string(arg)).collect::<Result<_>>()?),
@@ -157,7 +168,7 @@ pub fn plan(process: &Process, scope: ProcessScope<'_>) -> Result<ProcessPlan> {
         },
         memory_policy: scope.memory_policy.map(memory_policy).transpose()?,
         oom_score_adj: process.oom_score_adj(),
-        warnings: caps.not_ambient(asked).into_iter().map(no_ambient).collect(),
+        warnings,
         keyring: scope.keyring_of.map(|id| c_string(&format!("_ses.{id}"))).transpose()?,
     })
 }
