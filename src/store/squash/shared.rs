@@ -271,8 +271,9 @@ fn join(dir: &Path, handle: BorrowedFd<'_>) -> Result<Option<Shared>> {
     let (user, mounts) = (namespace("user"), namespace("mnt"));
     let server = serving(holder.server);
     let (true, Some(server)) = (alive(), server) else { return Ok(None) };
-    // One that is being killed loses its namespaces before its lock.
-    if [&user, &mounts].into_iter().any(|fd| matches!(fd, Err(Errno::NOENT | Errno::SRCH))) {
+    // One that is being killed loses its namespaces before its lock; one of another user namespace lets us in nowhere.
+    let not_to_be_had = [Errno::NOENT, Errno::SRCH, Errno::ACCESS, Errno::PERM];
+    if [&user, &mounts].into_iter().any(|fd| fd.as_ref().is_err_and(|errno| not_to_be_had.contains(errno))) {
         return Ok(None);
     }
     let opened =
