@@ -74,6 +74,8 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     {
         return run_alone(args, &dirs, &options, alone, &host);
     }
+    // A container of its own reads no terminal unasked: whoever starts it in the background would be stopped.
+    options.process.interactive |= options.process.own_stdin && !args.detach && !ui::stdin_is_terminal();
     let process = &options.process;
     let mut launch = args.attach.to_launch(app, !args.detach, process.interactive, process.tty)?;
     launch.preserved = preserved(args.preserve_fds)?;
@@ -142,7 +144,7 @@ fn run_alone(
 }
 
 fn leave_stdin(options: &CreateOptions) -> Result<()> {
-    if options.process.interactive {
+    if options.process.interactive || options.process.own_stdin {
         return Ok(());
     }
     rustix::stdio::dup2_stdin(crate::sys::null::open()?)

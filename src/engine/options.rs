@@ -150,6 +150,8 @@ pub enum PullPolicy {
 pub struct ProcessOptions {
     pub tty: bool,
     pub interactive: bool,
+    /// The command's own stdin is the payload's, as far as the command is in the foreground.
+    pub own_stdin: bool,
     /// `--env` and `--env-file` in order, last wins; host values already looked up.
     pub env: Vec<(String, String)>,
     /// The host's, below the image's.

@@ -63,8 +63,15 @@ fn exit_codes_signals_and_stdio_are_the_commands_own() {
     let (w, file) = World::with_image_file();
     assert_eq!(run(&w, &file, "", "exit 7").run().code, 7);
     assert_eq!(run(&w, &file, "", "kill -9 $$").run().code, 128 + 9);
-    assert_eq!(run(&w, &file, "", "cat").stdin("not for it").ok(), "");
-    assert_eq!(run(&w, &file, "-i", "cat; echo err >&2").stdin("for it\n").run().exits(0).stdout, "for it\n");
+    assert_eq!(run(&w, &file, "", "cat; echo err >&2").stdin("for it\n").run().exits(0).stdout, "for it\n");
+    assert_eq!(run(&w, &file, "-i", "cat").stdin("for it\n").ok(), "for it\n");
+    // With a monitor too, but for one in the background.
+    assert_eq!(run(&w, &file, "--name own", "cat").stdin("for it\n").ok(), "for it\n");
+    assert_eq!(w.c("run --rm --hpc bb cat").stdin("for it\n").ok(), "for it\n");
+    w.c("run -d --name detached --hpc bb cat").stdin("not for it\n").ok();
+    w.wait_status("detached", "exited");
+    assert_eq!(w.logs("detached"), "");
+    w.c("rm detached").ok();
     let bad = |command: &str| w.c("run --rm --hpc").arg(&file).arg(command).run();
     bad("no-such-command").says(127, &["Error: ", "no-such-command", "executable file not found in $PATH"]);
     bad("/etc").says(126, &["Error: ", "/etc", "is a directory"]);

@@ -1,7 +1,7 @@
 //! `--hpc`: a program of an image as if it were one of the host's, for `run` and `create`.
 //!
-//! You are yourself, at home, where you are, with your environment, groups and umask, in the host's namespaces, and gain no
-//! privileges. What the image says of ENTRYPOINT, CMD, ENV, WORKDIR and VOLUME means what it means without the flag: the
+//! You are yourself, at home, where you are, with your environment, groups, umask and stdin, in the host's namespaces, and gain
+//! no privileges. What the image says of ENTRYPOINT, CMD, ENV, WORKDIR and VOLUME means what it means without the flag: the
 //! host's variables stand below the image's, and the current directory below its WORKDIR. A flag that is given stands
 //! above all of this. A site can make it the default (`engine::site`).
 
@@ -104,6 +104,7 @@ pub fn apply(options: &mut CreateOptions, said: &SecurityFlags, home: Option<&Pa
     let cwd = std::env::current_dir().ok().and_then(|cwd| cwd.to_str().map(str::to_owned));
     let cwd = cwd.filter(|cwd| is_shown_or_said("the current directory", cwd));
     options.process.host_cwd = cwd.clone();
+    options.process.own_stdin = true;
     for place in home.into_iter().chain(["/tmp"]).chain(cwd.as_deref()) {
         show(place, &mut options.mounts);
     }

@@ -78,6 +78,7 @@ impl ProcessFlags {
         Ok(ProcessOptions {
             tty: self.tty,
             interactive: self.interactive,
+            own_stdin: false,
             env: self.environment()?,
             host_env: Vec::new(),
             host_cwd: None,
