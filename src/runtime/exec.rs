@@ -250,6 +250,8 @@ fn spawn(
             spawn::kill_and_reap(&child);
             return Err(e);
         }
+    }
+    if go || joining.staged {
         let _ = handshake::send(&child.socket, Message::Go(child.pid));
     }
     Ok(child)

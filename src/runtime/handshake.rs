@@ -3,6 +3,7 @@
 //! ```text
 //! runtime                      child
 //!   │  id maps, cgroup, devices  │
+//!   │◀──── Cloned(pid) ──────────┤   only from a stage; its child waits for Go, so that this comes first
 //!   ├───── Go(pid) ─────────────▶│   only when there is something to wait for
 //!   │◀──── Tree, with fd ────────┤   for each mount with ids to map whose source is in the rootfs
 //!   ├───── Continue ────────────▶│
@@ -42,7 +43,7 @@ pub enum Message {
     Fail(Fail),
     /// From a stage: the pid of the child that it cloned.
     Cloned(i32),
-    /// The same, of a child that could not be born in its cgroup, and waits for `Go`.
+    /// The same, of a child that could not be born in its cgroup.
     Waiting(i32),
     /// With the fd of a seccomp listener.
     Listener,

@@ -58,19 +58,17 @@ fn begin(
     if !joining.staged {
         return proceed(plan, inherited, attr.as_ref());
     }
-    let child = |go: bool| {
-        let ready =
-            if go { expect(inherited.socket, |m| matches!(m, Message::Go(_))).map(drop) } else { Ok(()) };
-        match ready.and_then(|()| proceed(plan, inherited, attr.as_ref())) {
+    // Always waits: the runtime hears its pid from us before the first word of its own, which comes over the same socket.
+    let child = || {
+        let ready = expect(inherited.socket, |m| matches!(m, Message::Go(_)));
+        match ready.and_then(|_| proceed(plan, inherited, attr.as_ref())) {
             Ok(never) => match never {},
             Err(failure) => give_up(inherited, failure),
         }
     };
     let parent = libc::CLONE_PARENT as u64;
-    let (cloned, waits) = match clone_child(parent, joining.cgroup, || child(go)) {
-        Err(e) if joining.cgroup.is_some() && not_born_there(e) => {
-            (clone_child(parent, None, || child(true)), true)
-        }
+    let (cloned, waits) = match clone_child(parent, joining.cgroup, child) {
+        Err(e) if joining.cgroup.is_some() && not_born_there(e) => (clone_child(parent, None, child), true),
         other => (other, false),
     };
     let pid = cloned.or_fail(Step::Stage, 0)?.pid;
