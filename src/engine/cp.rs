@@ -6,7 +6,7 @@
 //! container are resolved by openat2 in its root.
 
 use super::copy::{Recorded, archive, tree};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::ondisk::container::{Container, Driver, Rootfs};
 use crate::paths::Dirs;
 use crate::store;
@@ -123,7 +123,13 @@ fn copy_between(
             let name = name.unwrap_or_else(|| end.name.clone());
             // What comes to the host is the user's (podman): other owners could not even be removed there.
             let archive = options.archive && target.root.is_some();
-            copy_paths(&end, &name, path, target, into, CopyOptions { archive, ..options })
+            let how = tree::How {
+                owners: archive,
+                of_the_host: source.root.is_none(),
+                overwrite: options.overwrite,
+                path: PathBuf::from(path),
+            };
+            copy_paths(&end, &name, how, (target, to), into)
         }
     }
 }
@@ -132,33 +138,49 @@ fn copy_between(
 fn copy_paths(
     end: &End,
     called: &CStr,
-    path: &str,
-    target: &Tree,
+    how: tree::How,
+    (target, to): (&Tree, &Place),
     into: &str,
-    options: CopyOptions,
 ) -> Result<()> {
     let is_dir = end.kind == FileType::Directory;
     let there = target.find(into)?;
     let into_directory = matches!(&there, Some(t) if t.kind == FileType::Directory);
     if into_directory {
         let dir = target.open_directory(into)?;
-        if is_dir && contents_only(path) {
-            return tree::copy_contents(open_named(end)?.as_fd(), dir.as_fd(), options.archive);
+        if is_dir && how.path.to_str().is_some_and(contents_only) {
+            return tree::copy_contents(open_named(end)?.as_fd(), dir.as_fd(), how);
         }
-        return tree::copy(end.parent.as_fd(), &end.name, dir.as_fd(), called, options.archive);
+        return tree::copy(end.parent.as_fd(), &end.name, dir.as_fd(), called, how);
     }
-    if is_dir && there.is_some() && !options.overwrite {
+    if is_dir && there.is_some() && !how.overwrite {
+        let path = how.path.display();
         return Err(Error::usage(format_args!("cannot copy the directory {path} over the file {into}"))
             .hint("Use --overwrite."));
     }
     if !is_dir && into.ends_with('/') {
-        return Err(Error::not_found(format_args!("the directory {into} does not exist")));
+        return Err(no_directory(to, Path::new(into)));
     }
     let (parent, name) = match there {
         Some(t) => (t.parent, t.name),
-        None => target.parent_of(into)?,
+        None => target.parent_of(into).map_err(|e| match e.kind() {
+            Kind::NotFound => no_directory(to, Path::new(into).parent().unwrap_or(Path::new("/"))),
+            _ => e,
+        })?,
     };
-    tree::copy(end.parent.as_fd(), &end.name, parent.as_fd(), &name, options.archive)
+    tree::copy(end.parent.as_fd(), &end.name, parent.as_fd(), &name, how)
+}
+
+/// Only the last name of a target may be new.
+fn no_directory(to: &Place, dir: &Path) -> Error {
+    let dir = dir.display();
+    match to {
+        Place::Container { container, .. } => {
+            Error::not_found(format_args!("there is no directory {dir} in container {}", container.name))
+                .hint(format_args!("Make it first: `coracle exec {} mkdir -p {dir}`.", container.name))
+        }
+        _ => Error::not_found(format_args!("there is no directory {dir} on the host"))
+            .hint(format_args!("Make it first: `mkdir -p {dir}`.")),
+    }
 }
 
 /// `dir/.`: what is in it, not the directory itself.
@@ -291,7 +313,7 @@ impl Tree {
         }
         let (parent, name) = match self.parent_of(trimmed) {
             Ok(found) => found,
-            Err(e) if e.kind() == crate::error::Kind::NotFound => return Ok(None),
+            Err(e) if e.kind() == Kind::NotFound => return Ok(None),
             Err(e) => return Err(e),
         };
         match super::copy::stat(parent.as_fd(), &name) {

@@ -144,6 +144,43 @@ fn what_is_wrong_is_said() {
     w.c("cp c:/nope /tmp/x").run().says(125, &["Error: ", "/nope"]);
     w.c("cp /not/there c:/x").run().says(125, &["Error: ", "/not/there"]);
     w.c("cp nobody:/x /tmp").run().says(125, &["Error: ", "nobody"]);
-    w.c("cp /etc/passwd c:/not/there/x").run().says(125, &["Error: ", "/not/there"]);
+    w.c("cp /etc/passwd c:/not/there/x").run().says(
+        125,
+        &["Error: there is no directory /not/there in container c", "Hint: Make it first: `coracle exec c "],
+    );
+    w.c("cp c:/etc/passwd /not/there/x")
+        .run()
+        .says(125, &["Error: there is no directory /not/there on the host"]);
+    w.c("cp /etc/shadow c:/x").run().says(125, &["Error: cannot copy /etc/shadow", "Caused by: ", "EACCES"]);
     w.c("cp a b").run().says(125, &["Error: ", "Hint: "]);
+}
+
+/// Root of the host has no number in the container: what is copied in from there is the container's root's, as with podman.
+#[test]
+fn what_the_host_owns_is_roots_inside() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.start("c", "bb sleep 1000");
+    w.c("cp /etc/passwd c:/tmp/").ok();
+    w.c("cp /usr/share/base-files c:/tmp/").ok();
+    assert_eq!(
+        w.c("exec c stat -c %u:%g /tmp/passwd /tmp/base-files /tmp/base-files/motd").ok(),
+        "0:0\n0:0\n0:0\n"
+    );
+}
+
+#[test]
+fn a_file_and_a_directory_of_one_name() {
+    need!("subid", "registry");
+    let w = World::with_busybox();
+    w.start("c", "bb sleep 1000");
+    w.sh("cd $HOME; mkdir -p t/d u/x; echo f >t/x; echo g >u/x/g; echo h >u/d").ok();
+    w.c("cp t c:/").cwd(&w.dir.join("home")).ok();
+    // `d` of the one is a directory, of the other a file; with `x` it is the other way round.
+    let copy = |flag: &str| w.sh(&format!("cd $HOME; $C cp {flag} u/. c:/t"));
+    copy("")
+        .run()
+        .says(125, &["Error: cannot copy u/./d", "Caused by: cannot overwrite the directory d with a file"]);
+    copy("--overwrite").ok();
+    assert_eq!(w.c("exec c cat /t/d /t/x/g").ok(), "h\ng\n");
 }

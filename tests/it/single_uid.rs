@@ -140,3 +140,47 @@ root
     alone(&w, "toolbox rm --force s").ok();
     alone(&w, "rmi --all --force").ok();
 }
+
+/// No other owner has a number here: neither the host's root, nor whom an archive names.
+#[test]
+fn files_are_copied_in() {
+    need!("subid", "images", "setpriv");
+    let w = World::new();
+    alone(&w, "pull -q").arg(format!("oci:{}:latest", World::layout("busybox"))).ok();
+    let image = alone(&w, "images -q").ok();
+    alone(&w, "create --network none --name c")
+        .arg(image.trim())
+        .args(["stat", "-c", "%u:%g", "/x/passwd", "/x/f"])
+        .ok();
+    alone(&w, "cp /etc/passwd c:/x/").run().says(125, &["Error: there is no directory"]);
+    w.sh("mkdir -p $HOME/x; cd $HOME; echo f >x/f; tar c x >t.tar").ok();
+    let archive = std::fs::read(w.dir.join("home/t.tar")).unwrap();
+    alone(&w, "cp - c:/").stdin(archive).ok();
+    alone(&w, "cp /etc/passwd c:/x/").ok();
+    assert_eq!(alone(&w, "start -a c").ok(), "0:0\n0:0\n");
+    alone(&w, "rm --all --force").ok();
+    alone(&w, "rmi --all --force").ok();
+}
+
+/// A process that joins the container is cloned by a stage: the runtime hears of it first, however fast it is.
+#[test]
+fn a_rank_that_is_faster_than_its_stage() {
+    need!("subid", "images", "fuse", "squashfuse", "mksquashfs", "setpriv", "strace");
+    let w = World::new();
+    let (_, file) = image_and_file(&w, &|| alone(&w, ""));
+    let slow = [
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=sendto",
+        "-e",
+        "inject=sendto:delay_enter=100000:when=1",
+    ];
+    let program = crate::support::need::program("coracle", env!("CARGO_BIN_EXE_coracle"));
+    let ranks =
+        alone_with(&w, Path::new("strace")).args(slow).arg(program).args(["fanout", "-n", "2"]).arg(file);
+    assert_eq!(ranks.args(["--", "echo", "x"]).ok(), "x\nx\n");
+    alone(&w, "rmi --all --force").ok();
+}

@@ -11,6 +11,7 @@ pub use recorded::Recorded;
 
 use crate::sys::{self, CallContext};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
+use rustix::io::Errno;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -70,12 +71,15 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// Puts owner, mode and time on an open file or directory. chown comes first: it clears setuid.
+    /// Puts owner, mode and time on an open file or directory. chown comes first: it clears setuid. What has an owner
+    /// without a number here, as all others have where one id is mapped, stays ours.
     pub fn put_on(&self, fd: impl AsFd, archive: bool) -> sys::Result<()> {
         if archive {
             let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
-            rustix::fs::fchown(&fd, Some(uid), Some(gid))
-                .call(|| format!("fchown({}, {})", self.uid, self.gid))?;
+            match rustix::fs::fchown(&fd, Some(uid), Some(gid)) {
+                Ok(()) | Err(Errno::INVAL) => {}
+                Err(e) => Err(e).call(|| format!("fchown({}, {})", self.uid, self.gid))?,
+            }
         }
         rustix::fs::fchmod(&fd, Mode::from(self.mode)).call(|| format!("fchmod({:o})", self.mode))?;
         let time = Timespec { tv_sec: self.mtime, tv_nsec: 0 };
