@@ -324,7 +324,10 @@ mod tests {
             ["-e", "A=1", "-eB=2", "--env=C", "--", "i"]
         );
         assert_eq!(run_words(&["-itv", "a:/b", "i", "--", "x"]), ["-itv", "a:/b", "--", "i", "--", "x"]);
-        assert_eq!(run_words(&["--net", "none", "--pull", "i"]), ["--net", "none", "--pull", "--", "i"]);
+        assert_eq!(
+            run_words(&["--net", "none", "--pull", "never", "i"]),
+            ["--net", "none", "--pull", "never", "--", "i"]
+        );
         assert_eq!(run_words(&["--rm", "--", "i"]), ["--rm", "--", "i"]);
         assert_eq!(run_words(&["--rm"]), ["--rm"]);
     }

@@ -75,6 +75,7 @@ pub(super) fn decide<'a>(
     check_cgroup(options)?;
     check_program(options, source)?;
     let systemd = specgen::wants_systemd(options, &source.image)?;
+    cdi::check_nodes(&options.devices)?;
     let gifts = cdi::resolve(dirs, &options.devices, &source.view)?;
     warnings.extend(gifts.warnings.iter().cloned());
     let volumes = mounts::prepare(dirs, options, source, owner(&maps, &user))?;

@@ -6,7 +6,7 @@ use super::view::View;
 use crate::error::{Context, Error, Result};
 use crate::ondisk::container::{Driver, Rootfs};
 use crate::paths::Dirs;
-use crate::spec::image::ImageConfig;
+use crate::spec::image::{ImageConfig, Platform};
 use crate::store::squash::{Kind, SquashFile, Tables};
 use crate::store::{Image, Store};
 use crate::sys::CallContext;
@@ -201,8 +201,15 @@ fn find(
     platform: Option<&str>,
     flags: &[String],
 ) -> Result<Image> {
-    let present = if is_transport(name) { None } else { store.find_image(name)? };
-    match (present, pull) {
+    let found = if is_transport(name) { None } else { store.find_image(name)? };
+    let wanted = platform.map(Platform::parse).transpose()?;
+    let fits = |image: &Image| wanted.as_ref().is_none_or(|p| p.holds(&image.document));
+    if let (Some(image), PullPolicy::Never) = (&found, pull)
+        && !fits(image)
+    {
+        return Err(other_platform(name, image, platform.unwrap_or_default()));
+    }
+    match (found.filter(fits), pull) {
         (Some(image), PullPolicy::Missing | PullPolicy::Never) => Ok(image),
         (None, PullPolicy::Never) => Err(Error::not_found(format_args!("image {name} is not here"))
             .cause("--pull=never was given")
@@ -212,6 +219,13 @@ fn find(
             pulled(dirs, store, name, platform, policy, flags)
         }
     }
+}
+
+fn other_platform(name: &str, image: &Image, wanted: &str) -> Error {
+    let has = format!("{}/{}", image.document.os, image.document.architecture);
+    Error::not_found(format_args!("image {name} is not here for {wanted}"))
+        .cause(format_args!("it is here for {has}, and --pull=never was given"))
+        .hint(format_args!("Get it with `coracle pull --platform {wanted} {name}`."))
 }
 
 /// An image's labels. It is pulled when it is not here.

@@ -238,6 +238,14 @@ impl Platform {
         Ok(Self { architecture: arch.to_owned(), os: os.to_owned(), variant })
     }
 
+    /// Whether an image with this config is for this platform. A config that does not say is for any.
+    pub fn holds(&self, config: &ConfigDocument) -> bool {
+        let same = |said: &str, wanted: &str| said.is_empty() || said == wanted;
+        same(&config.os, &self.os)
+            && same(&config.architecture, &self.architecture)
+            && self.variant.as_ref().is_none_or(|wanted| same(&config.variant, wanted))
+    }
+
     /// The entry of an index for this platform: same variant first, then any.
     pub fn choose<'a>(&self, manifests: &'a [Descriptor]) -> Option<&'a Descriptor> {
         let fits = |d: &&Descriptor| {

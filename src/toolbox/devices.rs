@@ -37,13 +37,9 @@ pub fn options(record: &[Device]) -> Vec<DeviceOption> {
 
 /// Refuses what cannot be given now. `of_host`: the box's /dev is the host's, where no other name can be made.
 pub fn check(dirs: &Dirs, asked: &[DeviceOption], of_host: bool) -> Result<()> {
+    cdi::check_nodes(asked)?;
     let gifts = cdi::resolve(dirs, asked, &View::of_files(BTreeMap::new()))?;
     for (source, destination, _) in &gifts.nodes {
-        if rustix::fs::stat(source.as_str()).is_err() {
-            return Err(Error::not_found(format_args!("cannot give the device {source}"))
-                .cause("it is not there")
-                .hint("Look for its name below /dev, or load the driver."));
-        }
         if of_host && destination.starts_with("/dev/") && destination != source {
             return Err(Error::usage(format_args!("cannot give the device {source} as {destination}"))
                 .cause("a box has the host's /dev, where nothing can be added")

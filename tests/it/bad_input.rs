@@ -68,7 +68,12 @@ fn flags() {
             ("run -p x:80 bb true", &["Error: "]),
             ("run --restart sometimes bb true", &["Error: ", "sometimes"]),
             ("run --userns nope bb true", &["Error: ", "nope"]),
-            ("run --pull sometimes bb true", &["Error: ", "sometimes"]),
+            ("run --pull sometimes bb true", &["Error: invalid pull policy \"sometimes\"", "Hint: "]),
+            ("run --device /dev/no-such bb true", &["Error: cannot give the device /dev/no-such", "Hint: "]),
+            (
+                "run --device /etc/passwd bb true",
+                &["Error: cannot give the device /etc/passwd", "it is no device"],
+            ),
             ("run -d --rm=maybe bb true", &["Error: ", "maybe"]),
             ("run --security-opt nope bb true", &["Error: ", "nope"]),
             ("run --security-opt seccomp=/not/there bb true", &["Error: ", "/not/there"]),

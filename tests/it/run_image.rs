@@ -15,7 +15,29 @@ fn pull_shows_layers_and_run_pulls_what_is_missing() {
     assert_eq!(w.c("pull -q").arg(&reference).ok().trim(), id);
     let other = World::reference("zstd");
     assert_eq!(w.run("").arg(&other).args(["echo", "zstd"]).ok(), "zstd\n");
-    w.c("run --rm --pull never").arg(World::reference("config")).run().says(125, &["Error: ", "Hint: "]);
+    // As podman's and docker's: the policy may also be a word of its own.
+    let never = w.c("run --rm --pull never").arg(World::reference("config")).run();
+    never.says(125, &["Error: image ", " is not here", "--pull=never", "Hint: "]);
+    assert_eq!(w.c("run --rm --network none --pull never").arg(&other).args(["echo", "x"]).ok(), "x\n");
+}
+
+/// An image that is here for one platform is none for another.
+#[test]
+fn the_platform_that_was_asked_for() {
+    need!("subid", "registry");
+    let w = World::new();
+    let multi = World::reference("multi");
+    w.c("pull -q").arg(&multi).ok();
+    let foreign = if cfg!(target_arch = "aarch64") { "amd64" } else { "arm64" };
+    let create =
+        |flags: &str| w.c("create --network none").args(flags.split_whitespace()).arg(&multi).arg("x");
+    let never = create(&format!("--pull=never --platform linux/{foreign}")).run();
+    never.says(125, &["Error: image ", &format!("is not here for linux/{foreign}"), "Hint: "]);
+    create(&format!("--name c --arch {foreign}")).ok();
+    assert_eq!(w.sh("$C cp c:/platform - | tar xO").ok(), format!("{foreign}\n"));
+    // The other one again, and without a word the one that has the name.
+    create("--name own").ok();
+    assert_eq!(w.sh("$C cp own:/platform - | tar xO").ok(), format!("{foreign}\n"));
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl ContainerFlags {
 #[command(next_help_heading = "Image")]
 pub struct ImageFlags {
     /// When to pull: missing, always, newer or never
-    #[arg(long, value_name = "POLICY", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    #[arg(long, value_name = "POLICY")]
     pub pull: Option<String>,
     /// Platform of the image: os/arch[/variant]
     #[arg(long, value_name = "PLATFORM")]

@@ -21,6 +21,8 @@ use super::view::View;
 use crate::error::{Error, Result};
 use crate::paths::Dirs;
 use crate::spec::cdi;
+use rustix::fs::FileType;
+use rustix::io::Errno;
 
 /// What a container gets besides the nodes of its `--device /dev/…`.
 #[derive(Debug, Clone, Default)]
@@ -73,6 +75,26 @@ pub fn resolve(dirs: &Dirs, asked: &[DeviceOption], view: &View) -> Result<Gifts
     }
     apply::apply(&names.join(" "), &edits, view, &mut gifts)?;
     Ok(gifts)
+}
+
+/// Refuses nodes of the host's that are not there now, or are no devices; a directory stands for those in it.
+pub fn check_nodes(asked: &[DeviceOption]) -> Result<()> {
+    for option in asked {
+        let DeviceOption::Node { source, .. } = option else { continue };
+        let what = format_args!("cannot give the device {source}");
+        let why = match rustix::fs::stat(source).map(|found| FileType::from_raw_mode(found.st_mode)) {
+            Ok(FileType::CharacterDevice | FileType::BlockDevice | FileType::Directory) => continue,
+            Ok(_) => {
+                return Err(Error::usage(what).cause("it is no device").hint("Give a file by `--volume`."));
+            }
+            Err(Errno::NOENT) => "it is not there".to_owned(),
+            Err(e) => format!("stat({source:?}): {e}"),
+        };
+        return Err(Error::not_found(what)
+            .cause(why)
+            .hint("Look for its name below /dev, or load the driver."));
+    }
+    Ok(())
 }
 
 fn no_gpu(registry: &registry::Registry, asked: &str) -> Error {
