@@ -98,7 +98,10 @@ fn one(dirs: &Dirs, kind: Object, name: &str, size: bool) -> Result<Value> {
         match engine::find(dirs, name) {
             Ok(c) => return container(dirs, &c, size),
             Err(e) if missing(&e) && kind == Object::Any => {}
-            Err(e) if missing(&e) => return Err(Error::not_found(format_args!("no such container {name}"))),
+            Err(e) if missing(&e) => {
+                return Err(Error::not_found(format_args!("no such container {name}"))
+                    .hint("See what there is with `coracle ps -a`."));
+            }
             Err(e) => return Err(e),
         }
     }
@@ -107,7 +110,10 @@ fn one(dirs: &Dirs, kind: Object, name: &str, size: bool) -> Result<Value> {
         match store.find_image(name)? {
             Some(image) => return crate::cli::image::describe(&store, &image),
             None if kind == Object::Any => {}
-            None => return Err(Error::not_found(format_args!("{name}: image not known"))),
+            None => {
+                return Err(Error::not_found(format_args!("{name}: image not known"))
+                    .hint("List images with `coracle images`."));
+            }
         }
     }
     match crate::store::volume::get(dirs, name) {
@@ -116,8 +122,10 @@ fn one(dirs: &Dirs, kind: Object, name: &str, size: bool) -> Result<Value> {
         _ => {}
     }
     Err(match kind {
-        Object::Volume => Error::not_found(format_args!("no such volume {name}")),
-        _ => Error::not_found(format_args!("no such object: {name:?}")),
+        Object::Volume => Error::not_found(format_args!("no such volume {name}"))
+            .hint("List volumes with `coracle volume ls`."),
+        _ => Error::not_found(format_args!("no such object: {name:?}"))
+            .hint("See what there is with `coracle ps -a`, `coracle images` and `coracle volume ls`."),
     })
 }
 

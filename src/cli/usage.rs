@@ -39,11 +39,9 @@ pub fn error(e: &clap::Error, path: &str, words: &[String]) -> Error {
                 None => error.hint(see),
             }
         }
-        ErrorKind::MissingRequiredArgument => Error::usage(format_args!(
-            "{path} wants an argument: {}",
-            arg.trim().trim_end_matches("...").trim_matches(['<', '>'])
-        ))
-        .hint(see),
+        ErrorKind::MissingRequiredArgument => {
+            Error::usage(format_args!("{path} wants an argument: {}", wanted(&arg))).hint(see)
+        }
         ErrorKind::InvalidValue if value.is_empty() => {
             Error::usage(format_args!("flag {} needs a value", flag_of(&arg))).hint(see)
         }
@@ -74,6 +72,14 @@ pub fn error(e: &clap::Error, path: &str, words: &[String]) -> Error {
             let first = first.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
             Error::usage(first).hint(see)
         }
+    }
+}
+
+/// `<NAME>...` → `NAME`; a flag stays as it is typed.
+fn wanted(arg: &str) -> &str {
+    match arg.trim() {
+        flag if flag.starts_with('-') => flag,
+        name => name.trim_end_matches("...").trim_matches(['<', '>']),
     }
 }
 

@@ -130,7 +130,10 @@ fn settings_that_are_none_are_refused() {
         ),
         (
             "config set storage.max_size much",
-            &["invalid value \"much\" of storage.max_size", "unknown suffix"],
+            &[
+                "invalid value \"much\" of storage.max_size: unknown suffix",
+                "Hint: For example: `coracle config set storage.max_size 20g`.",
+            ],
         ),
         ("config set storage.max_size 0", &["invalid value \"0\"", "no image has room in nothing"]),
         ("config get nothing", &["unknown key", "Hint: "]),

@@ -20,6 +20,12 @@ pub struct Args {
     pub value: String,
 }
 
+/// What such a value looks like.
+fn example(key: &str) -> String {
+    let value = if key == "storage.root" { "/scratch/$USER/coracle" } else { "20g" };
+    format!("For example: `coracle config set {key} {value}`.")
+}
+
 pub fn run(args: &Args, app: &App) -> Result<u8> {
     super::known(&args.key)?;
     let dirs = app.bare_dirs()?;
@@ -30,8 +36,10 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     } else {
         args.value.clone()
     };
-    check(&args.key, &value)
-        .map_err(|why| Error::usage(format_args!("invalid value {:?} of {}: {why}", args.value, args.key)))?;
+    check(&args.key, &value).map_err(|why| {
+        Error::usage(format_args!("invalid value {:?} of {}: {why}", args.value, args.key))
+            .hint(example(&args.key))
+    })?;
     if is_root {
         for note in engine::settings::notes(&dirs, value.as_ref())? {
             ui::warn(note);

@@ -21,7 +21,7 @@ pub fn run(args: &Args, app: &App) -> Result<u8> {
     let now = jiff::Timestamp::now();
     let head = ["CONTAINER ID", "NAME", "CREATED", "STATUS", "IMAGE"].map(str::to_owned).to_vec();
     let row = |(c, s): &(crate::ondisk::container::Container, crate::ondisk::container::State)| {
-        let created = crate::cli::parse::time::ago(&c.created, now);
+        let created = format!("{} ago", crate::cli::parse::time::ago(&c.created, now));
         vec![c.id.short().to_owned(), c.name.to_string(), created, ps::status(c, s, now), c.image.clone()]
     };
     let rows: Vec<Vec<String>> = std::iter::once(head).chain(boxes.iter().map(row)).collect();
