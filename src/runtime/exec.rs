@@ -245,11 +245,11 @@ fn spawn(
     } else {
         adopt_staged(cloned.pid, ours, plan, record)?
     };
-    if go || waits {
-        if let Err(e) = place.enter(child.pid, born && !waits) {
-            spawn::kill_and_reap(&child);
-            return Err(e);
-        }
+    if (go || waits)
+        && let Err(e) = place.enter(child.pid, born && !waits)
+    {
+        spawn::kill_and_reap(&child);
+        return Err(e);
     }
     if go || joining.staged {
         let _ = handshake::send(&child.socket, Message::Go(child.pid));
