@@ -55,10 +55,12 @@ pub struct ImageOwners {
     file: Option<InFile>,
 }
 
-/// What the tables of an image in one file say. They are opened when they are first asked.
+/// What the tables of an image in one file say. The file is opened when they are first asked: a start asks a shared disk for
+/// nothing more.
 #[derive(Debug)]
 struct InFile {
-    image: SquashFile,
+    path: String,
+    stamp: String,
     tables: OnceCell<Option<Tables>>,
 }
 
@@ -102,9 +104,8 @@ impl ImageOwners {
 
     /// Of the file that a container was made from. One that is not to be had any more says nothing.
     fn of_file(path: &str, stamp: &str) -> Self {
-        let image = SquashFile::open(path).ok().filter(|image| image.check_stamp(stamp).is_ok());
-        let file = image.map(|image| InFile { image, tables: OnceCell::new() });
-        Self { file, ..Self::default() }
+        let file = InFile { path: path.to_owned(), stamp: stamp.to_owned(), tables: OnceCell::new() };
+        Self { file: Some(file), ..Self::default() }
     }
 
     /// Nothing is said of any file.
@@ -139,7 +140,13 @@ impl ImageOwners {
 
 impl InFile {
     fn tables(&self) -> Option<&Tables> {
-        self.tables.get_or_init(|| Tables::open(&self.image).ok()).as_ref()
+        self.tables.get_or_init(|| self.open().ok()).as_ref()
+    }
+
+    fn open(&self) -> Result<Tables> {
+        let image = SquashFile::open(&self.path)?;
+        image.check_stamp(&self.stamp)?;
+        Tables::open(&image)
     }
 
     fn get(&self, path: &[u8]) -> Option<Said> {
