@@ -7,7 +7,7 @@ use crate::need;
 use crate::single_uid::alone_with;
 use crate::support::{Cmd, World};
 
-const NAME: &str = "work/many/a-file-with-a-name-of-some-length";
+const NAME: &str = "data/many/a-file-with-a-name-of-some-length";
 
 /// A small system with a directory of more names than one metadata block has room for, and files of other owners.
 fn tree(w: &World) {
@@ -15,14 +15,14 @@ fn tree(w: &World) {
     let (_, image) = (w.pull("busybox", "bb"), w.dir.join("home/bb.sqsh"));
     w.c("image squash bb").arg(&image).ok();
     w.tool("unsquashfs").args(["-q", "-n", "-no-xattrs", "-d"]).arg(at("")).arg(&image).args(["bin"]).ok();
-    for dir in ["etc", "tmp", "usr/lib", "work/many"] {
+    for dir in ["etc", "tmp", "usr/lib", "data/many"] {
         std::fs::create_dir_all(at(dir)).unwrap();
     }
     for n in 0..2000 {
         std::fs::write(at(&format!("{NAME}-{n}")), "").unwrap();
     }
     std::fs::write(at("etc/others"), "x").unwrap();
-    std::os::unix::fs::symlink("/work/../work", at("usr/lib/link")).unwrap();
+    std::os::unix::fs::symlink("/data/../data", at("usr/lib/link")).unwrap();
     let owners = format!("etc/others m 640 0 42\n{NAME}-1999 m 644 1000 70000\nusr/lib m 755 7 8\n");
     std::fs::write(w.dir.join("home/owners"), owners).unwrap();
 }
@@ -79,11 +79,11 @@ fn a_working_directory_has_to_be_there() {
     for (packed, alone) in [("-comp gzip", ""), ("-comp zstd", "--hpc")] {
         let image = pack(&w, "app.sqsh", packed);
         let at = |dir: &str| w.run(alone).args(["-w", dir]).arg(&image).arg("pwd").run();
-        assert_eq!(at("/work/many").ok(), "/work/many\n");
-        assert_eq!(at("/usr/lib/link/./many/..").ok(), "/work\n");
+        assert_eq!(at("/data/many").ok(), "/data/many\n");
+        assert_eq!(at("/usr/lib/link/./many/..").ok(), "/data\n");
         assert_eq!(at("/tmp/new").ok(), "/tmp/new\n");
-        at("/work/none")
-            .says(126, &["workdir \"/work/none\" does not exist in", "Hint: Make it in the image"]);
+        at("/data/none")
+            .says(126, &["workdir \"/data/none\" does not exist in", "Hint: Make it in the image"]);
         at("/etc/others").says(126, &["workdir \"/etc/others\" is not a directory in"]);
     }
     // Where it cannot be known it is made, and where one was made before it is there.
@@ -94,5 +94,5 @@ fn a_working_directory_has_to_be_there() {
     kept().arg(&image).args(["mkdir", "/made"]).ok();
     assert_eq!(kept().args(["-w", "/made"]).arg(&image).arg("pwd").ok(), "/made\n");
     let image = pack(&w, "app.sqsh", "-comp xz");
-    assert_eq!(w.run("-w /work/none").arg(&image).arg("pwd").ok(), "/work/none\n");
+    assert_eq!(w.run("-w /data/none").arg(&image).arg("pwd").ok(), "/data/none\n");
 }
