@@ -50,7 +50,6 @@ fn run(args: &[OsString]) -> Result<i32> {
         error.with_kind(kind).wrap("cannot start the container")
     });
     // All of it is in one place, the image's mount too.
-    squash::mount::unmount(Path::new(bundle));
-    how.server.inspect(|server| squash::let_go(users, server.as_fd()));
+    how.server.inspect(|server| squash::let_go(users, server.as_fd(), Path::new(bundle)));
     ended
 }

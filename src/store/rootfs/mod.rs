@@ -273,8 +273,7 @@ impl Mounted {
             _ => Ok(()),
         };
         if let Some(lower) = self.lower {
-            super::squash::mount::unmount(&lower.path);
-            super::squash::let_go(lower.users, lower.server.as_fd());
+            super::squash::let_go(lower.users, lower.server.as_fd(), &lower.path);
         }
         ended
     }

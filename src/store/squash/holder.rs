@@ -48,12 +48,12 @@ pub fn holder_main(args: Vec<OsString>) -> ExitCode {
     let fds = (sys::spawn::inherited_fd(SYNC_FD), sys::spawn::inherited_fd(IMAGE_FD));
     let (Some(sync), Some(image)) = fds else { return ExitCode::FAILURE };
     match hold(&sync, &image, &args) {
-        Ok(held) => {
+        Ok((held, idle)) => {
             let _ = rustix::net::send(&sync, &[SERVING], SendFlags::NOSIGNAL);
             drop((sync, image));
             // Not before: whoever waits for us would wait for all that is unpacked.
             ahead::read(&held.path, args.get(FIXED..).unwrap_or_default());
-            held.until_unused();
+            held.until_unused(&idle);
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -70,12 +70,10 @@ struct Held {
     /// Where it is mounted.
     path: PathBuf,
     generation: String,
-    /// Once its server has been started.
-    idle: Option<Idle>,
     _alive: OwnedFd,
 }
 
-fn hold(sync: &OwnedFd, image: &OwnedFd, args: &[OsString]) -> Result<Held> {
+fn hold(sync: &OwnedFd, image: &OwnedFd, args: &[OsString]) -> Result<(Held, Idle)> {
     let [run, key, generation, offset, mapped, ..] = args else {
         return Err(Error::internal("the role wants RUN KEY GENERATION OFFSET MAPPED"));
     };
@@ -111,9 +109,9 @@ fn hold(sync: &OwnedFd, image: &OwnedFd, args: &[OsString]) -> Result<Held> {
     let name = format!("mnt-{generation}");
     rustix::fs::mkdirat(&handle, &name, Mode::from(0o700)).call(|| format!("mkdirat({name:?})"))?;
     let path = dir.join(&name);
-    let mut held = Held { directory: handle, path, generation, idle: None, _alive: alive };
+    let held = Held { directory: handle, path, generation, _alive: alive };
     match held.mount(sync, image, offset) {
-        Ok(()) => Ok(held),
+        Ok(idle) => Ok((held, idle)),
         Err(error) => {
             held.take_away();
             Err(error)
@@ -122,10 +120,10 @@ fn hold(sync: &OwnedFd, image: &OwnedFd, args: &[OsString]) -> Result<Held> {
 }
 
 impl Held {
-    fn mount(&mut self, sync: &OwnedFd, image: &OwnedFd, offset: u64) -> Result<()> {
+    fn mount(&self, sync: &OwnedFd, image: &OwnedFd, offset: u64) -> Result<Idle> {
         let server = mount::begin(image.as_fd(), offset, &self.path)?;
         // While it comes up.
-        let idle = self.idle.insert(Idle::of(image, &server.pidfd));
+        let idle = Idle::of(image, &server.pidfd)?;
         if !idle.stays() {
             leave::mark_waited_for(self.directory.as_fd(), &self.generation);
         }
@@ -138,11 +136,12 @@ impl Held {
         ondisk::publish(&self.directory, "holder", &record, Durability::Volatile)?;
         server.await_greeting(&self.path)?;
         let _ = rustix::net::send(sync, &[MOUNTED], SendFlags::NOSIGNAL);
-        server.await_service(&self.path)
+        server.await_service(&self.path)?;
+        Ok(idle)
     }
 
     /// Waits until nobody uses the mount, nor comes for a while, and takes away what stands for it.
-    fn until_unused(self) {
+    fn until_unused(self, idle: &Idle) {
         let directory = self.directory.as_fd();
         let users = format!("users-{}", self.generation);
         let _locks = loop {
@@ -150,7 +149,7 @@ impl Held {
             let Ok(nobody) = place::flock(directory, &users, FlockOperation::LockExclusive) else { return };
             let before = place::last_use(&nobody);
             drop(nobody);
-            let ends = self.idle.as_ref().is_some_and(Idle::is_cut_short);
+            let ends = idle.is_cut_short();
             // With it nobody comes.
             let Ok(lock) = place::lock(directory) else { return };
             match place::flock(directory, &users, FlockOperation::NonBlockingLockExclusive) {

@@ -4,6 +4,8 @@
 //! image. Nobody may have to wait for that: a signal that asks the holder to end (a service's stop, a session's end) ends it
 //! as soon as the mount is unused, and where a file that is open cannot be removed it does not stay.
 
+use crate::error::Result;
+use crate::sys::CallContext;
 use crate::sys::signal::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::os::fd::OwnedFd;
@@ -22,20 +24,20 @@ const ENDING: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQU
 #[derive(Debug)]
 pub(super) struct Idle {
     time: Timespec,
-    told: Option<SignalFd>,
-    server: Option<OwnedFd>,
+    told: SignalFd,
+    server: OwnedFd,
 }
 
 impl Idle {
     /// Of the holder of this image's mount, whose `server` is a pidfd.
-    pub(super) fn of(image: &OwnedFd, server: &OwnedFd) -> Self {
+    pub(super) fn of(image: &OwnedFd, server: &OwnedFd) -> Result<Self> {
         let kind = crate::sys::mountinfo::kind_and_source(image).map(|(kind, _)| kind);
         let stays = kind.is_some_and(|kind| !leaves_names(&kind));
-        Self {
+        Ok(Self {
             time: Timespec { tv_sec: if stays { STAYS } else { 0 }, tv_nsec: 0 },
-            told: SignalFd::new(&ENDING).ok(),
-            server: server.try_clone().ok(),
-        }
+            told: SignalFd::new(&ENDING)?,
+            server: server.try_clone().call(|| "fcntl(F_DUPFD_CLOEXEC)")?,
+        })
     }
 
     /// Whether it stays at all.
@@ -45,10 +47,8 @@ impl Idle {
 
     /// Waits for that time. True: it has been asked to end, now or before, or the server has ended.
     pub(super) fn is_cut_short(&self) -> bool {
-        let told = self.told.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN));
-        let server = self.server.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN));
-        let mut all: Vec<PollFd<'_>> = told.into_iter().chain(server).collect();
-        rustix::event::poll(&mut all, Some(&self.time)) != Ok(0)
+        let mut both = [PollFd::new(&self.told, PollFlags::IN), PollFd::new(&self.server, PollFlags::IN)];
+        rustix::event::poll(&mut both, Some(&self.time)) != Ok(0)
     }
 }
 

@@ -4,10 +4,12 @@
 //! directory not empty: there the last user waits until the image's server has ended, and everywhere else nobody does. The
 //! file `users-<generation>` says which it is: all who must know have it open, and the runtime knows nothing else of the mount.
 
+use super::mount;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 /// A server that has lost its last mount ends at once.
 const PATIENCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
@@ -19,11 +21,13 @@ pub(super) fn mark_waited_for(directory: BorrowedFd<'_>, generation: &str) {
     let _ = users.map(|users| rustix::io::write(users, b"w"));
 }
 
-/// Gives back the shared lock. None of the caller's mounts of the image may be there any more.
-pub fn let_go(users: OwnedFd, server: BorrowedFd<'_>) {
+/// Gives back the shared lock. `at`: the caller's mount of the image, or what that is in; it goes with the caller's mount
+/// namespace, and here already where the server's end is waited for.
+pub fn let_go(users: OwnedFd, server: BorrowedFd<'_>, at: &Path) {
     if rustix::fs::fstat(&users).is_ok_and(|st| st.st_size == 0) {
         return;
     }
+    mount::unmount(at);
     // Another open file, which has no lock.
     let again = format!("/proc/self/fd/{}", users.as_raw_fd());
     let again = rustix::fs::open(again, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
